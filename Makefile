@@ -1,0 +1,56 @@
+# make run: the whole program. make test: all checks and tests. Both set up what they need.
+
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: run test check format translations lock bench clean
+
+run: .venv/run
+	@exec $(BIN)/python -m wechat_bot
+
+test: check
+	$(BIN)/pytest -n auto
+
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: .venv/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Collects the words of the pages, keeps their translations, and compiles them.
+translations: .venv/dev
+	@mkdir -p build
+	$(BIN)/pybabel -q extract -F pyproject.toml -k lazy_gettext --add-location file -o build/messages.pot wechat_bot
+	$(BIN)/pybabel -q update -i build/messages.pot -d wechat_bot/translations --no-wrap --ignore-obsolete \
+		--ignore-pot-creation-date --no-fuzzy-matching
+	$(BIN)/pybabel -q compile -d wechat_bot/translations
+
+bench: .venv/dev
+	benchmarks/run
+
+# Exact versions of everything, for every platform, without the name of any host.
+lock: .venv/dev
+	$(BIN)/uv pip compile --all-extras --universal --python-version 3.11 --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --upgrade --quiet --output-file constraints.txt pyproject.toml
+
+clean:
+	rm -rf .venv
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: install it, or name it, e.g. make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "The module venv is missing: apt install python3-venv"; exit 1; }
+
+.venv/run: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing what the program needs into .venv ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[postgres,mysql]'
+	@touch $@
+
+.venv/dev: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing what the tests need into .venv ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch .venv/run $@

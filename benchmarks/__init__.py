@@ -1,0 +1,1 @@
+"""Measures wechat_bot, alone and beside its peers. See README.md."""

@@ -1,0 +1,54 @@
+"""How much is measured."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from wechat_bot.wechat.credentials import Mode
+
+POSTGRES_URL = os.environ.get("BENCH_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Bounds of every measurement; ValueError when a database is on another machine."""
+
+    quick: bool
+    seconds: int
+    """Of load in one turn of one server."""
+    repeats: int
+    connections: tuple[int, ...]
+    modes: tuple[Mode, ...] = (Mode.PLAIN, Mode.SAFE)
+    messages: int
+    """That one worker takes while its memory is watched."""
+    rows: int
+    """Messages stored before growth is measured."""
+    starts: int
+    rounds: int
+    """Of every stage of the profile."""
+    postgres: str = POSTGRES_URL
+
+    def __post_init__(self) -> None:
+        if urlsplit(self.postgres).hostname not in {"127.0.0.1", "localhost", "::1"}:
+            raise ValueError("--postgres must name a server on this machine")
+
+    def but(self, **changes: Any) -> Options:
+        return replace(self, **changes)
+
+
+THOROUGH = Options(
+    quick=False,
+    seconds=5,
+    repeats=3,
+    connections=(16, 64),
+    messages=200_000,
+    rows=5_000_000,
+    starts=9,
+    rounds=30,
+)
+QUICK = Options(
+    quick=True, seconds=1, repeats=1, connections=(16,), messages=4_000, rows=40_000, starts=3, rounds=4
+)

@@ -1,0 +1,83 @@
+"""Servers that take turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from wechat_bot.wechat.credentials import Mode
+
+from . import load, traffic
+from .databases import Database
+from .load import Load
+from .processes import cpu_seconds, free_port, listening
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A server of the account for one mode."""
+
+    name: str
+    mode: Mode
+    command: Callable[[int], Sequence[str]]
+    """What listens on a port."""
+    environ: Mapping[str, str]
+    directory: Path
+    """Where it runs and logs."""
+    database: Database | None = None
+    recorded: str = ""
+    """The query that counts the incoming messages in the database."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """What one turn of a server showed."""
+
+    load: Load
+    server_us: float
+    """CPU time of all its processes for each request."""
+    database_us: float | None
+    """That of the database's processes, if it has any."""
+    rows: int | None
+    """Messages recorded meanwhile, if the server records."""
+
+    @property
+    def cpu_us(self) -> float:
+        return self.server_us + (self.database_us or 0.0)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that listens, and has answered a sample of pushes rightly."""
+
+    server: Server
+    port: int
+    pid: int
+
+    def turn(self, requests: Path, *, connections: int, seconds: int) -> Turn:
+        rows, server, database = self._rows(), cpu_seconds(self.pid), self._database_seconds()
+        seen = load.replay(self.port, requests, connections=connections, seconds=seconds)
+        each = 1e6 / max(1, seen.requests)
+        server_us = (cpu_seconds(self.pid) - server) * each
+        database_us = None if database is None else ((self._database_seconds() or 0.0) - database) * each
+        written = None if rows is None else (self._rows() or 0) - rows
+        return Turn(load=seen, server_us=server_us, database_us=database_us, rows=written)
+
+    def _rows(self) -> int | None:
+        database = self.server.database
+        return database.count(self.server.recorded) if database and self.server.recorded else None
+
+    def _database_seconds(self) -> float | None:
+        return self.server.database.cpu_seconds() if self.server.database else None
+
+
+@contextmanager
+def running(server: Server) -> Iterator[Running]:
+    """`server`, listening on a free port; NotStarted, WrongAnswer."""
+    port = free_port()
+    started = listening(server.command(port), port, directory=server.directory, environ=server.environ)
+    with started as pid:
+        traffic.check(f"http://127.0.0.1:{port}/wechat", server.mode)
+        yield Running(server, port, pid)

@@ -1,0 +1,10 @@
+"""The settings, read once from the environment and the ``.env`` beside this file."""
+
+from pathlib import Path
+
+from wechat_bot.settings import Settings, SettingsError
+
+try:
+    settings = Settings.load(Path(__file__).with_name(".env"))
+except SettingsError as error:
+    raise SystemExit(str(error)) from error

@@ -1,0 +1,78 @@
+"""`/` and the pages for errors."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask, abort
+
+from tests.conftest import MakeApp
+from wechat_bot.settings import Switch
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language": "en"}
+
+
+def test_home_leads_to_the_demos(app: Flask) -> None:
+    answer = app.test_client().get("/")
+    assert (answer.status_code, answer.location) == (302, "/demo/")
+
+
+def test_home_is_a_plain_page_where_the_demos_are_off(make_app: MakeApp) -> None:
+    answer = make_app(demos_enabled=Switch.NO).test_client().get("/")
+    assert answer.status_code == 200
+    assert "这里是一个微信公众号的后台" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "Bad request"),
+        (401, "Sign in first"),
+        (403, "Not allowed"),
+        (404, "No such page"),
+        (405, "Method not allowed"),
+        (413, "Too large"),
+        (500, "Something went wrong"),
+        (418, "I&#39;m a teapot"),
+    ],
+)
+def test_browsers_get_a_page_and_programs_a_line(app: Flask, status: int, words: str) -> None:
+    app.add_url_rule("/fail", view_func=lambda: abort(status))
+    client = app.test_client()
+    page = client.get("/fail", headers=BROWSER)
+    assert (page.status_code, page.mimetype) == (status, "text/html")
+    assert f"<h1>{words}</h1>" in page.text
+    line = client.get("/fail", headers={"Accept": "*/*"})
+    assert (line.status_code, line.mimetype) == (status, "text/plain")
+    assert line.text.startswith(f"{status} ")
+    assert line.text.count("\n") == 1
+
+
+def test_an_unexpected_error_is_a_page_without_details(app: Flask) -> None:
+    app.add_url_rule("/fail", view_func=lambda: str(1 / 0))
+    page = app.test_client().get("/fail", headers=BROWSER)
+    assert page.status_code == 500
+    assert "Something went wrong" in page.text
+    assert "division" not in page.text
+
+
+def test_the_headers_of_an_error_are_kept(app: Flask) -> None:
+    page = app.test_client().delete("/demo/testzz", headers=BROWSER)
+    assert page.status_code == 405
+    assert "POST" in page.headers["Allow"]
+    assert "<code>POST</code>" in page.text
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "status", "text"),
+    [
+        ("/wechat", None, 403, "forbidden"),
+        ("/wechat", b"<xml>", 403, "forbidden"),
+        ("/wechat", b"x" * (2 << 20), 413, "Request Entity Too Large"),
+        ("/healthz", None, 200, "ok"),
+    ],
+)
+def test_the_platform_and_supervisors_keep_their_plain_answers(
+    app: Flask, path: str, data: bytes | None, status: int, text: str
+) -> None:
+    answer = app.test_client().open(path, method="POST" if data else "GET", data=data, headers=BROWSER)
+    assert (answer.status_code, answer.mimetype, answer.text) == (status, "text/plain", text)

@@ -1,0 +1,96 @@
+"""The site on a port of its own, and the system's Chromium in front of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Response, expect, sync_playwright
+from werkzeug.serving import make_server
+
+from tests.conftest import MakeApp
+
+expect.set_options(timeout=20_000)
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+REPORT_VIOLATIONS = """addEventListener('securitypolicyviolation', event =>
+    console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`))"""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium: apt install chromium fonts-noto-cjk fonts-noto-color-emoji")
+        pytest.skip("no Chromium: apt install chromium fonts-noto-cjk fonts-noto-color-emoji")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site(make_app: MakeApp, tmp_path: Path) -> Iterator[str]:
+    """The address of a running site."""
+    app = make_app()
+    app.instance_path = str(tmp_path / "instance")
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(browser: Browser, site: str) -> Iterator[OpenPage]:
+    """Opens pages in a new window; at the end no console may hold an error."""
+    errors: list[str] = []
+    contexts = []
+
+    def note(message: ConsoleMessage) -> None:
+        # An error page that was asked for is reported too; what a page lacks is for `check`.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            errors.append(f"{message.text} at {message.location}")
+
+    def check(response: Response) -> None:
+        if response.status >= 400 and not response.request.is_navigation_request():
+            errors.append(f"{response.status} {response.url}")
+
+    def open_page(path: str, language: str = "zh-CN", width: int = 1280, **options: Any) -> Page:
+        context = browser.new_context(
+            base_url=site, locale=language, viewport={"width": width, "height": 844}, **options
+        )
+        contexts.append(context)
+        if options.get("java_script_enabled", True):
+            context.add_init_script(REPORT_VIOLATIONS)
+        page = context.new_page()
+        page.on("console", note)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("response", check)
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not errors

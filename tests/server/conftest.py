@@ -1,0 +1,117 @@
+"""The program as it is started: `python -m wechat_bot` in a process group of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.conftest import AES_KEY, APP_ID, TOKEN
+from wechat_bot.testing import FakePlatform
+from wechat_bot.wechat.credentials import Credentials, Mode
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@dataclass
+class Program:
+    """One installation: a folder, a database and a port, and the process if it runs."""
+
+    folder: Path
+    environment: dict[str, str]
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+    log: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log = self.folder / "log"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "wechat_bot"],
+                cwd=self.folder,
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **self.environment},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.wait_until_it_answers()
+
+    def wait_until_it_answers(self) -> None:
+        assert self.process
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                if httpx2.get(f"{self.url}/healthz", timeout=1).status_code == 200:
+                    return
+            except httpx2.TransportError:
+                assert self.process.poll() is None, self.log.read_text()
+                assert time.monotonic() < deadline, self.log.read_text()
+                time.sleep(0.05)
+
+    def stop(self, how: signal.Signals) -> int:
+        """Signal the whole group, wait, and return the exit code."""
+        assert self.process
+        os.killpg(self.process.pid, how)
+        return self.process.wait(40)
+
+    def platform(self, mode: Mode = Mode.SAFE) -> FakePlatform:
+        credentials = Credentials(tokens=(TOKEN,), mode=mode, app_id=APP_ID, aes_keys=(AES_KEY,))
+        return FakePlatform.at(f"{self.url}/wechat", credentials)
+
+
+MakeProgram = Callable[..., Program]
+
+
+@pytest.fixture
+def make_program(tmp_path: Path) -> Iterator[MakeProgram]:
+    """Makes installations; keyword arguments are their environment. What runs at the end is killed."""
+    made: list[Program] = []
+
+    def make(**environment: str) -> Program:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        folder = tmp_path / f"program{len(made)}"
+        folder.mkdir()
+        for name in ("config.py", "wsgi.py", "migrations"):
+            (folder / name).symlink_to(ROOT / name)
+        program = Program(
+            folder,
+            {
+                "PORT": str(port),
+                "DATABASE_URL": f"sqlite:///{folder}/bot.db",
+                "WECHAT_TOKEN": TOKEN,
+                "WECHAT_APP_ID": APP_ID,
+                "WECHAT_ENCODING_AES_KEY": AES_KEY,
+                "WECHAT_MESSAGE_MODE": "safe",
+                **environment,
+            },
+            port,
+        )
+        made.append(program)
+        return program
+
+    yield make
+    for program in made:
+        if program.process and program.process.poll() is None:
+            program.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def program(make_program: MakeProgram) -> Program:
+    return make_program()

@@ -1,0 +1,108 @@
+"""The program as its owner starts, stops and misconfigures it."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.server.conftest import ROOT, MakeProgram, Program
+from wechat_bot.settings import Settings
+
+
+def test_it_writes_its_env_migrates_answers_and_ends_cleanly(program: Program) -> None:
+    program.start()
+    platform = program.platform()
+    assert platform.verify_url()
+    assert str(platform.text("帮助")).startswith("我会这些")
+    assert httpx2.get(f"{program.url}/readyz").text == "database: ok"
+    assert Settings.load(program.folder / ".env", {}).secrets_are_known is False
+    assert program.stop(signal.SIGINT) == 0
+    log = program.log.read_text()
+    assert "Traceback" not in log
+    assert program.url in log
+    assert Settings.load(program.folder / ".env", {}).wechat_token not in log, "no secret outside a terminal"
+
+
+def run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "wechat_bot"],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+def test_a_busy_port_is_told_with_a_remedy(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        ended = run(tmp_path, PORT=str(port))
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"Cannot listen on 127.0.0.1:{port}")
+    assert f"PORT={port + 1} make run" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({"PORT": "many", "LOG_LEVEL": "loud"}, ["PORT is 'many'", "LOG_LEVEL is 'loud'"]),
+        ({"APP_ENV": "production", "SECRET_KEY": "secret"}, ["SECRET_KEY is missing or too short"]),
+        ({"HOST": "0.0.0.0", "SECRET_KEY": "development"}, ["HOST=0.0.0.0 lets others in"]),
+        ({"WECHAT_MESSAGE_MODE": "safe"}, ["WECHAT_MESSAGE_MODE is safe, which needs"]),
+        ({"DATABASE_URL": "postgres://127.0.0.1:1/none", "PORT": "0"}, ["The database cannot be used"]),
+    ],
+)
+def test_wrong_settings_are_told_all_at_once(
+    tmp_path: Path, environment: dict[str, str], told: list[str]
+) -> None:
+    ended = run(tmp_path, **environment)
+    assert ended.returncode == 1
+    assert all(sentence in ended.stderr for sentence in told)
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_broken_env_file_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PORT=5000\n= nothing\n")
+    ended = run(tmp_path)
+    assert ended.returncode == 1
+    assert "line 2" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_worker_that_dies_is_replaced(make_program: MakeProgram) -> None:
+    program = make_program(WEB_WORKERS="1")
+    program.start()
+    assert program.process
+    children = Path(f"/proc/{program.process.pid}/task/{program.process.pid}/children").read_text().split()
+    subprocess.run(["kill", "-9", *children], check=True)
+    program.wait_until_it_answers()
+    assert str(program.platform().text("帮助")).startswith("我会这些")
+
+
+def test_no_worker_outlives_a_killed_main_process(program: Program) -> None:
+    program.start()
+    assert program.process
+    program.process.kill()
+    program.process.wait()
+    wait_until_nobody_listens(program)
+    program.start()
+    assert str(program.platform().text("帮助")).startswith("我会这些")
+
+
+def wait_until_nobody_listens(program: Program) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            httpx2.get(f"{program.url}/healthz", timeout=1)
+        except httpx2.TransportError:
+            return
+        time.sleep(0.1)
+    raise AssertionError("a worker still answers")

@@ -1,0 +1,262 @@
+"""Slow handlers: one run and one answer, whichever road it takes. In real time, all cases at once."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+
+from tests.conftest import APP_SECRET, MakeApp
+from wechat_bot.extensions import db
+from wechat_bot.models import Account, Direction, MessageLog, State
+from wechat_bot.routing import Answer, Context, Router, matches
+from wechat_bot.services.sweep import sweep
+from wechat_bot.settings import Settings, Switch
+from wechat_bot.testing import Delivery, FakeAPI, FakePlatform, Send, client_sender
+from wechat_bot.wechat.messages import TextMessage
+from wechat_bot.wechat.replies import Reply
+
+SEND = "/cgi-bin/message/custom/send"
+
+
+@dataclass
+class SlowBot:
+    """A router whose slow handlers take as long as the message or the test says; their runs are counted."""
+
+    router: Router = field(default_factory=Router)
+    runs: Counter[str] = field(default_factory=Counter)
+    told: threading.Event = field(default_factory=threading.Event)
+    """What the handler of "wait" waits for."""
+
+    def __post_init__(self) -> None:
+        lock = threading.Lock()
+
+        @self.router.on(TextMessage, matches(r"(?P<name>\w+) (?P<seconds>[\d.]+)"), slow=True)
+        def think(message: TextMessage, ctx: Context) -> Answer:
+            with lock:
+                self.runs[ctx.match["name"]] += 1
+            time.sleep(float(ctx.match["seconds"]))
+            ctx.session["thought"] = ctx.match["name"]
+            return f"{ctx.match['name']} done"
+
+        @self.router.on(TextMessage, matches("wait"), slow=True)
+        def wait(message: TextMessage, ctx: Context) -> Answer:
+            self.told.wait(30)
+            return "waited"
+
+        @self.router.on(TextMessage, matches("fail"), slow=True)
+        def fail(message: TextMessage, ctx: Context) -> Answer:
+            raise ValueError("on purpose")
+
+        @self.router.on(TextMessage, matches("thought"))
+        def tell(message: TextMessage, ctx: Context) -> Answer:
+            return str(ctx.session.get("thought"))
+
+        @self.router.on(TextMessage)
+        def echo(message: TextMessage, ctx: Context) -> Answer:
+            return f"echo {message.content}"
+
+
+@pytest.fixture
+def bot() -> SlowBot:
+    return SlowBot()
+
+
+def in_turns(*apps: Flask) -> Send:
+    """Every push reaches another process."""
+    senders = itertools.cycle([client_sender(app) for app in apps])
+
+    def send(method: str, query: str, body: bytes, timeout: float) -> tuple[int, bytes]:
+        return next(senders)(method, query, body, timeout)
+
+    return send
+
+
+def states(app: Flask, direction: Direction) -> list[State]:
+    with app.app_context():
+        found = select(MessageLog.state).where(MessageLog.direction == direction).order_by(MessageLog.id)
+        return [State(state) for state in db.session.scalars(found)]
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 25) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.mark.timeout(60)
+def test_without_the_api_the_answer_comes_on_the_push_that_it_is_ready_for(
+    make_app: MakeApp, bot: SlowBot, settings: Settings
+) -> None:
+    apps = [make_app(bot.router), make_app(bot.router)]
+    platform = FakePlatform(settings.credentials, in_turns(*apps))
+
+    def ask(seconds: int) -> tuple[int, str | Reply | None]:
+        follower = platform.follower(f"oFollower{seconds}")
+        delivery = follower.push(follower.message("text", Content=f"t{seconds} {seconds}"))
+        return len(delivery.attempts), delivery.shown
+
+    with ThreadPoolExecutor() as pool:
+        answers = dict(zip((3, 7, 12, 20), pool.map(ask, (3, 7, 12, 20)), strict=True))
+    assert answers == {
+        3: (1, "t3 done"),
+        7: (2, "t7 done"),
+        12: (3, "t12 done"),
+        20: (3, settings.wechat_thinking),
+    }
+    wait_until(lambda: State.READY in states(apps[0], Direction.OUT))
+    late = platform.follower("oFollower20")
+    assert late.text("anything") == "t20 done"
+    assert late.text("thought") == "t20"
+    assert late.text("anything") == "echo anything", "the answer comes once"
+    assert bot.runs == {"t3": 1, "t7": 1, "t12": 1, "t20": 1}
+
+
+@pytest.mark.timeout(60)
+def test_with_the_api_the_platform_gets_success_and_the_follower_a_customer_service_message(
+    make_app: MakeApp, bot: SlowBot, api: FakeAPI
+) -> None:
+    app = make_app(bot.router, api, wechat_app_secret=APP_SECRET)
+    platform = FakePlatform.of(app)
+
+    def ask(seconds: int) -> Delivery:
+        follower = platform.follower(f"oFollower{seconds}")
+        return follower.push(follower.message("text", Content=f"t{seconds} {seconds}"))
+
+    with ThreadPoolExecutor() as pool:
+        deliveries = list(pool.map(ask, (3, 7, 12, 20)))
+    assert [delivery.shown for delivery in deliveries] == ["t3 done", None, None, None]
+    assert [len(delivery.attempts) for delivery in deliveries] == [1, 1, 1, 1]
+    assert all(delivery.attempts[0].seconds < 5 for delivery in deliveries)
+    wait_until(lambda: len(api.sent) == 3)
+    assert api.sent == [
+        {"touser": f"oFollower{n}", "msgtype": "text", "text": {"content": f"t{n} done"}} for n in (7, 12, 20)
+    ]
+    wait_until(lambda: set(states(app, Direction.OUT)) == {State.SENT})
+    assert set(states(app, Direction.IN)) == {State.ANSWERED}
+    assert set(bot.runs.values()) == {1}
+
+
+def test_a_retry_at_another_process_waits_for_the_first(make_app: MakeApp, bot: SlowBot) -> None:
+    first, second = FakePlatform.of(make_app(bot.router)), FakePlatform.of(make_app(bot.router))
+    fields = first.message("text", Content="t 1")
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda platform: platform.push(fields).shown, [first, second, first, second]))
+    assert answers == ["t done"] * 4
+    assert bot.runs == {"t": 1}
+
+
+def test_a_slow_handler_that_raises_is_silent(make_app: MakeApp, bot: SlowBot) -> None:
+    app = make_app(bot.router)
+    assert FakePlatform.of(app).text("fail") is None
+    assert states(app, Direction.IN) == [State.FAILED]
+
+
+def test_a_slow_handler_runs_again_when_the_session_changed_meanwhile(
+    make_app: MakeApp, bot: SlowBot
+) -> None:
+    platform = FakePlatform.of(make_app(bot.router))
+    with ThreadPoolExecutor() as pool:
+        long = pool.submit(platform.text, "long 1")
+        time.sleep(0.3)
+        assert platform.text("short 0") == "short done"
+        assert long.result() == "long done"
+    assert platform.text("thought") == "long"
+    assert bot.runs == {"short": 1, "long": 2}
+
+
+@pytest.mark.parametrize(
+    ("errcodes", "state", "remembered"),
+    [
+        pytest.param([48001], State.READY, True, id="the account may not"),
+        pytest.param([45015], State.READY, False, id="the window is closed"),
+        pytest.param([45047], State.READY, False, id="the quota is used up"),
+        pytest.param([-1], State.SENT, False, id="busy once"),
+        pytest.param([40001], State.SENT, False, id="the token was replaced"),
+        pytest.param([45002], State.FAILED, False, id="refused for what it says"),
+    ],
+)
+def test_what_the_api_says_decides_what_becomes_of_a_late_answer(
+    make_app: MakeApp, bot: SlowBot, api: FakeAPI, errcodes: list[int], state: State, remembered: bool
+) -> None:
+    app = make_app(bot.router, api, wechat_app_secret=APP_SECRET, wechat_answer_seconds=0.2)
+    platform = FakePlatform.of(app)
+    api.errcodes[SEND] = errcodes
+    assert platform.text("wait") is None
+    bot.told.set()
+    wait_until(lambda: states(app, Direction.OUT) == [state])
+    with app.app_context():
+        assert (db.session.scalar(select(Account.customer_service_refused_at)) is not None) is remembered
+    fetched = "waited" if state is State.READY else "echo more"
+    assert platform.text("more") == fetched
+
+
+def test_an_account_that_was_refused_once_is_not_tried_again(
+    make_app: MakeApp, bot: SlowBot, api: FakeAPI
+) -> None:
+    app = make_app(bot.router, api, wechat_app_secret=APP_SECRET, wechat_answer_seconds=0.2)
+    platform = FakePlatform.of(app)
+    api.errcodes[SEND] = [48001]
+    assert platform.text("wait") is None
+    bot.told.set()
+    wait_until(lambda: states(app, Direction.OUT) == [State.READY])
+    bot.told.clear()
+    attempt = platform.push_once(platform.message("text", Content="wait"))
+    bot.told.set()
+    assert attempt.status is None, "the platform is left to push again"
+    assert api.calls.count(SEND) == 1
+
+
+def test_an_owner_can_do_without_customer_service_messages(
+    make_app: MakeApp, bot: SlowBot, api: FakeAPI
+) -> None:
+    app = make_app(
+        bot.router,
+        api,
+        wechat_app_secret=APP_SECRET,
+        wechat_customer_service=Switch.NO,
+        wechat_answer_seconds=0.2,
+    )
+    attempt = FakePlatform.of(app).push_once(FakePlatform.of(app).message("text", Content="wait"))
+    bot.told.set()
+    assert attempt.status is None
+    assert api.calls == []
+
+
+def test_the_rest_of_a_long_text_is_sent_when_the_account_may(
+    make_app: MakeApp, bot: SlowBot, api: FakeAPI
+) -> None:
+    platform = FakePlatform.of(make_app(bot.router, api, wechat_app_secret=APP_SECRET))
+    text = "好" * 1000
+    first = platform.text(text)
+    wait_until(lambda: api.sent)
+    assert f"echo {text}" == str(first) + api.sent[0]["text"]["content"]
+
+
+@pytest.mark.parametrize(
+    ("left", "found"),
+    [(State.RECEIVED, State.FAILED), (State.LATE, State.FAILED), (State.SENDING, State.UNKNOWN)],
+)
+def test_what_a_crash_left_behind_is_found(
+    make_app: MakeApp, bot: SlowBot, left: State, found: State
+) -> None:
+    app = make_app(bot.router)
+    FakePlatform.of(app).text("x")
+    with app.app_context():
+        row = MessageLog.direction == (Direction.OUT if left is State.SENDING else Direction.IN)
+        db.session.execute(update(MessageLog).where(row).values(state=left))
+        db.session.commit()
+        now, outbox = datetime.now(UTC), app.extensions["outbox"]
+        assert sweep(db.engine, outbox, now) == 0, "somebody may be working on it"
+        assert sweep(db.engine, outbox, now + timedelta(minutes=11)) == 1
+        assert db.session.scalar(select(MessageLog.state).where(row)) == found

@@ -1,0 +1,93 @@
+"""`flask wechat …` as a developer uses it, against a bot that listens on a port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from sqlalchemy import update
+
+from tests.conftest import MakeApp
+from wechat_bot.extensions import db
+from wechat_bot.models import MessageLog, State
+from wechat_bot.testing import NOTICE, FakePlatform, listening
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(params=["plain", "compatible", "safe"])
+def run(request: pytest.FixtureRequest, make_app: MakeApp) -> Iterator[Run]:
+    """Runs a command of an application, against the same application."""
+    app = make_app(wechat_message_mode=request.param)
+    with listening(app) as url:
+        yield lambda *arguments, **more: app.test_cli_runner().invoke(
+            args=["wechat", *arguments, "--url", f"{url}/wechat"], **more
+        )
+
+
+def test_a_push_is_shown_raw_and_decrypted(run: Run) -> None:
+    shown = run("push", "--content", "改名")
+    assert shown.exit_code == 0
+    assert "signature = " in shown.output
+    assert "<Content>改名</Content>" in shown.output
+    assert "← status 200" in shown.output
+    assert "<Content>怎么称呼你？发送“取消”不改。</Content>" in shown.output
+
+
+def test_any_event_and_any_field_can_be_pushed(run: Run) -> None:
+    shown = run("push", "--type", "subscribe", "--content", "qrscene_door", "--field", "Ticket=gQH8")
+    assert "<Ticket>gQH8</Ticket>" in shown.output
+    assert "你扫描了「door」的二维码" in shown.output
+
+
+def test_a_field_without_a_value_is_told(run: Run) -> None:
+    shown = run("push", "--field", "Ticket")
+    assert shown.exit_code == 2
+    assert "'Ticket' is not NAME=VALUE" in shown.output
+
+
+def test_a_wrong_token_ends_in_the_notice_that_followers_read(run: Run) -> None:
+    shown = run("push", "--token", "wrongtoken")
+    assert shown.exit_code == 1
+    assert "status 403" in shown.output
+    assert NOTICE in shown.output
+
+
+def test_credentials_that_cannot_be_right_are_told(run: Run) -> None:
+    shown = run("push", "--aes-key", "short", "--mode", "safe")
+    assert shown.exit_code == 1
+    assert "WECHAT_ENCODING_AES_KEY must be 43 letters and digits." in shown.output
+
+
+def test_a_conversation_goes_on_until_the_input_ends(run: Run) -> None:
+    shown = run("chat", input="改名\n小明\n我是谁\n/scan door\n/click MENU_HELP\n/unfollow\n/follow door\n")
+    assert shown.exit_code == 0
+    heard = [line.partition("号> ")[2] for line in shown.output.splitlines() if "号> " in line]
+    assert heard == [
+        "欢迎关注！发送“帮助”看看我会什么。",
+        "怎么称呼你？发送“取消”不改。",
+        "好的，小明。",
+        "你是小明。",
+        "你扫描了「door」的二维码。发送“帮助”看看我会什么。",
+        "我会这些：",
+        "（没有回复）",
+        "欢迎回来！你扫描了「door」的二维码。发送“帮助”看看我会什么。",
+    ]
+
+
+def test_nobody_listening_is_told(app: Flask) -> None:
+    shown = app.test_cli_runner().invoke(args=["wechat", "push", "--url", "http://127.0.0.1:1/wechat"])
+    assert shown.exit_code == 1
+    assert "no connection" in shown.output
+
+
+def test_a_sweep_tells_how_much_it_found(app: Flask) -> None:
+    FakePlatform.of(app).text("帮助")
+    with app.app_context():
+        long_ago = db.func.datetime("2026-01-01")
+        db.session.execute(update(MessageLog).values(state=State.RECEIVED, received_at=long_ago))
+        db.session.commit()
+    shown = app.test_cli_runner().invoke(args=["wechat", "sweep"])
+    assert shown.output == "2 messages were brought to an end.\n"

@@ -1,0 +1,199 @@
+"""The database fails: the platform is made to push again, /readyz says why, and all recovers by itself."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, event, func, select, text
+from sqlalchemy.engine import make_url
+
+from tests.conftest import MakeApp
+from wechat_bot.extensions import db
+from wechat_bot.models import Direction, MessageLog
+from wechat_bot.testing import FakePlatform
+from wechat_bot.wechat.webhook import Webhook
+
+
+def incoming(app: Flask) -> int:
+    with app.app_context():
+        found = select(func.count(MessageLog.id)).where(MessageLog.direction == Direction.IN)
+        return db.session.scalar(found) or 0
+
+
+class Connections:
+    """All connections that `engine` opens from now on."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._opened: list[Any] = []
+        self._statement = "SELECT 1"
+        event.listen(engine, "connect", self._open)
+        engine.dispose()
+
+    def run(self, statement: str) -> None:
+        """Run `statement` on each, also on those to come."""
+        self._statement = statement
+        for connection in self._opened:
+            with suppress(Exception):  # it may be closed
+                connection.cursor().execute(statement)
+
+    def _open(self, connection: Any, _: object) -> None:
+        self._opened.append(connection)
+        connection.cursor().execute(self._statement)
+
+
+@pytest.mark.parametrize(
+    ("failing", "mended", "reason"),
+    [
+        ("PRAGMA query_only=ON", "PRAGMA query_only=OFF", "read-only"),
+        ("PRAGMA max_page_count=1", "PRAGMA max_page_count=1000000", "disk full"),
+    ],
+)
+def test_nothing_is_lost_while_sqlite_takes_no_writes(
+    app: Flask, platform: FakePlatform, engine: Engine, failing: str, mended: str, reason: str
+) -> None:
+    connections = Connections(engine)
+    platform.text("before")
+    fields = platform.message("text", Content="x" * 10_000)
+    connections.run(failing)
+    attempt = platform.push_once(fields)
+    assert (attempt.status, attempt.seconds < 4.5) == (503, True)
+    ready = app.test_client().get("/readyz")
+    assert (ready.status_code, ready.text) == (503, f"database: {reason}")
+    connections.run(mended)
+    assert not platform.push(fields).failed
+    assert app.test_client().get("/readyz").status_code == 200
+    assert incoming(app) == 2
+
+
+class Cable:
+    """A connection to a database server that can be cut and mended."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._listener: socket.socket | None = None
+        self._ends: list[socket.socket] = []
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port: int = probe.getsockname()[1]
+
+    def mend(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        assert self._listener
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for end in self._ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+        self._ends.clear()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection(self._target)
+                self._ends += [near, far]
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=self._copy, args=ends, daemon=True).start()
+
+    @staticmethod
+    def _copy(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def cable(server_database: str) -> Iterator[Cable]:
+    url = make_url(server_database)
+    cable = Cable(str(url.host), url.port or {"postgresql": 5432}.get(url.get_backend_name(), 3306))
+    cable.mend()
+    yield cable
+    cable.cut()
+
+
+def test_a_database_that_is_stopped_and_started_again_loses_nothing(
+    make_app: MakeApp, server_database: str, cable: Cable
+) -> None:
+    url = make_url(server_database).set(host="127.0.0.1", port=cable.port)
+    app = make_app(database_url=url.render_as_string(hide_password=False))
+    platform = FakePlatform.of(app)
+    platform.text("before")
+    cable.cut()
+    fields = platform.message("text", Content="帮助")
+    attempt = platform.push_once(fields)
+    assert (attempt.status, attempt.seconds < 4.5) == (503, True)
+    assert app.test_client().get("/readyz").text == "database: unreachable"
+    cable.mend()
+    assert str(platform.push(fields).shown).startswith("我会这些")
+    assert app.test_client().get("/readyz").status_code == 200
+    assert incoming(app) == 2
+
+
+def test_a_connection_that_the_server_closed_costs_no_push(
+    make_app: MakeApp, server_database: str, cable: Cable
+) -> None:
+    url = make_url(server_database).set(host="127.0.0.1", port=cable.port)
+    app = make_app(database_url=url.render_as_string(hide_password=False))
+    platform = FakePlatform.of(app)
+    platform.text("before")
+    cable.cut()
+    cable.mend()
+    assert platform.push_once(platform.message("text", Content="帮助")).status == 200
+
+
+def test_postgresql_that_is_read_only_makes_the_platform_push_again(
+    make_app: MakeApp, postgresql_database: str
+) -> None:
+    app = make_app(database_url=postgresql_database)
+    platform = FakePlatform.of(app)
+    with app.app_context():
+        connections = Connections(db.engine)
+    platform.text("before")
+    fields = platform.message("text", Content="帮助")
+    connections.run("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; COMMIT")
+    assert platform.push_once(fields).status == 503
+    assert app.test_client().get("/readyz").text == "database: read-only"
+    connections.run("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE; COMMIT")
+    assert not platform.push(fields).failed
+
+
+@pytest.mark.parametrize("clock", [lambda: time.time() - 3600, lambda: time.time() + 3600])
+def test_a_clock_that_is_wrong_refuses_pushes_and_says_by_how_much(
+    app: Flask, platform: FakePlatform, clock: Callable[[], float], caplog: pytest.LogCaptureFixture
+) -> None:
+    right = app.extensions["webhook"]
+    app.extensions["webhook"] = Webhook(platform.credentials, clock)
+    fields = platform.message("text", Content="帮助")
+    assert platform.push_once(fields).status == 403
+    assert re.search(r"3[56]\d\d s from this machine's clock", caplog.text)
+    app.extensions["webhook"] = right
+    assert not platform.push(fields).failed
+
+
+def test_a_message_that_the_database_refuses_does_not_take_others_with_it(
+    app: Flask, platform: FakePlatform, engine: Engine
+) -> None:
+    with engine.connect() as connection, connection.execution_options(writes=True).begin():
+        connection.execute(
+            text(
+                "CREATE TRIGGER poison BEFORE INSERT ON message_logs WHEN NEW.text = 'poison'"
+                " BEGIN SELECT RAISE(ABORT, 'poison'); END"
+            )
+        )
+    texts = ["poison" if n == 3 else f"good {n}" for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(platform.text, texts))
+    assert incoming(app) == 7

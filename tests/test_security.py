@@ -1,0 +1,34 @@
+"""What browsers are told, and what the platform is not."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+
+from wechat_bot.security import HEADERS, HSTS
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/demo/", "/demo/hello/zhang", "/nowhere", "/static/site.css", "/healthz"]
+)
+def test_every_answer_carries_the_headers(app: Flask, path: str) -> None:
+    with app.test_client().get(path) as answer:
+        assert answer.headers["Content-Security-Policy"] == POLICY
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert set(HEADERS) <= set(answer.headers.keys())
+        assert "Strict-Transport-Security" not in answer.headers
+
+
+def test_https_is_asked_for_over_https_alone(app: Flask) -> None:
+    answer = app.test_client().get("/demo/", base_url="https://bot.example")
+    assert answer.headers["Strict-Transport-Security"] == HSTS
+
+
+def test_answers_to_the_platform_are_left_alone(app: Flask) -> None:
+    answer = app.test_client().get("/wechat?signature=x", base_url="https://bot.example")
+    assert set(answer.headers.keys()) == {"Content-Type", "Content-Length", "X-Request-ID"}

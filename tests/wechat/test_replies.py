@@ -1,0 +1,311 @@
+"""Answers, as the platform gets them and as the follower sees them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.wechat.corpus import ACCOUNT, BODIES, OPENID
+from tests.wechat.strategies import any_text, legal_text, thorough
+from wechat_bot.wechat import replies, xml
+from wechat_bot.wechat.errors import InvalidReply
+from wechat_bot.wechat.messages import Message
+from wechat_bot.wechat.replies import (
+    Article,
+    ImageReply,
+    MusicReply,
+    NewsReply,
+    PlatformAIReply,
+    Reply,
+    TextReply,
+    TransferReply,
+    VideoReply,
+    VoiceReply,
+    fit,
+    split,
+)
+
+HELLO = BODIES["messages/text"]
+ARTICLE = Article("Timetable 2026", "Valid from January", "https://e.com/p.jpg", "https://e.com/t?a=1&b=2")
+EMPTY_ARTICLE = {"Title": "t", "Description": None, "PicUrl": None, "Url": None}
+
+KINDS: list[tuple[Reply, str, xml.Fields]] = [
+    (
+        TextReply('第一行\n<a href="https://e.com/?a=1&b=2">链接</a> 😀'),
+        "text",
+        {"Content": '第一行\n<a href="https://e.com/?a=1&b=2">链接</a> 😀'},
+    ),
+    (TextReply("]]></Content><![CDATA[\r\n&amp;"), "text", {"Content": "]]></Content><![CDATA[\r\n&amp;"}),
+    (ImageReply("m"), "image", {"Image": {"MediaId": "m"}}),
+    (VoiceReply("m"), "voice", {"Voice": {"MediaId": "m"}}),
+    (VideoReply("m", "t", "d"), "video", {"Video": {"MediaId": "m", "Title": "t", "Description": "d"}}),
+    (VideoReply("m"), "video", {"Video": {"MediaId": "m", "Title": None, "Description": None}}),
+    (
+        MusicReply("m", "t", "d", "u", "hq"),
+        "music",
+        {
+            "Music": {
+                "Title": "t",
+                "Description": "d",
+                "MusicUrl": "u",
+                "HQMusicUrl": "hq",
+                "ThumbMediaId": "m",
+            }
+        },
+    ),
+    (
+        NewsReply((ARTICLE,)),
+        "news",
+        {
+            "ArticleCount": "1",
+            "Articles": {
+                "item": {
+                    "Title": "Timetable 2026",
+                    "Description": "Valid from January",
+                    "PicUrl": "https://e.com/p.jpg",
+                    "Url": "https://e.com/t?a=1&b=2",
+                }
+            },
+        },
+    ),
+    (
+        NewsReply((Article("t"),) * 8),
+        "news",
+        {"ArticleCount": "8", "Articles": {"item": [EMPTY_ARTICLE] * 8}},
+    ),
+    (TransferReply(), "transfer_customer_service", {}),
+    (
+        TransferReply("anna@example_wx"),
+        "transfer_customer_service",
+        {"TransInfo": {"KfAccount": "anna@example_wx"}},
+    ),
+    (PlatformAIReply(), "transfer_biz_ai_ivr", {}),
+]
+
+
+@pytest.mark.parametrize(("reply", "kind", "fields"), KINDS)
+def test_the_platform_reads_every_kind_of_reply(reply: Reply, kind: str, fields: xml.Fields) -> None:
+    answer = replies.to_xml(HELLO, reply, now=1767225602.9)
+    assert answer.startswith("<xml><ToUserName>")
+    assert xml.parse(answer.encode()) == {
+        "ToUserName": OPENID,
+        "FromUserName": ACCOUNT,
+        "CreateTime": "1767225602",
+        "MsgType": kind,
+        **fields,
+    }
+
+
+@pytest.mark.parametrize("reply", [reply for reply, *_ in KINDS], ids=str)
+def test_a_reply_is_read_back_as_it_was(reply: Reply) -> None:
+    assert replies.parse(xml.parse(replies.to_xml(HELLO, reply).encode())) == reply
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (TextReply("在吗"), {"text": {"content": "在吗"}}),
+        (ImageReply("m"), {"image": {"media_id": "m"}}),
+        (VoiceReply("m"), {"voice": {"media_id": "m"}}),
+        (VideoReply("m", "t", "d"), {"video": {"media_id": "m", "title": "t", "description": "d"}}),
+        (
+            MusicReply("m", "t", "d", "u", "hq"),
+            {
+                "music": {
+                    "title": "t",
+                    "description": "d",
+                    "musicurl": "u",
+                    "hqmusicurl": "hq",
+                    "thumb_media_id": "m",
+                }
+            },
+        ),
+        (
+            NewsReply((ARTICLE, Article("second"))),
+            {
+                "news": {
+                    "articles": [
+                        {
+                            "title": "Timetable 2026",
+                            "description": "Valid from January",
+                            "url": "https://e.com/t?a=1&b=2",
+                            "picurl": "https://e.com/p.jpg",
+                        }
+                    ]
+                }
+            },
+        ),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Reply) else "",
+)
+def test_a_reply_can_be_sent_later(reply: Reply, message: dict[str, Any]) -> None:
+    assert reply.to_customer_message() == {"msgtype": reply.kind, **message}
+
+
+@pytest.mark.parametrize("reply", [TransferReply(), PlatformAIReply()])
+def test_a_transfer_cannot_be_sent_later(reply: Reply) -> None:
+    with pytest.raises(InvalidReply, match=reply.kind):
+        reply.to_customer_message()
+
+
+# What the platform would refuse
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t", "\u3000", "\x00\x0b", "\ufffe", "\ud83d"], ids=ascii)
+def test_a_text_without_anything_to_read_is_refused(text: str) -> None:
+    with pytest.raises(InvalidReply):
+        TextReply(text)
+
+
+@pytest.mark.parametrize("media_id", ["", "\x00"], ids=ascii)
+@pytest.mark.parametrize("kind", [ImageReply, VoiceReply, VideoReply, MusicReply])
+def test_a_reply_without_its_media_is_refused(kind: type[ImageReply], media_id: str) -> None:
+    with pytest.raises(InvalidReply):
+        kind(media_id)
+
+
+@pytest.mark.parametrize("articles", [(), (ARTICLE,) * 9, (ARTICLE, Article(""))], ids=len)
+def test_news_has_one_to_eight_articles_with_titles(articles: tuple[Article, ...]) -> None:
+    with pytest.raises(InvalidReply):
+        NewsReply(articles)
+
+
+NEWS = {"MsgType": "news", "ArticleCount": "1", "Articles": {"item": EMPTY_ARTICLE}}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"MsgType": None},
+        {"MsgType": "event"},
+        {"MsgType": ["text", "text"], "Content": "hi"},
+        {"MsgType": "text"},
+        {"MsgType": "text", "Content": None},
+        {"MsgType": "text", "Content": ["a", "b"]},
+        {"MsgType": "image", "MediaId": "m"},
+        {"MsgType": "image", "Image": "m"},
+        {"MsgType": "video", "Video": {"Title": "t"}},
+        {"MsgType": "music", "Music": {"Title": "t"}},
+        {**NEWS, "ArticleCount": "2"},
+        {**NEWS, "ArticleCount": None},
+        {**NEWS, "Articles": None},
+        {**NEWS, "Articles": {"item": {**EMPTY_ARTICLE, "Title": None}}},
+        {**NEWS, "ArticleCount": "9", "Articles": {"item": [EMPTY_ARTICLE] * 9}},
+    ],
+    ids=str,
+)
+def test_what_the_platform_does_not_understand_is_no_reply(fields: xml.Fields) -> None:
+    with pytest.raises(InvalidReply):
+        replies.parse(fields)
+
+
+@thorough
+@given(any_text)
+@example("a\x00b\x0b\ufffe\ud800\U0010ffff")
+def test_every_text_of_a_reply_is_what_xml_can_carry(text: str) -> None:
+    reply = TextReply("x" + text)
+    assert reply.content == "x" + xml.legal(text)
+    assert Article(text).title == ImageReply("x" + text).media_id[1:] == xml.legal(text)
+    json.dumps(reply.to_customer_message(), ensure_ascii=False).encode()
+
+
+@thorough
+@given(legal_text.filter(str.strip))
+def test_any_text_reaches_the_follower_unchanged(text: str) -> None:
+    assert replies.parse(xml.parse(replies.to_xml(HELLO, TextReply(text)).encode())) == TextReply(text)
+
+
+# Long texts
+
+
+PIECES = st.sampled_from([*"字a😀é \n。！？；….", ". ", "! ", "? ", "; ", "word ", "x" * 100])
+long_text = st.builds(
+    lambda pieces, times: "".join(pieces) * times, st.lists(PIECES, min_size=1), st.integers(1, 3000)
+).filter(lambda text: len(text.encode()) < 20_000)
+
+
+@thorough
+@given(long_text)
+def test_a_long_text_is_cut_without_losing_anything(text: str) -> None:
+    first, rest = split(text)
+    assert first + rest == text
+    assert len(first.encode()) <= 2048
+    assert (rest == "") == (len(text.encode()) <= 2048)
+    assert rest == "" or len(first) >= 256
+
+
+@thorough
+@given(long_text.filter(str.strip))
+@example(" " * 2048 + "x")
+@example("\n" * 3000 + "x")
+def test_every_text_can_be_shown_in_parts(text: str) -> None:
+    parts: list[str] = []
+    rest: Reply | None = TextReply(text)
+    while isinstance(rest, TextReply):
+        first, rest = fit(rest, HELLO)
+        assert isinstance(first, TextReply)
+        parts.append(first.content)
+    assert all(len(part.encode()) <= 2048 for part in parts)
+    assert "".join("".join(parts).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("字" * 682, "字" * 682),
+        ("字" * 683, "字" * 682),
+        ("a" + "字" * 683, "a" + "字" * 682),
+        ("😀" * 513, "😀" * 512),
+        ("a" * 2048, "a" * 2048),
+        ("a" * 2049, "a" * 2048),
+        ("字" * 400 + "。" + "字" * 400, "字" * 400 + "。"),
+        ("字" * 400 + "\n" + "字" * 400, "字" * 400 + "\n"),
+        ("a" * 1500 + "! Yes? " + "b" * 1500, "a" * 1500 + "! Yes?"),
+        ("a" * 1500 + "3.14" + "b" * 1500, ("a" * 1500 + "3.14" + "b" * 1500)[:2048]),
+        ("a" * 1500 + " " + "b" * 1500, "a" * 1500 + " "),
+        ("a" * 500 + "。" + "b" * 1000 + " " + "c" * 1500, "a" * 500 + "。" + "b" * 1000 + " "),
+        ("字。" + "字" * 700, ("字。" + "字" * 700)[:682]),
+        ("a" * 2047 + ". " + "b", "a" * 2047 + "."),
+    ],
+    ids=lambda text: f"{len(text)}",
+)
+def test_a_text_is_cut_after_a_sentence_or_a_word_or_else_anywhere(text: str, first: str) -> None:
+    assert split(text)[0] == first
+
+
+# What is shown
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("messages/text", 1),
+        ("messages/image", 1),
+        ("messages/location", 1),
+        ("events/click", 8),
+        ("events/subscribe", 8),
+        ("events/scan", 8),
+    ],
+)
+def test_of_several_articles_a_message_is_answered_with_one_and_an_event_with_all(
+    name: str, shown: int
+) -> None:
+    news = NewsReply(tuple(Article(f"{number}") for number in range(8)))
+    assert fit(news, BODIES[name]) == (NewsReply(news.articles[:shown]), None)
+
+
+@pytest.mark.parametrize("message", [HELLO, BODIES["events/click"]], ids=["message", "event"])
+@pytest.mark.parametrize(
+    "reply", [TextReply("short"), ImageReply("m"), TransferReply(), NewsReply((ARTICLE,))], ids=str
+)
+def test_a_reply_that_fits_is_shown_whole(reply: Reply, message: Message) -> None:
+    assert fit(reply, message) == (reply, None)
+
+
+def test_blanks_alone_are_not_sent_later() -> None:
+    assert fit(TextReply("a" * 2048 + " \n"), HELLO) == (TextReply("a" * 2048), None)

@@ -1,0 +1,111 @@
+"""``make run``: everything the program needs, in one foreground command."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+from flask import Flask
+from flask_migrate import upgrade
+from sqlalchemy.exc import SQLAlchemyError
+
+from . import create_app
+from .extensions import db
+from .server import PortBusy, check_port, serve
+from .services.sweep import sweep
+from .settings import Settings, SettingsError, create_env_file
+from .wechat.credentials import Mode
+
+SWEEP_SECONDS = 60
+MODES = {Mode.PLAIN: "明文模式", Mode.COMPATIBLE: "兼容模式", Mode.SAFE: "安全模式"}
+"""What the platform's console calls them."""
+
+
+def main() -> None:
+    env_file = Path(".env")
+    if not env_file.exists():
+        create_env_file(env_file)
+        print("Wrote .env with fresh secrets.")
+    try:
+        settings = Settings.load(env_file)
+        if settings.secrets_are_known and settings.reachable_from_outside:
+            raise SettingsError(
+                [f"HOST={settings.host} lets others in: set SECRET_KEY and WECHAT_TOKEN of your own."]
+            )
+        check_port(settings)
+    except (SettingsError, PortBusy) as error:
+        _stop(str(error))
+    app = create_app(settings)
+    _prepare_database(app)
+    print(_screen(settings))
+    threading.Thread(target=_sweep_for_ever, args=(app,), daemon=True).start()
+    serve(settings)
+
+
+def _prepare_database(app: Flask) -> None:
+    try:
+        with app.app_context():
+            upgrade()
+            db.engine.dispose()
+    except SQLAlchemyError as error:
+        _stop(f"The database cannot be used ({_brief(error)}): correct DATABASE_URL, or start the database.")
+
+
+def _sweep_for_ever(app: Flask) -> None:
+    while True:
+        try:
+            with app.app_context():
+                sweep(db.engine, app.extensions["outbox"], datetime.now(UTC))
+        except SQLAlchemyError as error:
+            app.logger.warning("sweep failed: %s", _brief(error))
+        time.sleep(SWEEP_SECONDS)
+
+
+def _brief(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _stop(problem: str) -> NoReturn:
+    print(problem, file=sys.stderr)
+    sys.exit(1)
+
+
+def _screen(settings: Settings) -> str:
+    """What to open, how to try it, and what to enter in the platform's console."""
+    address = f"http://{settings.host}:{settings.port}"
+    demos = f"\n  Learn Flask from the demos:\n    {address}/demo/\n" if settings.demos_are_on else ""
+    entries = "\n".join(f"    {_padded(name)}{value}" for name, value in _console_entries(settings))
+    return f"""
+  wechat_bot is running at {address} ({settings.app_env}). Ctrl-C ends it.
+
+  Try it without an account, in another terminal:
+    .venv/bin/flask wechat chat
+{demos}
+  Enter in the platform's console (设置与开发 › 开发接口管理 › 服务器配置):
+{entries}
+"""
+
+
+def _console_entries(settings: Settings) -> list[tuple[str, str]]:
+    """Secrets show on a terminal only: what else reads the output may keep it."""
+    shown = sys.stdout.isatty()
+    key = settings.wechat_encoding_aes_key or "any; it is not used"
+    return [
+        ("URL", "https://<your public name>/wechat"),
+        ("Token", settings.wechat_token if shown else "WECHAT_TOKEN in .env"),
+        ("EncodingAESKey", key if shown else "WECHAT_ENCODING_AES_KEY in .env"),
+        ("消息加解密方式", MODES[settings.credentials.mode]),
+    ]
+
+
+def _padded(name: str) -> str:
+    """`name` and blanks, 18 columns wide; a Chinese character takes two."""
+    return name + " " * (18 - len(name) - sum(char > "\u2e80" for char in name))
+
+
+if __name__ == "__main__":
+    main()

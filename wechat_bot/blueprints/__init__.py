@@ -1,0 +1,1 @@
+"""HTTP, one blueprint for each kind of caller."""

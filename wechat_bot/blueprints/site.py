@@ -1,0 +1,67 @@
+"""What belongs to no part alone: ``/`` and the pages for errors."""
+
+from __future__ import annotations
+
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext, lazy_gettext
+from werkzeug.exceptions import BadRequestKeyError, HTTPException
+from werkzeug.wrappers import Response
+
+bp = Blueprint("site", __name__)
+
+HOMES = ("demos.index",)
+"""``/`` leads to the first of these that is switched on."""
+
+TITLES = {
+    400: lazy_gettext("请求有误"),
+    401: lazy_gettext("需要登录"),
+    403: lazy_gettext("不允许"),
+    404: lazy_gettext("没有这个页面"),
+    405: lazy_gettext("不支持这种方法"),
+    413: lazy_gettext("太大了"),
+    415: lazy_gettext("不支持这种文件"),
+    429: lazy_gettext("太频繁了"),
+    500: lazy_gettext("出错了"),
+    503: lazy_gettext("暂时不行"),
+}
+SENTENCES = {
+    400: lazy_gettext("服务器看不懂这个请求。"),
+    401: lazy_gettext("先登录，才能看到这里的内容。"),
+    403: lazy_gettext("你没有做这件事的权限。"),
+    404: lazy_gettext("网址可能打错了，或者内容已经搬走。"),
+    405: lazy_gettext("这个网址存在，但不接受这种 HTTP 方法。"),
+    413: lazy_gettext("发送的内容超过了上限。"),
+    429: lazy_gettext("请过一会儿再试。"),
+    500: lazy_gettext("是我们这边的问题，已经记录下来。"),
+    503: lazy_gettext("请过一会儿再试。"),
+}
+
+
+@bp.get("/")
+def home() -> ResponseReturnValue:
+    for endpoint in HOMES:
+        if endpoint in current_app.view_functions:
+            return redirect(url_for(endpoint))
+    return render_template("home.html")
+
+
+@bp.app_errorhandler(HTTPException)
+def explain(error: HTTPException) -> Response:
+    """The designed page for browsers, one line for programs; status and headers are the error's own."""
+    response = error.get_response()
+    title, sentence = TITLES.get(error.code or 500, error.name), _sentence(error)
+    if "text/html" in request.headers.get("Accept", "text/html"):
+        response.data = render_template("error.html", error=error, title=title, sentence=sentence)
+    else:
+        response.data = f"{error.code} {error.name}: {sentence}\n"
+        response.mimetype = "text/plain"
+    return response
+
+
+def _sentence(error: HTTPException) -> str:
+    if isinstance(error, BadRequestKeyError):
+        return str(gettext("缺少字段 %(name)s。", name=error.args[0]))
+    if error.description and error.description != type(error).description:
+        return error.description
+    return str(SENTENCES.get(error.code or 500, error.name))

@@ -1,0 +1,148 @@
+"""``flask wechat …``: talk to a bot as the platform does, and look after this one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+
+from .extensions import db
+from .services.sweep import sweep as sweep_messages
+from .settings import Settings
+from .testing import NOTICE, Attempt, Delivery, FakePlatform
+from .wechat.credentials import Credentials, Mode
+from .wechat.errors import CredentialsError
+from .wechat.replies import TextReply
+
+wechat = AppGroup("wechat", help="Talk to a bot as the platform does, and look after this one.")
+
+
+def _platform_options(command: Any) -> Any:
+    for option in (
+        click.option("--url", help="The bot to talk to; this program unless given."),
+        click.option("--mode", type=click.Choice([mode.value for mode in Mode]), help="The mode of the bot."),
+        click.option("--token", help="Its Token."),
+        click.option("--aes-key", help="Its EncodingAESKey."),
+        click.option("--app-id", help="Its AppID."),
+        click.option(
+            "--openid", default="oAbCd1EfGh2IjKl3MnOp4QrSt5Uv", show_default=True, help="Who speaks."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _platform(
+    url: str | None, mode: str | None, token: str | None, aes_key: str | None, app_id: str | None, openid: str
+) -> FakePlatform:
+    settings: Settings = current_app.extensions["settings"]
+    try:
+        ours = settings.credentials
+        credentials = Credentials(
+            tokens=(token,) if token else ours.tokens,
+            mode=Mode(mode) if mode else ours.mode,
+            app_id=app_id or ours.app_id,
+            aes_keys=(aes_key,) if aes_key else ours.aes_keys,
+        )
+    except CredentialsError as error:
+        raise click.ClickException(f"{error} Or pass --token, --aes-key, --app-id, --mode.") from error
+    url = url or f"http://{settings.host}:{settings.port}/wechat"
+    return FakePlatform.at(url, credentials, openid=openid)
+
+
+@wechat.command()
+@_platform_options
+@click.option("--type", "kind", default="text", show_default=True, help="MsgType, or the name of an event.")
+@click.option("--content", default="帮助", show_default=True, help="Content of a text, EventKey of an event.")
+@click.option("--field", "fields", multiple=True, metavar="NAME=VALUE", help="Any other element.")
+def push(kind: str, content: str, fields: tuple[str, ...], **options: Any) -> None:
+    """One exchange, shown raw and decrypted. Fails when the follower would see the failure notice."""
+    platform = _platform(**options)
+    more = dict(_field(field) for field in fields)
+    if kind in {"text", "image", "voice", "video", "shortvideo", "location", "link"}:
+        own = {"Content": content} if kind == "text" else {}
+        message = platform.message(kind, **own, **more)
+    else:
+        message = platform.event(kind, EventKey=content, **more)
+    attempt = platform.push_once(message)
+    click.echo(_show(attempt))
+    if attempt.problem:
+        raise click.ClickException(f"{attempt.problem}. A follower would read: {NOTICE}")
+
+
+@wechat.command()
+@_platform_options
+def chat(**options: Any) -> None:
+    """A conversation: what you type is pushed, what the follower would read is printed."""
+    platform = _platform(**options)
+    click.echo("Type a message; /follow, /unfollow, /scan SCENE, /click KEY; Ctrl-D ends.")
+    _print(platform.push(platform.event("subscribe", EventKey="")))
+    while True:
+        try:
+            line = click.prompt("你", prompt_suffix="> ", default="", show_default=False)
+        except (click.Abort, EOFError):
+            click.echo()
+            return
+        if line:
+            _print(platform.push(_message(platform, line)))
+
+
+@wechat.command()
+def sweep() -> None:
+    """End what a crash left behind; `make run` does it by itself."""
+    count = sweep_messages(db.engine, current_app.extensions["outbox"], datetime.now(UTC))
+    click.echo(f"{count} messages were brought to an end.")
+
+
+def _field(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--field")
+    return name, value
+
+
+def _message(platform: FakePlatform, line: str) -> dict[str, Any]:
+    command, _, argument = line.partition(" ")
+    match command:
+        case "/follow":
+            return platform.event("subscribe", EventKey=f"qrscene_{argument}" if argument else "")
+        case "/unfollow":
+            return platform.event("unsubscribe", EventKey="")
+        case "/scan":
+            return platform.event("SCAN", EventKey=argument, Ticket="ticket")
+        case "/click":
+            return platform.event("CLICK", EventKey=argument)
+        case _:
+            return platform.message("text", Content=line)
+
+
+def _print(delivery: Delivery) -> None:
+    last = delivery.attempts[-1]
+    seconds = sum(attempt.seconds for attempt in delivery.attempts)
+    if delivery.failed:
+        click.secho(f"{NOTICE}  ({last.problem})", fg="red", err=True)
+        return
+    shown = delivery.reply.content if isinstance(delivery.reply, TextReply) else delivery.reply
+    click.echo(f"号> {shown if shown is not None else '（没有回复）'}")
+    click.secho(f"    {seconds * 1000:.0f} ms, {len(delivery.attempts)} push(es)", dim=True)
+
+
+def _show(attempt: Attempt) -> str:
+    """The exchange as it was on the wire, and what was inside."""
+    query = "\n".join(f"  {name} = {value}" for name, value in parse_qsl(attempt.query))
+    parts = [
+        f"→ POST, query:\n{query}",
+        f"→ body:\n  {attempt.body.decode(errors='replace')}",
+    ]
+    if attempt.plain.encode() != attempt.body:
+        parts.append(f"→ decrypted:\n  {attempt.plain}")
+    parts.append(
+        f"← status {attempt.status}, {attempt.seconds * 1000:.0f} ms, body:\n  {attempt.answer.decode()}"
+    )
+    if attempt.opened and attempt.opened.encode() != attempt.answer:
+        parts.append(f"← decrypted:\n  {attempt.opened}")
+    return "\n".join(parts)

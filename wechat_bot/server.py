@@ -1,0 +1,80 @@
+"""The server: every option of it, in one place."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import socket
+import threading
+from importlib import import_module
+from typing import Any
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, RuntimeModes
+from granian.log import LogLevels
+
+from .settings import Settings
+
+STOP_SECONDS = 30
+"""So long slow handlers may go on when the server is stopped."""
+
+
+class PortBusy(Exception):
+    """Something else listens there."""
+
+
+def check_port(settings: Settings) -> None:
+    """PortBusy, with a remedy, when the server could not listen."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise PortBusy(
+                f"Cannot listen on {settings.host}:{settings.port} ({error.strerror}):"
+                f" stop what uses it, or choose another port, e.g. PORT={settings.port + 1} make run."
+            ) from error
+
+
+def load_app(target: str) -> Any:
+    """Load the application in a worker, which ends when the main process is gone.
+
+    Otherwise workers of a killed server would go on to take a share of the connections.
+    """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    module, _, name = target.partition(":")
+    app = getattr(import_module(module), name)
+    gc.freeze()  # what lives as long as the process need not be looked through again and again
+    return app
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
+
+
+def serve(settings: Settings) -> None:
+    """Serve ``wsgi:app`` until a signal ends it.
+
+    The workers begin as new processes, so that they share no thread or connection with this one.
+    """
+    multiprocessing.set_start_method("spawn", force=True)
+    server = Granian(
+        "wsgi:app",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        workers=settings.web_workers,
+        blocking_threads=settings.web_threads,
+        runtime_mode=RuntimeModes.mt,
+        respawn_failed_workers=True,
+        workers_kill_timeout=STOP_SECONDS,
+        log_level=LogLevels.error,  # it warns of many threads, which wait for slow handlers
+    )
+    server.serve(target_loader=load_app)

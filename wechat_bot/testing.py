@@ -1,0 +1,408 @@
+"""The platform, played: `FakePlatform` pushes to an application as WeChat does, `FakeAPI` answers its calls.
+
+::
+
+    platform = FakePlatform.of(app)
+    assert platform.text("改名") == "怎么称呼你？"
+
+Also the engine of ``flask wechat push`` and ``chat``, which speak to any URL.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import secrets
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NoAnswer
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx2
+from flask import Flask
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Request, Response
+
+from .extensions import in_transaction
+from .wechat import replies, xml
+from .wechat.credentials import Credentials, Mode
+from .wechat.crypto import MessageCipher, sign, verify
+from .wechat.errors import InvalidCiphertext, InvalidReply, MalformedMessage
+from .wechat.replies import Reply, TextReply
+
+NOTICE = "该公众号提供的服务出现故障，请稍后再试"
+"""What a follower reads when the platform got no answer that it understands (section 1.7)."""
+
+ACCOUNT = "gh_1a2b3c4d5e6f"
+OPENID = "oAbCd1EfGh2IjKl3MnOp4QrSt5Uv"
+
+Send = Callable[[str, str, bytes, float], tuple[int, bytes]]
+"""Method, query string, body and time-out to status and body; TimeoutError after the time-out."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One push and what came back."""
+
+    query: str
+    body: bytes
+    plain: str
+    """The body before encryption."""
+    status: int | None
+    """None: no answer in time, or no connection."""
+    answer: bytes
+    seconds: float
+    opened: str = ""
+    """The answer after decryption."""
+    problem: str = ""
+    """Why the platform does not understand the answer."""
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """All pushes of one message."""
+
+    attempts: list[Attempt]
+
+    @property
+    def failed(self) -> bool:
+        """Whether the follower sees the failure notice."""
+        return bool(self.attempts[-1].problem)
+
+    @property
+    def reply(self) -> Reply | None:
+        return self.attempts[-1].reply
+
+    @property
+    def shown(self) -> str | Reply | None:
+        """What the follower sees: a text, another reply, the notice, or nothing."""
+        if self.failed:
+            return NOTICE
+        return self.reply.content if isinstance(self.reply, TextReply) else self.reply
+
+
+class FakePlatform:
+    """Plays the platform for one account, and one follower at a time.
+
+    `timeout` is how long a push is waited for and `pushes` how often it is made; `clock` is Unix time.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        send: Send,
+        *,
+        openid: str = OPENID,
+        account: str = ACCOUNT,
+        timeout: float = 5.0,
+        pushes: int = 3,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.credentials = credentials
+        self.openid = openid
+        self.account = account
+        self.timeout = timeout
+        self.pushes = pushes
+        self._send = send
+        self._clock = clock
+        self._cipher = (
+            MessageCipher(credentials.aes_keys[0], credentials.app_id)
+            if credentials.mode is not Mode.PLAIN
+            else None
+        )
+
+    @classmethod
+    def of(cls, app: Flask, **options: Any) -> FakePlatform:
+        """A platform that pushes into `app` through its test client."""
+        return cls(app.extensions["settings"].credentials, client_sender(app), **options)
+
+    @classmethod
+    def at(cls, url: str, credentials: Credentials, **options: Any) -> FakePlatform:
+        """A platform that pushes to `url` over HTTP."""
+        return cls(credentials, http_sender(url), **options)
+
+    def follower(self, openid: str) -> FakePlatform:
+        """The same platform, with another follower speaking."""
+        other = object.__new__(FakePlatform)
+        other.__dict__ = self.__dict__ | {"openid": openid}
+        return other
+
+    # What a follower does; each returns what the follower then sees.
+
+    def text(self, content: str, **more: str) -> str | Reply | None:
+        return self.push(self.message("text", Content=content, **more)).shown
+
+    def image(
+        self, media_id: str = "mEdIaId_image", pic_url: str = "http://mmbiz.qpic.cn/0"
+    ) -> str | Reply | None:
+        return self.push(self.message("image", PicUrl=pic_url, MediaId=media_id)).shown
+
+    def voice(self, media_id: str = "mEdIaId_voice", recognition: str = "") -> str | Reply | None:
+        return self.push(self.message("voice", MediaId=media_id, Format="amr", Recognition=recognition)).shown
+
+    def location(self, latitude: str, longitude: str, label: str = "") -> str | Reply | None:
+        fields = {"Location_X": latitude, "Location_Y": longitude, "Scale": "16", "Label": label}
+        return self.push(self.message("location", **fields)).shown
+
+    def follow(self, scene: str = "") -> str | Reply | None:
+        key = f"qrscene_{scene}" if scene else ""
+        return self.push(self.event("subscribe", EventKey=key)).shown
+
+    def unfollow(self) -> str | Reply | None:
+        return self.push(self.event("unsubscribe", EventKey="")).shown
+
+    def scan(self, scene: str) -> str | Reply | None:
+        return self.push(self.event("SCAN", EventKey=scene, Ticket="gQH8exampleTicket==")).shown
+
+    def click(self, key: str) -> str | Reply | None:
+        return self.push(self.event("CLICK", EventKey=key)).shown
+
+    # What the platform makes of it
+
+    def message(self, kind: str, **fields: Any) -> xml.Fields:
+        """The fields of a new message of the follower."""
+        return {**self._head(), "MsgType": kind, "MsgId": str(next(_ids)), **fields}
+
+    def event(self, name: str, **fields: Any) -> xml.Fields:
+        """The fields of a new event of the follower."""
+        return {**self._head(), "MsgType": "event", "Event": name, **fields}
+
+    def _head(self) -> xml.Fields:
+        return {
+            "ToUserName": self.account,
+            "FromUserName": self.openid,
+            "CreateTime": str(int(self._clock())),
+        }
+
+    def push(self, fields: xml.Fields) -> Delivery:
+        """Push a message as often as the platform does until it is answered.
+
+        All pushes have the same query and body. After a time-out the next follows at once, and so after
+        a status other than 200; an answer that cannot be read ends it.
+        """
+        query, body, plain = self.request(fields)
+        attempts: list[Attempt] = []
+        while len(attempts) < self.pushes:
+            attempts.append(self._attempt(query, body, plain, fields))
+            if attempts[-1].status == 200:
+                break
+        return Delivery(attempts)
+
+    def push_once(self, fields: xml.Fields) -> Attempt:
+        """The first of the pushes alone."""
+        return self._attempt(*self.request(fields), fields)
+
+    def request(self, fields: xml.Fields) -> tuple[str, bytes, str]:
+        """Query string and body of a push, and the body before encryption."""
+        plain = xml.build(fields)
+        if self._cipher is None:
+            return self.query(openid=str(fields.get("FromUserName"))), plain.encode(), plain
+        encrypted = self.encrypt(plain.encode())
+        outer = dict(fields) if self.credentials.mode is Mode.COMPATIBLE else {"ToUserName": self.account}
+        body = xml.build({**outer, "Encrypt": encrypted})
+        return self.query(encrypted, openid=str(fields.get("FromUserName"))), body.encode(), plain
+
+    def encrypt(self, plain: bytes) -> str:
+        """The text of an ``Encrypt`` element, in the modes that have one."""
+        assert self._cipher, "the mode is plain"
+        return self._cipher.encrypt(plain)
+
+    def query(self, encrypted: str | None = None, **more: str) -> str:
+        """A signed query string, of an encrypted push if `encrypted` is given."""
+        token, timestamp, nonce = (
+            self.credentials.tokens[0],
+            str(int(self._clock())),
+            str(secrets.randbelow(10**9)),
+        )
+        values = {"signature": sign(token, timestamp, nonce), "timestamp": timestamp, "nonce": nonce, **more}
+        if encrypted is not None:
+            values |= {
+                "encrypt_type": "aes",
+                "msg_signature": sign(token, timestamp, nonce, encrypted),
+            }
+        return urlencode(values)
+
+    def verify_url(self) -> bool:
+        """Verify the URL as the platform's console does when it is saved."""
+        echo = str(secrets.randbelow(10**19))
+        status, answer = self._send("GET", self.query(echostr=echo), b"", self.timeout)
+        return status == 200 and answer == echo.encode()
+
+    def _attempt(self, query: str, body: bytes, plain: str, fields: xml.Fields) -> Attempt:
+        started = time.monotonic()
+        try:
+            status, answer = self._send("POST", query, body, self.timeout)
+        except TimeoutError:
+            attempt = Attempt(query, body, plain, None, b"", time.monotonic() - started)
+            return replace(attempt, problem=f"no answer within {self.timeout:g} s")
+        except httpx2.TransportError as error:
+            attempt = Attempt(query, body, plain, None, b"", time.monotonic() - started)
+            return replace(attempt, problem=f"no connection: {error}")
+        attempt = Attempt(query, body, plain, status, answer, time.monotonic() - started)
+        if status != 200:
+            return replace(attempt, problem=f"status {status}")
+        if answer in {b"", b"success"}:
+            return attempt
+        try:
+            opened = self._open(answer)
+            attempt = replace(attempt, opened=opened.decode())
+            return replace(attempt, reply=_read_reply(opened, fields))
+        except (InvalidReply, InvalidCiphertext, MalformedMessage) as error:
+            return replace(attempt, problem=f"not understood: {error}")
+
+    def _open(self, answer: bytes) -> bytes:
+        """The reply inside an answer; it must be encrypted exactly if the mode demands it."""
+        if not answer.startswith(b"<xml>"):
+            raise InvalidReply("it does not begin with <xml>")
+        outer = xml.parse(answer)
+        if self._cipher is None or (self.credentials.mode is Mode.COMPATIBLE and "Encrypt" not in outer):
+            return answer
+        values = [outer.get(name) for name in ("Encrypt", "MsgSignature", "TimeStamp", "Nonce")]
+        if not all(isinstance(value, str) for value in values):
+            raise InvalidReply("it is not encrypted")
+        encrypted, signature, timestamp, nonce = map(str, values)
+        if not verify(signature, self.credentials.tokens[0], timestamp, nonce, encrypted):
+            raise InvalidReply("its signature is wrong")
+        return self._cipher.decrypt(encrypted)
+
+
+_ids = itertools.count(time.time_ns())
+
+
+def _read_reply(opened: bytes, fields: xml.Fields) -> Reply:
+    answer = xml.parse(opened)
+    if (answer.get("ToUserName"), answer.get("FromUserName")) != (
+        fields["FromUserName"],
+        fields["ToUserName"],
+    ):
+        raise InvalidReply("its addresses are not those of the push, swapped")
+    if not str(answer.get("CreateTime")).isdigit():
+        raise InvalidReply("CreateTime is no number")
+    if isinstance(reply := replies.parse(answer), TextReply) and len(reply.content.encode()) > 2048:
+        raise InvalidReply("its text is longer than 2048 bytes")
+    return reply
+
+
+def client_sender(app: Flask, path: str = "/wechat") -> Send:
+    """Sends through the test client of `app`; what takes too long goes on behind the caller's back."""
+
+    def send(method: str, query: str, body: bytes, timeout: float) -> tuple[int, bytes]:
+        def request() -> tuple[int, bytes]:
+            response = app.test_client().open(path, method=method, query_string=query, data=body)
+            return response.status_code, response.data
+
+        pool = ThreadPoolExecutor(1)
+        try:
+            return pool.submit(request).result(timeout)
+        except NoAnswer as error:
+            raise TimeoutError from error
+        finally:
+            pool.shutdown(wait=False)
+
+    return send
+
+
+def http_sender(url: str) -> Send:
+    """Sends to `url`, with a connection of its own for each push; follows no redirect."""
+
+    def send(method: str, query: str, body: bytes, timeout: float) -> tuple[int, bytes]:
+        separator = "&" if "?" in url else "?"
+        headers = {"Content-Type": "text/xml", "User-Agent": "Mozilla/4.0"}
+        try:
+            response = httpx2.request(
+                method, url + separator + query, content=body, headers=headers, timeout=timeout
+            )
+        except httpx2.ConnectTimeout:
+            raise
+        except httpx2.TimeoutException as error:
+            raise TimeoutError from error
+        return response.status_code, response.content
+
+    return send
+
+
+@contextmanager
+def listening(application: Any) -> Iterator[str]:
+    """Serve a WSGI application on a free port of this machine; its URL."""
+    server = make_server("127.0.0.1", 0, application, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@dataclass
+class FakeAPI:
+    """The platform's API as a WSGI application: remembers what was sent, fails on request.
+
+    ``api.errcodes["/cgi-bin/message/custom/send"] = [45015]`` makes the next call of it fail; a path that
+    it does not know is a mistake of the caller, kept in `unknown`.
+    """
+
+    credentials: Credentials
+    clock: Callable[[], float] = time.time
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    errcodes: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    unknown: list[str] = field(default_factory=list)
+    delay: float = 0.0
+    """Seconds by which every answer is late."""
+
+    def __post_init__(self) -> None:
+        self._token = ""
+        self._token_ends = 0.0
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        assert not in_transaction.get(), "the network is used within a transaction"
+        request = Request(environ)
+        body = request.get_json(force=True)
+        with self._lock:
+            answer = self._answer(request, body)
+        time.sleep(self.delay)
+        content = json.dumps(answer, ensure_ascii=False)
+        return Response(content, mimetype="text/plain")(environ, start_response)
+
+    @property
+    def transport(self) -> httpx2.WSGITransport:
+        """Connects a client in this process; pass it to `create_app`."""
+        return httpx2.WSGITransport(app=self)
+
+    def expire_tokens(self) -> None:
+        """Make the present access token invalid."""
+        self._token = ""
+
+    def _answer(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append(request.path)
+        if self.errcodes[request.path]:
+            errcode = self.errcodes[request.path].pop(0)
+            return {"errcode": errcode, "errmsg": f"injected rid: {secrets.token_hex(4)}"}
+        if request.path == "/cgi-bin/stable_token":
+            return self._stable_token(body)
+        if request.args.get("access_token") != self._token or not self._token:
+            return {"errcode": 40001, "errmsg": "invalid credential, access_token is invalid or not latest"}
+        if request.path == "/cgi-bin/message/custom/send":
+            self.sent.append(body)
+            return {"errcode": 0, "errmsg": "ok"}
+        self.unknown.append(request.path)
+        return {"errcode": 40066, "errmsg": "invalid url"}
+
+    def _stable_token(self, body: dict[str, Any]) -> dict[str, Any]:
+        if body.get("appid") != self.credentials.app_id:
+            return {"errcode": 40013, "errmsg": "invalid appid"}
+        if body.get("secret") != self.credentials.app_secret:
+            return {"errcode": 40001, "errmsg": "invalid secret"}
+        if not self._token or self.clock() > self._token_ends - 300:
+            self._token, self._token_ends = secrets.token_urlsafe(48), self.clock() + 7200
+        return {"access_token": self._token, "expires_in": int(self._token_ends - self.clock())}

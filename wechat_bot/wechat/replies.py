@@ -1,0 +1,280 @@
+"""Passive replies as values (``wechat-platform.md`` section 5). A reply does not know how it travels:
+`to_xml` is its form in the answer to a push, `to_customer_message` in a customer-service message."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from .errors import InvalidReply
+from .messages import Event, Message
+from .xml import Fields, build, legal
+
+MAX_TEXT_BYTES = 2048
+MAX_ARTICLES = 8
+
+
+class _Legal:
+    """A dataclass whose texts hold nothing that XML cannot carry."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, str):
+                object.__setattr__(self, name, legal(value))
+
+
+@dataclass(frozen=True)
+class Reply(_Legal):
+    """Raises InvalidReply when made with what the platform would refuse."""
+
+    kind: ClassVar[str]
+
+    def fields(self) -> Fields:
+        """The elements beside MsgType and the addresses."""
+        raise NotImplementedError
+
+    def to_customer_message(self) -> dict[str, Any]:
+        """msgtype and its object for ``message/custom/send`` (section 7.4); InvalidReply if there is none."""
+        raise InvalidReply(f"a {self.kind} reply cannot be sent as a customer-service message")
+
+
+@dataclass(frozen=True)
+class TextReply(Reply):
+    """May be longer than one message: `split` cuts it."""
+
+    kind = "text"
+    content: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.content.strip(), "the text is empty")
+
+    def fields(self) -> Fields:
+        return {"Content": self.content}
+
+    def to_customer_message(self) -> dict[str, Any]:
+        return {"msgtype": "text", "text": {"content": self.content}}
+
+
+@dataclass(frozen=True)
+class _MediaReply(Reply):
+    media_id: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.media_id, "the media id is empty")
+
+    def fields(self) -> Fields:
+        return {self.kind.capitalize(): {"MediaId": self.media_id}}
+
+    def to_customer_message(self) -> dict[str, Any]:
+        return {"msgtype": self.kind, self.kind: {"media_id": self.media_id}}
+
+
+@dataclass(frozen=True)
+class ImageReply(_MediaReply):
+    kind = "image"
+
+
+@dataclass(frozen=True)
+class VoiceReply(_MediaReply):
+    kind = "voice"
+
+
+@dataclass(frozen=True)
+class VideoReply(Reply):
+    kind = "video"
+    media_id: str
+    title: str = ""
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.media_id, "the media id is empty")
+
+    def fields(self) -> Fields:
+        return {"Video": {"MediaId": self.media_id, "Title": self.title, "Description": self.description}}
+
+    def to_customer_message(self) -> dict[str, Any]:
+        return {"msgtype": "video", "video": asdict(self)}
+
+
+@dataclass(frozen=True)
+class MusicReply(Reply):
+    kind = "music"
+    thumb_media_id: str
+    title: str = ""
+    description: str = ""
+    music_url: str = ""
+    hq_music_url: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.thumb_media_id, "the thumbnail's media id is empty")
+
+    def fields(self) -> Fields:
+        return {
+            "Music": {
+                "Title": self.title,
+                "Description": self.description,
+                "MusicUrl": self.music_url,
+                "HQMusicUrl": self.hq_music_url,
+                "ThumbMediaId": self.thumb_media_id,
+            }
+        }
+
+    def to_customer_message(self) -> dict[str, Any]:
+        music = {
+            "title": self.title,
+            "description": self.description,
+            "musicurl": self.music_url,
+            "hqmusicurl": self.hq_music_url,
+            "thumb_media_id": self.thumb_media_id,
+        }
+        return {"msgtype": "music", "music": music}
+
+
+@dataclass(frozen=True)
+class Article(_Legal):
+    title: str
+    description: str = ""
+    pic_url: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class NewsReply(Reply):
+    """One to eight articles; of several, a follower who sent a message is shown the first (section 5.3)."""
+
+    kind = "news"
+    articles: tuple[Article, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(1 <= len(self.articles) <= MAX_ARTICLES, f"news has 1 to {MAX_ARTICLES} articles")
+        _require(all(article.title for article in self.articles), "an article has no title")
+
+    def fields(self) -> Fields:
+        items = [
+            {"Title": a.title, "Description": a.description, "PicUrl": a.pic_url, "Url": a.url}
+            for a in self.articles
+        ]
+        return {"ArticleCount": str(len(items)), "Articles": {"item": items}}
+
+    def to_customer_message(self) -> dict[str, Any]:
+        first = self.articles[0]  # more than one is 45008
+        article = asdict(first)
+        article["picurl"] = article.pop("pic_url")
+        return {"msgtype": "news", "news": {"articles": [article]}}
+
+
+@dataclass(frozen=True)
+class TransferReply(Reply):
+    """Hands the message to the platform's customer-service desk, or to the agent `kf_account`."""
+
+    kind = "transfer_customer_service"
+    kf_account: str = ""
+
+    def fields(self) -> Fields:
+        return {"TransInfo": {"KfAccount": self.kf_account}} if self.kf_account else {}
+
+
+@dataclass(frozen=True)
+class PlatformAIReply(Reply):
+    """Hands a user's message to the platform's own AI (section 5.2, transfer_biz_ai_ivr)."""
+
+    kind = "transfer_biz_ai_ivr"
+
+    def fields(self) -> Fields:
+        return {}
+
+
+def _require(condition: object, problem: str) -> None:
+    if not condition:
+        raise InvalidReply(problem)
+
+
+def to_xml(message: Message, reply: Reply, now: float | None = None) -> str:
+    """The answer to `message`: its addresses swapped."""
+    head = {
+        "ToUserName": message.openid,
+        "FromUserName": message.account,
+        "CreateTime": str(int(time.time() if now is None else now)),
+        "MsgType": reply.kind,
+    }
+    return build({**head, **reply.fields()})
+
+
+def parse(fields: Mapping[str, Any]) -> Reply:
+    """The reply that `to_xml` made; InvalidReply where the platform would show its failure notice."""
+    match fields.get("MsgType"):
+        case "text":
+            return TextReply(_text(fields, "Content"))
+        case "image":
+            return ImageReply(_text(_inner(fields, "Image"), "MediaId"))
+        case "voice":
+            return VoiceReply(_text(_inner(fields, "Voice"), "MediaId"))
+        case "video":
+            video = _inner(fields, "Video")
+            return VideoReply(_text(video, "MediaId"), _text(video, "Title"), _text(video, "Description"))
+        case "music":
+            music = _inner(fields, "Music")
+            names = ("ThumbMediaId", "Title", "Description", "MusicUrl", "HQMusicUrl")
+            return MusicReply(*(_text(music, name) for name in names))
+        case "news":
+            return _parse_news(fields)
+        case "transfer_customer_service":
+            return TransferReply(_text(_inner(fields, "TransInfo"), "KfAccount"))
+        case "transfer_biz_ai_ivr":
+            return PlatformAIReply()
+        case kind:
+            raise InvalidReply(f"there is no reply of the kind {kind!r}")
+
+
+def _parse_news(fields: Mapping[str, Any]) -> NewsReply:
+    items = _inner(fields, "Articles").get("item")
+    articles = tuple(
+        Article(*(_text(item, name) for name in ("Title", "Description", "PicUrl", "Url")))
+        for item in (items if isinstance(items, list) else [items])
+        if isinstance(item, dict)
+    )
+    _require(_text(fields, "ArticleCount") == str(len(articles)), "ArticleCount is not the number of items")
+    return NewsReply(articles)
+
+
+def _inner(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = fields.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def fit(reply: Reply, message: Message) -> tuple[Reply, Reply | None]:
+    """What the platform shows of `reply` to `message`, and what of it must be sent later."""
+    if isinstance(reply, NewsReply) and not isinstance(message, Event):
+        return NewsReply(reply.articles[:1]), None
+    if isinstance(reply, TextReply):
+        first, rest = split(reply.content.strip())
+        return TextReply(first), TextReply(rest) if rest.strip() else None
+    return reply, None
+
+
+_SENTENCE_END = re.compile(r"[。！？；…\n]|[.!?;](?=\s)")
+
+
+def split(text: str, limit: int = MAX_TEXT_BYTES) -> tuple[str, str]:
+    """`text` cut so that the first part has at most `limit` bytes: after a sentence, or else after a blank,
+    in its second half; or else between two characters."""
+    data = text.encode()
+    if len(data) <= limit:
+        return text, ""
+    head = data[:limit].decode(errors="ignore")
+    sentence = max((match.end() for match in _SENTENCE_END.finditer(head)), default=0)
+    end = next((end for end in (sentence, head.rfind(" ") + 1) if end > len(head) // 2), len(head))
+    return text[:end], text[end:]
