@@ -89,4 +89,4 @@ def _register_blueprints(app: Flask, settings: Settings) -> None:
         from .blueprints import demos
 
         app.register_blueprint(demos.bp)
-    app.cli.add_command(cli.wechat)
+    cli.init_app(app)

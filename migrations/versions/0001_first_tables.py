@@ -17,7 +17,7 @@ ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TIME = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 LONG_TEXT = sa.Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4"), "mysql", "mariadb")
 MYSQL = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_unicode_ci", "mysql_engine": "InnoDB"}
-OPEN = sa.text("state IN ('received', 'late', 'queued', 'sending')")
+UNSETTLED = sa.text("state NOT IN ('answered', 'sent')")
 
 
 def exact(length):
@@ -100,7 +100,11 @@ def upgrade():
     )
     op.create_index(op.f("ix_message_logs_follower_id_id"), "message_logs", ["follower_id", "id"])
     op.create_index(
-        "ix_message_logs_open", "message_logs", ["state"], sqlite_where=OPEN, postgresql_where=OPEN
+        "ix_message_logs_unsettled",
+        "message_logs",
+        ["state"],
+        sqlite_where=UNSETTLED,
+        postgresql_where=UNSETTLED,
     )
 
 

@@ -242,6 +242,7 @@ def _new_followers(exchanges: Sequence[Exchange]) -> list[Row]:
             "status_at": None,
             "follow_count": 0,
             "scene": "",
+            "alias": "",
             "first_seen_at": exchange.received_at,
             "last_seen_at": exchange.received_at,
         }

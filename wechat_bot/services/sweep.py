@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine, select, update
 
 from ..extensions import retry_conflicts, transaction
-from ..models import OPEN, MessageLog, State
+from ..models import UNSETTLED, MessageLog, State
 from .outbox import Outbox
 
 ABANDONED = timedelta(minutes=10)
@@ -23,7 +23,7 @@ def sweep(engine: Engine, outbox: Outbox, now: datetime) -> int:
     only queued is sent.
     """
     left = select(MessageLog.id, MessageLog.dedup_key, MessageLog.state).where(
-        OPEN, MessageLog.received_at < now - ABANDONED
+        UNSETTLED, MessageLog.state.in_({*_ENDS, State.QUEUED}), MessageLog.received_at < now - ABANDONED
     )
     with engine.connect() as connection:
         rows = connection.execute(left).all()

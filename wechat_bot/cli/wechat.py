@@ -10,13 +10,13 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from .extensions import db
-from .services.sweep import sweep as sweep_messages
-from .settings import Settings
-from .testing import NOTICE, Attempt, Delivery, FakePlatform
-from .wechat.credentials import Credentials, Mode
-from .wechat.errors import CredentialsError
-from .wechat.replies import TextReply
+from ..extensions import db
+from ..services.sweep import sweep as sweep_messages
+from ..settings import Settings
+from ..testing import NOTICE, Attempt, Delivery, FakePlatform
+from ..wechat.credentials import Credentials, Mode
+from ..wechat.errors import CredentialsError
+from ..wechat.replies import TextReply
 
 wechat = AppGroup("wechat", help="Talk to a bot as the platform does, and look after this one.")
 

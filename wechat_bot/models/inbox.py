@@ -1,67 +1,16 @@
-"""The tables. What is written to them is decided in `services`."""
+"""What the inbox records: accounts, followers, dialogues and messages."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    DateTime,
-    ForeignKey,
-    Index,
-    Integer,
-    String,
-    Text,
-    UniqueConstraint,
-    text,
-)
-from sqlalchemy.dialects import mysql
-from sqlalchemy.engine import Dialect
+from sqlalchemy import JSON, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
 
-from .extensions import Model
-
-
-class UTCDateTime(TypeDecorator[datetime]):
-    """A point in time: aware, in UTC, with microseconds, in every database."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
-        if dialect.name in {"mysql", "mariadb"}:
-            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
-        return dialect.type_descriptor(DateTime(timezone=True))
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        utc = value if value.tzinfo is UTC else value.astimezone(UTC)
-        return utc if dialect.name == "postgresql" else utc.replace(tzinfo=None)
-
-    def process_result_value(
-        self,
-        value: datetime | None,
-        dialect: Dialect,
-    ) -> datetime | None:
-        if value is None:
-            return None
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-ROW_ID = BigInteger().with_variant(Integer, "sqlite")
-LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4"), "mysql", "mariadb")
-MYSQL = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_unicode_ci", "mysql_engine": "InnoDB"}
-
-
-def _exact(length: int) -> Any:
-    """Text that is compared byte by byte, also where the database would fold case."""
-    binary = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
-    return String(length).with_variant(binary, "mysql", "mariadb")
+from ..extensions import Model
+from .columns import LONG_TEXT, MYSQL, ROW_ID, UTCDateTime, exact
 
 
 class Direction(StrEnum):
@@ -99,8 +48,8 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
-OPEN = text("state IN ('received', 'late', 'queued', 'sending')")
-"""Somebody works on these messages, or has crashed. Literal, so that SQLite uses the index on them."""
+UNSETTLED = text("state NOT IN ('answered', 'sent')")
+"""Messages that are being worked on, wait, or failed. Literal, so that SQLite uses the index on these few."""
 
 
 class Account(Model):
@@ -110,7 +59,7 @@ class Account(Model):
     __table_args__ = MYSQL
 
     id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
-    app_id: Mapped[str] = mapped_column(_exact(64), unique=True)
+    app_id: Mapped[str] = mapped_column(exact(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     customer_service_refused_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """When the platform last said that this account may not send customer-service messages (48001)."""
@@ -124,13 +73,15 @@ class Follower(Model):
 
     id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
     account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"))
-    openid: Mapped[str] = mapped_column(_exact(64))
+    openid: Mapped[str] = mapped_column(exact(64))
     subscribed: Mapped[bool] = mapped_column(default=True)
     status_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """Platform time of the follow or unfollow that `subscribed` tells; older ones change nothing."""
     follow_count: Mapped[int] = mapped_column(default=0)
-    scene: Mapped[str] = mapped_column(_exact(128), default="")
+    scene: Mapped[str] = mapped_column(exact(128), default="")
     """The scene of the QR code of the last follow."""
+    alias: Mapped[str] = mapped_column(String(64), default="")
+    """What operators call the follower; the platform tells no names."""
     first_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
     last_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
@@ -159,7 +110,7 @@ class MessageLog(Model):
     __tablename__ = "message_logs"
     __table_args__ = (
         Index(None, "follower_id", "id"),
-        Index("ix_message_logs_open", "state", sqlite_where=OPEN, postgresql_where=OPEN),
+        Index("ix_message_logs_unsettled", "state", sqlite_where=UNSETTLED, postgresql_where=UNSETTLED),
         MYSQL,
     )
 
@@ -175,7 +126,7 @@ class MessageLog(Model):
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)
     """Incoming: every field as received. Outgoing: the fields of the reply."""
     platform_id: Mapped[str] = mapped_column(String(64), default="")
-    dedup_key: Mapped[str | None] = mapped_column(_exact(40), unique=True)
+    dedup_key: Mapped[str | None] = mapped_column(exact(40), unique=True)
     """Incoming: equal for all pushes of the message. Its reply has the same with a suffix, so that there
     can be one only."""
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)

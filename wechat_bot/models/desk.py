@@ -1,0 +1,141 @@
+"""What operators see and keep of followers and their conversations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..extensions import Model
+from .columns import LONG_TEXT, MYSQL, ROW_ID, UTCDateTime, exact
+
+
+class Status(StrEnum):
+    """What a conversation needs."""
+
+    OPEN = "open"
+    """Somebody has to look: no handler but a catch-all one took a message."""
+    WAITING = "waiting"
+    """The follower has to say something."""
+    DONE = "done"
+    """Nothing."""
+
+
+class Thread(Model):
+    """A follower's conversation as operators list it: derived from the messages, plus what they decide.
+
+    `services.digest` keeps it, behind the messages.
+    """
+
+    __tablename__ = "threads"
+    __table_args__ = (
+        Index(None, "last_id"),
+        Index(None, "status", "last_id"),
+        Index(None, "status", "waiting_since", "follower_id"),
+        Index(None, "assignee_id", "last_id"),
+        Index(None, "starred", "last_id"),
+        MYSQL,
+    )
+
+    follower_id: Mapped[int] = mapped_column(
+        ROW_ID, ForeignKey("followers.id"), primary_key=True, autoincrement=False
+    )
+    last_id: Mapped[int] = mapped_column(ROW_ID)
+    """The newest message."""
+    last_in_id: Mapped[int] = mapped_column(ROW_ID, default=0)
+    """The newest message of the follower, events not counted."""
+    read_id: Mapped[int] = mapped_column(ROW_ID, default=0)
+    """The newest message that an operator has seen."""
+    messages_in: Mapped[int] = mapped_column(default=0)
+    """Messages of the follower, events not counted."""
+    messages_out: Mapped[int] = mapped_column(default=0)
+    status: Mapped[Status] = mapped_column(String(8), default=Status.DONE)
+    waiting_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When the first message came that nobody has looked after since; set while `OPEN`."""
+    assignee_id: Mapped[int | None] = mapped_column(ROW_ID, ForeignKey("operators.id"))
+    starred: Mapped[bool] = mapped_column(default=False)
+
+
+class Tag(Model):
+    """A word that operators put on followers."""
+
+    __tablename__ = "tags"
+    __table_args__ = (UniqueConstraint("account_id", "name"), MYSQL)
+
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"))
+    name: Mapped[str] = mapped_column(exact(32))
+    colour: Mapped[str] = mapped_column(String(16))
+
+
+class FollowerTag(Model):
+    """A follower has a tag."""
+
+    __tablename__ = "follower_tags"
+    __table_args__ = (Index(None, "tag_id", "follower_id"), MYSQL)
+
+    follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"), primary_key=True)
+    tag_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("tags.id"), primary_key=True)
+
+
+class Note(Model):
+    """What operators tell each other about a follower; the follower never sees it."""
+
+    __tablename__ = "notes"
+    __table_args__ = (Index(None, "follower_id", "created_at"), MYSQL)
+
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"))
+    operator_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("operators.id"))
+    text: Mapped[str] = mapped_column(LONG_TEXT)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Mention(Model):
+    """A note names an operator, who has perhaps not read it yet."""
+
+    __tablename__ = "mentions"
+    __table_args__ = (Index(None, "operator_id", "seen_at"), MYSQL)
+
+    note_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("notes.id"), primary_key=True)
+    operator_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("operators.id"), primary_key=True)
+    seen_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class Presence(Model):
+    """An operator has a conversation open, as of `seen_at`."""
+
+    __tablename__ = "presences"
+    __table_args__ = MYSQL
+
+    follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"), primary_key=True)
+    operator_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("operators.id"), primary_key=True)
+    seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Progress(Model):
+    """How far something that is derived from a table has come."""
+
+    __tablename__ = "progress"
+    __table_args__ = MYSQL
+
+    name: Mapped[str] = mapped_column(exact(32), primary_key=True)
+    watermark: Mapped[int] = mapped_column(ROW_ID, default=0)
+    """All ids up to here are done, but for `gaps`."""
+    gaps: Mapped[list[Any]] = mapped_column(JSON, default=list)
+    """Ids below the watermark that were not there yet: ``[first, last, Unix time when noticed]``. Ids are
+    given before they are committed, so a smaller one may show up later."""
+
+
+class Hour(Model):
+    """The first message of an hour: ids follow time, so that dates become ranges of ids."""
+
+    __tablename__ = "hours"
+    __table_args__ = MYSQL
+
+    hour: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """Hours since 1970, UTC."""
+    first_id: Mapped[int] = mapped_column(ROW_ID)

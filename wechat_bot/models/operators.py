@@ -1,0 +1,122 @@
+"""Who works in the console, and what they did there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..extensions import Model
+from .columns import LONG_TEXT, MYSQL, ROW_ID, UTCDateTime, exact
+
+
+class Role(StrEnum):
+    """What an operator may do; each role may also do what those before it may."""
+
+    VIEWER = "viewer"
+    """Reads."""
+    OPERATOR = "operator"
+    """Works: notes, tags, states, exports."""
+    ADMIN = "admin"
+    """Everything: operators, the audit log, raw messages."""
+
+    def includes(self, other: Role) -> bool:
+        """Whether who has this role may do what `other` may."""
+        order = list(Role)
+        return order.index(self) >= order.index(other)
+
+
+class Theme(StrEnum):
+    AUTO = "auto"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+class Operator(Model):
+    """Someone who may sign in, and how they like the console."""
+
+    __tablename__ = "operators"
+    __table_args__ = MYSQL
+
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    name: Mapped[str] = mapped_column(exact(64), unique=True)
+    role: Mapped[Role] = mapped_column(String(16))
+    password_hash: Mapped[str] = mapped_column(String(255))
+    """Argon2id, with its parameters."""
+    disabled: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_sign_in_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_sign_in_address: Mapped[str] = mapped_column(String(64), default="")
+    totp_secret: Mapped[str] = mapped_column(String(64), default="")
+    """Base32; empty without a second factor."""
+    totp_step: Mapped[int] = mapped_column(default=0)
+    """The last time step whose code was used; a code is good once."""
+    recovery_hashes: Mapped[list[str]] = mapped_column(JSON, default=list)
+    """SHA-256 of the recovery codes that are left."""
+    language: Mapped[str] = mapped_column(String(8), default="")
+    """zh or en; empty: what the browser prefers."""
+    time_zone: Mapped[str] = mapped_column(String(64), default="Asia/Shanghai")
+    theme: Mapped[Theme] = mapped_column(String(8), default=Theme.AUTO)
+    shortcuts: Mapped[bool] = mapped_column(default=True)
+    """Whether single keys do something."""
+    columns: Mapped[list[str]] = mapped_column(JSON, default=list)
+    """The optional columns of the message list that are shown."""
+    dense: Mapped[bool] = mapped_column(default=False)
+    """Whether lists show more rows on a screen."""
+
+
+class OperatorSession(Model):
+    """A browser in which an operator is signed in. Deleting the row signs it out at once."""
+
+    __tablename__ = "operator_sessions"
+    __table_args__ = MYSQL
+
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    token_hash: Mapped[str] = mapped_column(exact(64), unique=True)
+    """SHA-256 of what the cookie holds."""
+    operator_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("operators.id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    address: Mapped[str] = mapped_column(String(64), default="")
+    browser: Mapped[str] = mapped_column(String(255), default="")
+    """User-Agent."""
+
+
+class Lockout(Model):
+    """Failed sign-ins under a name or from an address, and until when no more are tried."""
+
+    __tablename__ = "lockouts"
+    __table_args__ = (UniqueConstraint("kind", "value"), MYSQL)
+
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    """name or address."""
+    value: Mapped[str] = mapped_column(exact(64))
+    failures: Mapped[int] = mapped_column(default=0)
+    failed_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class AuditEntry(Model):
+    """Something that an operator did, or that happened to one. Rows are added, never changed."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (Index(None, "subject", "id"), MYSQL)
+
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    operator_id: Mapped[int | None] = mapped_column(ROW_ID, ForeignKey("operators.id"))
+    operator: Mapped[str] = mapped_column(String(64), default="")
+    """The name at that time, or the one that was tried."""
+    action: Mapped[str] = mapped_column(String(32))
+    subject: Mapped[str] = mapped_column(exact(128), default="")
+    """What it was done to: ``follower:12``, ``message:34``, ``operator:5``."""
+    before: Mapped[Any] = mapped_column(JSON)
+    after: Mapped[Any] = mapped_column(JSON)
+    address: Mapped[str] = mapped_column(String(64), default="")
+    detail: Mapped[str] = mapped_column(LONG_TEXT, default="")
+    """In words, such as the filter of an export."""
