@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run test check format translations lock bench clean
+.PHONY: run test check format translations screenshots lock bench clean
 
 run: .venv/run
 	@exec $(BIN)/python -m wechat_bot
@@ -28,6 +28,10 @@ translations: .venv/dev
 	$(BIN)/pybabel -q update -i build/messages.pot -d wechat_bot/translations --no-wrap --ignore-obsolete \
 		--ignore-pot-creation-date --no-fuzzy-matching
 	$(BIN)/pybabel -q compile -d wechat_bot/translations
+
+# The pictures of the console in docs/images, from the demo account.
+screenshots: .venv/dev
+	$(BIN)/python docs/screenshots.py
 
 bench: .venv/dev
 	benchmarks/run

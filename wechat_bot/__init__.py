@@ -56,6 +56,7 @@ def _connect_bot(app: Flask, settings: Settings, router: Router, transport: Tran
 
     from .extensions import create_reader, db
     from .prepared import Connections
+    from .services.digest import Digest
     from .services.inbox import Inbox
     from .services.outbox import Outbox
     from .settings import Switch
@@ -72,6 +73,7 @@ def _connect_bot(app: Flask, settings: Settings, router: Router, transport: Tran
     executor = ThreadPoolExecutor(settings.wechat_slow_handlers, thread_name_prefix="slow")
     trusted = settings.wechat_customer_service is Switch.YES
     outbox = Outbox(engine, client, executor, trusted=trusted)
+    app.extensions["digest"] = Digest(engine, router)
     app.extensions["settings"] = settings
     app.extensions["outbox"] = outbox
     app.extensions["inbox"] = Inbox(settings, engine, reader, router, outbox, executor, app.app_context)
@@ -81,6 +83,7 @@ def _connect_bot(app: Flask, settings: Settings, router: Router, transport: Tran
 def _register_blueprints(app: Flask, settings: Settings) -> None:
     from . import cli
     from .blueprints import callback, health, site
+    from .extensions import connect_console
 
     app.register_blueprint(callback.bp)
     app.register_blueprint(health.bp)
@@ -89,4 +92,9 @@ def _register_blueprints(app: Flask, settings: Settings) -> None:
         from .blueprints import demos
 
         app.register_blueprint(demos.bp)
+    if settings.console_is_on:
+        from .blueprints import admin
+
+        app.register_blueprint(admin.bp)
+        connect_console(app)
     cli.init_app(app)

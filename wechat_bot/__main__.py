@@ -16,11 +16,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from . import create_app
 from .extensions import db
 from .server import PortBusy, check_port, serve
+from .services.operators import FIRST_NAME, create_first
 from .services.sweep import sweep
 from .settings import Settings, SettingsError, create_env_file
 from .wechat.credentials import Mode
 
 SWEEP_SECONDS = 60
+DIGEST_SECONDS = 1
 MODES = {Mode.PLAIN: "明文模式", Mode.COMPATIBLE: "兼容模式", Mode.SAFE: "安全模式"}
 """What the platform's console calls them."""
 
@@ -41,8 +43,9 @@ def main() -> None:
         _stop(str(error))
     app = create_app(settings)
     _prepare_database(app)
-    print(_screen(settings))
+    print(_screen(settings, _first_password(app)))
     threading.Thread(target=_sweep_for_ever, args=(app,), daemon=True).start()
+    threading.Thread(target=_digest_for_ever, args=(app,), daemon=True).start()
     serve(settings)
 
 
@@ -55,6 +58,17 @@ def _prepare_database(app: Flask) -> None:
         _stop(f"The database cannot be used ({_brief(error)}): correct DATABASE_URL, or start the database.")
 
 
+def _first_password(app: Flask) -> str | None:
+    """The password of the first operator, who is made when the console is on and there is none."""
+    settings: Settings = app.extensions["settings"]
+    if not settings.console_is_on:
+        return None
+    with app.app_context():
+        password = create_first(db.engine)
+        db.engine.dispose()
+    return password
+
+
 def _sweep_for_ever(app: Flask) -> None:
     while True:
         try:
@@ -63,6 +77,15 @@ def _sweep_for_ever(app: Flask) -> None:
         except SQLAlchemyError as error:
             app.logger.warning("sweep failed: %s", _brief(error))
         time.sleep(SWEEP_SECONDS)
+
+
+def _digest_for_ever(app: Flask) -> None:
+    while True:
+        try:
+            app.extensions["digest"].catch_up(seconds=SWEEP_SECONDS)
+        except SQLAlchemyError as error:
+            app.logger.warning("digest failed: %s", _brief(error))
+        time.sleep(DIGEST_SECONDS)
 
 
 def _brief(error: Exception) -> str:
@@ -74,9 +97,16 @@ def _stop(problem: str) -> NoReturn:
     sys.exit(1)
 
 
-def _screen(settings: Settings) -> str:
+def _screen(settings: Settings, first_password: str | None) -> str:
     """What to open, how to try it, and what to enter in the platform's console."""
     address = f"http://{settings.host}:{settings.port}"
+    console = (
+        f"\n  Read what followers wrote, in the console:\n    {address}/admin/\n"
+        if settings.console_is_on
+        else ""
+    )
+    if first_password:  # also outside a terminal: nobody could sign in otherwise
+        console += f"    Name {FIRST_NAME}, password {first_password}  (shown once; change it there)\n"
     demos = f"\n  Learn Flask from the demos:\n    {address}/demo/\n" if settings.demos_are_on else ""
     entries = "\n".join(f"    {_padded(name)}{value}" for name, value in _console_entries(settings))
     return f"""
@@ -84,7 +114,7 @@ def _screen(settings: Settings) -> str:
 
   Try it without an account, in another terminal:
     .venv/bin/flask wechat chat
-{demos}
+{console}{demos}
   Enter in the platform's console (设置与开发 › 开发接口管理 › 服务器配置):
 {entries}
 """

@@ -12,13 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from flask import Flask, Request
+from flask import Flask, Request, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask_login import LoginManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
+from flask_wtf.csrf import CSRFProtect
 from sqlalchemy import Engine, MetaData, create_engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
@@ -53,6 +56,9 @@ class Model(DeclarativeBase):
 
 db = SQLAlchemy(model_class=Model, disable_autonaming=True)
 migrate = Migrate(render_as_batch=True, compare_type=True)
+csrf = CSRFProtect()
+login = LoginManager()
+login.session_protection = None  # sessions are rows, see services.sign_in
 
 
 class Sessions(SecureCookieSessionInterface):
@@ -63,6 +69,9 @@ class Sessions(SecureCookieSessionInterface):
             return self.session_class()
         return super().open_session(app, request)
 
+    def get_cookie_secure(self, app: Flask) -> bool:
+        return request.is_secure
+
 
 def init_app(app: Flask) -> None:
     """Bind the extensions to `app`."""
@@ -71,6 +80,20 @@ def init_app(app: Flask) -> None:
     shipped = Path(__file__).parent / "_migrations"  # in a wheel; beside the package in a checkout
     directory = shipped if shipped.is_dir() else Path(app.root_path).parent / "migrations"
     migrate.init_app(app, db, directory=str(directory))
+
+
+def connect_console(app: Flask) -> None:
+    """Bind what only the console needs: who is signed in, and tokens against forged requests."""
+    app.config.update(
+        PERMANENT_SESSION_LIFETIME=timedelta(days=14),
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_REFRESH_EACH_REQUEST=False,
+        WTF_CSRF_CHECK_DEFAULT=False,  # the console's guard does, see blueprints/admin/access.py
+        WTF_CSRF_TIME_LIMIT=None,  # a token is good as long as the session
+    )
+    csrf.init_app(app)
+    # init_app would bring its "remember me" cookie, which looks into the session after every request.
+    app.login_manager = login  # type: ignore[attr-defined]
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:

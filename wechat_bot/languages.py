@@ -1,4 +1,5 @@
-"""The language of a page: the one chosen with ``?lang=``, else what the browser prefers, else Chinese.
+"""The language of a page: the one chosen with ``?lang=``, else the operator's, else the one that was chosen
+before, else what the browser prefers, else Chinese. And the time zone: the operator's.
 
 The words in the source are Chinese: they are the original, so Chinese needs no catalogue and cannot be
 incomplete, and there is one catalogue to look after.
@@ -8,8 +9,9 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from flask import Flask, Response, after_this_request, request
+from flask import Flask, Response, after_this_request, current_app, request
 from flask_babel import Babel, get_locale
+from flask_login import current_user
 
 LANGUAGES = {"zh": "中文", "en": "English"}
 COOKIE = "language"
@@ -20,7 +22,9 @@ babel = Babel()
 
 
 def init_app(app: Flask) -> None:
-    babel.init_app(app, default_locale="zh", locale_selector=select_language)
+    babel.init_app(
+        app, default_locale="zh", locale_selector=select_language, timezone_selector=select_time_zone
+    )
     app.jinja_env.globals.update(get_locale=get_locale, languages=LANGUAGES, in_language=in_language)
 
 
@@ -31,10 +35,20 @@ def select_language() -> str:
     if choice in LANGUAGES:
         after_this_request(_remember_choice)
         return choice
-    remembered = request.cookies.get(COOKIE)
-    if remembered in LANGUAGES:
-        return remembered
+    for preferred in (_preference("language"), request.cookies.get(COOKIE)):
+        if preferred in LANGUAGES:
+            return preferred
     return request.accept_languages.best_match(LANGUAGES, "zh")
+
+
+def select_time_zone() -> str | None:
+    """None: UTC."""
+    return _preference("time_zone")
+
+
+def _preference(name: str) -> str | None:
+    """What the operator has chosen; None when nobody is signed in, or nobody can be."""
+    return getattr(current_user, name, None) if hasattr(current_app, "login_manager") else None
 
 
 def in_language(language: str) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from threading import Semaphore
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, Select
+from sqlalchemy import Connection, Engine, Select
 from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql import Insert, Update
 from sqlalchemy.types import TypeEngine
 
@@ -35,12 +35,14 @@ class Prepared:
         results = statement.selected_columns if isinstance(statement, Select) else ()
         self._results = [_result(column.type, dialect) for column in results]
 
-    def one(self, connection: PoolProxiedConnection, values: Mapping[str, Any]) -> list[Any] | None:
-        """The first row of the result."""
-        cursor = connection.cursor()
+    def run(self, cursor: DBAPICursor, values: Mapping[str, Any]) -> None:
+        """Run it once."""
         cursor.execute(self.sql, self._bound(values))
+
+    def one(self, cursor: DBAPICursor, values: Mapping[str, Any]) -> list[Any] | None:
+        """The only row of the result."""
+        self.run(cursor, values)
         row = cursor.fetchone()
-        cursor.close()
         if row is None:
             return None
         return [
@@ -48,11 +50,9 @@ class Prepared:
             for value, convert in zip(row, self._results, strict=True)
         ]
 
-    def many(self, connection: PoolProxiedConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    def many(self, cursor: DBAPICursor, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run it for each of `rows`."""
-        cursor = connection.cursor()
         cursor.executemany(self.sql, [self._bound(row) for row in rows])
-        cursor.close()
 
     def _bound(self, values: Mapping[str, Any]) -> Any:
         if self._positional:
@@ -68,37 +68,51 @@ def _result(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
-class Connections:
-    """At most `limit` connections of the driver, kept open. Thread-safe.
+class _Kept(NamedTuple):
+    connection: Connection
+    cursor: DBAPICursor
 
-    The driver's errors become OperationalError, and close the connection.
+
+class Connections:
+    """At most `limit` connections of the driver, each kept open with its cursor. Thread-safe.
+
+    No transaction begins or ends by itself. The driver's errors become OperationalError, and close the
+    connection.
     """
 
     def __init__(self, engine: Engine, limit: int) -> None:
         self._engine = engine
         self._errors = engine.dialect.loaded_dbapi.Error
-        self._slots = Semaphore(limit)
-        self._idle: list[PoolProxiedConnection] = []
+        self._idle: SimpleQueue[_Kept | None] = SimpleQueue()
+        """One item for each connection that may be lent; None is one to be opened."""
+        for _ in range(limit):
+            self._idle.put(None)
 
     @contextmanager
-    def borrow(self) -> Iterator[PoolProxiedConnection]:
-        """A connection, for as long as it takes; OperationalError when there is none."""
-        with self._slots:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                connection = self._engine.raw_connection()
-            try:
-                yield connection
-            except BaseException as error:
-                connection.invalidate(error)
-                if isinstance(error, self._errors):
-                    raise OperationalError(None, None, error, connection_invalidated=True) from error
-                raise
-            self._idle.append(connection)
+    def borrow(self) -> Iterator[DBAPICursor]:
+        """A cursor that has a connection to itself; OperationalError when there is none."""
+        kept = self._idle.get()
+        try:
+            kept = kept or self._open()
+            yield kept.cursor
+        except BaseException as error:
+            if kept:
+                kept.connection.invalidate(error)
+                kept = None
+            if isinstance(error, self._errors):
+                raise OperationalError(None, None, error, connection_invalidated=True) from error
+            raise
+        finally:
+            self._idle.put(kept)
+
+    def _open(self) -> _Kept:
+        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        return _Kept(connection, connection.connection.cursor())
 
     def close(self) -> None:
         """Close what is idle, and what `engine` keeps."""
-        while self._idle:
-            self._idle.pop().close()
+        for kept in [self._idle.get() for _ in range(self._idle.qsize())]:
+            if kept:
+                kept.connection.close()
+            self._idle.put(None)
         self._engine.dispose()

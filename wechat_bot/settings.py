@@ -93,6 +93,9 @@ class Settings:
         LogLevel.INFO, "DEBUG, INFO, WARNING or ERROR; only DEBUG shows what followers wrote."
     )
     log_format: LogFormat = _setting(LogFormat.TEXT, "text or json: a line to read, or an object to collect.")
+    console_enabled: Switch = _setting(
+        Switch.YES, "Whether operators may sign in to the console at /admin: yes or no."
+    )
     demos_enabled: Switch = _setting(
         Switch.AUTO,
         "Whether anybody may open the Flask tutorial at /demo: auto (in development, not in production),"
@@ -217,6 +220,11 @@ class Settings:
         url = self.database_url or "sqlite:///wechat_bot.db"
         url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
         return re.sub(r"^(mysql|mariadb)://", r"\1+pymysql://", url)
+
+    @property
+    def console_is_on(self) -> bool:
+        """Whether CONSOLE_ENABLED says so; "auto" is "yes"."""
+        return self.console_enabled is not Switch.NO
 
     @property
     def demos_are_on(self) -> bool:

@@ -198,6 +198,8 @@ def upgrade():
         sa.PrimaryKeyConstraint("hour", name=op.f("pk_hours")),
         **MYSQL,
     )
+    for name in ("messages", "followers", "rebuild", "slow"):
+        op.execute(f"INSERT INTO progress (name, watermark, gaps) VALUES ('{name}', 0, '[]')")
     for table, key in SEARCH_TABLES.items():
         create_search_table(table, key)
 
@@ -205,9 +207,11 @@ def upgrade():
 def create_search_table(table, key):
     dialect = op.get_bind().dialect.name
     if dialect == "sqlite":
-        op.execute(f"CREATE VIRTUAL TABLE {table} USING fts5(tokens, content='', detail=none, columnsize=0)")
+        contentless = "content='', " if table == "message_search" else ""  # nothing is removed from it
+        options = f"{contentless}detail=none, columnsize=0, tokenize=ascii"
+        op.execute(f"CREATE VIRTUAL TABLE {table} USING fts5(tokens, {options})")
     elif dialect == "postgresql":
-        op.execute(f"CREATE TABLE {table} ({key} BIGINT PRIMARY KEY, tokens TEXT[] NOT NULL)")
+        op.execute(f"CREATE TABLE {table} ({key} BIGINT PRIMARY KEY, tokens INTEGER[] NOT NULL)")
         op.execute(f"CREATE INDEX ix_{table}_tokens ON {table} USING gin (tokens)")
     else:
         op.execute(

@@ -5,15 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Browser, ConsoleMessage, Page, Response, expect, sync_playwright
 from werkzeug.serving import make_server
 
-from tests.conftest import MakeApp
+from tests.conftest import APP_ID, MakeApp
+from tests.e2e.console import Console
+from wechat_bot import handlers
+from wechat_bot.extensions import db
+from wechat_bot.services.seed import Plan, seed
 
 expect.set_options(timeout=20_000)
 
@@ -26,6 +33,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
+"""The accessibility engine."""
 
 REPORT_VIOLATIONS = """addEventListener('securitypolicyviolation', event =>
     console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`))"""
@@ -44,11 +54,10 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def site(make_app: MakeApp, tmp_path: Path) -> Iterator[str]:
-    """The address of a running site."""
-    app = make_app()
-    app.instance_path = str(tmp_path / "instance")
+@contextmanager
+def serving(app: Flask, folder: Path) -> Iterator[str]:
+    """Serve `app`; its address."""
+    app.instance_path = str(folder / "instance")
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -58,12 +67,25 @@ def site(make_app: MakeApp, tmp_path: Path) -> Iterator[str]:
     server.server_close()
 
 
+@pytest.fixture
+def site(make_app: MakeApp, tmp_path: Path) -> Iterator[str]:
+    """The address of a running site."""
+    with serving(make_app(), tmp_path) as address:
+        yield address
+
+
 OpenPage = Callable[..., Page]
 
 
 @pytest.fixture
 def open_page(browser: Browser, site: str) -> Iterator[OpenPage]:
-    """Opens pages in a new window; at the end no console may hold an error."""
+    with opening_pages(browser, site) as open_page:
+        yield open_page
+
+
+@contextmanager
+def opening_pages(browser: Browser, site: str, scripts: Sequence[str] = ()) -> Iterator[OpenPage]:
+    """Opens pages in a new window, with `scripts` on each; at the end no console may hold an error."""
     errors: list[str] = []
     contexts = []
 
@@ -82,7 +104,8 @@ def open_page(browser: Browser, site: str) -> Iterator[OpenPage]:
         )
         contexts.append(context)
         if options.get("java_script_enabled", True):
-            context.add_init_script(REPORT_VIOLATIONS)
+            for script in (REPORT_VIOLATIONS, *scripts):
+                context.add_init_script(script)
         page = context.new_page()
         page.on("console", note)
         page.on("pageerror", lambda error: errors.append(str(error)))
@@ -94,3 +117,17 @@ def open_page(browser: Browser, site: str) -> Iterator[OpenPage]:
     for context in contexts:
         context.close()
     assert not errors
+
+
+@pytest.fixture
+def console(make_app: MakeApp, tmp_path: Path, browser: Browser) -> Iterator[Console]:
+    """A console with a seeded account and three operators; pages of it report what goes wrong."""
+    app = make_app()
+    with app.app_context():
+        plan = Plan(messages=600, until=datetime.now(UTC), seed=1)
+        seed(db.engine, handlers.router, APP_ID, plan)
+        app.extensions["digest"].catch_up()
+    with serving(app, tmp_path) as address, opening_pages(browser, address, [AXE]) as open_page:
+        console = Console(app, open_page)
+        console.add_operators()
+        yield console

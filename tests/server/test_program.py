@@ -26,7 +26,8 @@ def test_it_writes_its_env_migrates_answers_and_ends_cleanly(program: Program) -
     assert program.stop(signal.SIGINT) == 0
     log = program.log.read_text()
     assert "Traceback" not in log
-    assert program.url in log
+    assert f"{program.url}/admin/" in log
+    assert log.count("Name admin, password ") == 1
     assert Settings.load(program.folder / ".env", {}).wechat_token not in log, "no secret outside a terminal"
 
 

@@ -192,10 +192,12 @@ def test_a_job_that_reports_is_no_follower(platform: FakePlatform, engine: Engin
 def test_control_characters_and_nul_are_stored_as_sent(
     app: Flask, platform: FakePlatform, engine: Engine
 ) -> None:
-    query, body, _ = platform.request(platform.message("text", Content="a@b"))
-    answer = app.test_client().post(f"/wechat?{query}", data=body.replace(b"@", b"\x00\x07"))
-    assert answer.status_code == 200
-    assert logs(engine)[0].payload["Content"] == "a\x00\x07b"
+    for times in (1, 2):  # of a new follower, and of a known one
+        query, body, _ = platform.request(platform.message("text", Content="a@b"))
+        answer = app.test_client().post(f"/wechat?{query}", data=body.replace(b"@", b"\x00\x07"))
+        assert answer.status_code == 200
+        incoming = [row for row in logs(engine) if row.direction == Direction.IN]
+        assert [row.payload["Content"] for row in incoming] == ["a\x00\x07b"] * times
 
 
 def test_two_messages_of_a_new_follower_at_once_are_both_kept(platform: FakePlatform, engine: Engine) -> None:

@@ -6,6 +6,7 @@ one only.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,8 +14,23 @@ from enum import Enum
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, insert, or_, select, update
-from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Engine,
+    Insert,
+    Text,
+    bindparam,
+    cast,
+    column,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from ..extensions import Model, retry_conflicts, transaction, turn_to_write
 from ..models import Channel, Conversation, Direction, Follower, MessageLog, State
@@ -118,13 +134,15 @@ class PlainExchanges:
 
     def __init__(self, engine: Engine, connections: Connections) -> None:
         self._engine = engine
-        self._begins = engine.dialect.name == "sqlite"
         self._connections = connections
+        self._begin = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN"
         self._seen = Prepared(_SEEN, engine.dialect)
         self._insert = Prepared(_INSERT, engine.dialect, _columns(MessageLog))
         self._insert_followers = Prepared(insert(Follower), engine.dialect, _columns(Follower))
         self._insert_conversations = Prepared(insert(Conversation), engine.dialect, _columns(Conversation))
         self._follower_id = Prepared(_FOLLOWER_ID, engine.dialect)
+        in_one = engine.dialect.name == "postgresql"
+        self._in_one = Prepared(_seen_and_insert(), engine.dialect) if in_one else None
 
     @staticmethod
     def takes(exchange: Exchange) -> bool:
@@ -138,25 +156,28 @@ class PlainExchanges:
 
     def record(self, exchanges: Sequence[Exchange]) -> None:
         """Write all of them or none: OperationalError, also when a message or a new follower is known."""
-        with turn_to_write(self._engine), self._connections.borrow() as connection:
-            if self._begins:
-                connection.cursor().execute("BEGIN IMMEDIATE")
-            if seen := _seen(exchanges):
-                self._seen.many(connection, seen)
-            if new := _new_followers(exchanges):
-                ids = self._add_followers(connection, new)
-                exchanges = _with_ids(exchanges, ids)
-            self._insert.many(connection, [row for exchange in exchanges for row in _rows(exchange)])
-            connection.commit()
+        new = _new_followers(exchanges)
+        with turn_to_write(self._engine), self._connections.borrow() as cursor:
+            if self._in_one and not new:
+                self._in_one.run(cursor, _values_in_one(exchanges))
+            else:
+                cursor.execute(self._begin)
+                self._write(cursor, exchanges, new)
+                cursor.execute("COMMIT")
 
-    def _add_followers(
-        self, connection: PoolProxiedConnection, new: Sequence[Row]
-    ) -> Mapping[str, int | None]:
-        self._insert_followers.many(connection, new)
+    def _write(self, cursor: DBAPICursor, exchanges: Sequence[Exchange], new: Sequence[Row]) -> None:
+        if seen := _seen(exchanges):
+            self._seen.many(cursor, seen)
+        if new:
+            exchanges = _with_ids(exchanges, self._add_followers(cursor, new))
+        self._insert.many(cursor, [row for exchange in exchanges for row in _rows(exchange)])
+
+    def _add_followers(self, cursor: DBAPICursor, new: Sequence[Row]) -> Mapping[str, int | None]:
+        self._insert_followers.many(cursor, new)
         ids: dict[str, int | None] = {}
         for follower in new:
-            [ids[follower["openid"]]] = self._follower_id.one(connection, follower) or [None]
-        self._insert_conversations.many(connection, [_conversation(i) for i in ids.values()])
+            [ids[follower["openid"]]] = self._follower_id.one(cursor, follower) or [None]
+        self._insert_conversations.many(cursor, [_conversation(i) for i in ids.values()])
         return ids
 
 
@@ -200,12 +221,36 @@ def give_up(engine: Engine, exchange: Exchange, hint: Reply | None) -> None:
             _insert(connection, [_reply(exchange, hint, State.SENT, hint_key(exchange.key))])
 
 
-_INSERT = insert(MessageLog)
+_INSERT = insert(MessageLog).inline()
 _KNOWN = select(MessageLog.dedup_key).where(MessageLog.dedup_key.in_(bindparam("keys", expanding=True)))
 _FOLLOWER_ID = select(Follower.id).where(
     Follower.account_id == bindparam("account_id"), Follower.openid == bindparam("openid")
 )
 _SEEN = update(Follower).where(Follower.id == bindparam("follower")).values(last_seen_at=bindparam("seen"))
+
+
+def _seen_and_insert() -> Insert:
+    """`_SEEN` and `_INSERT` in one statement for PostgreSQL, to which the rows travel as one JSON text.
+
+    The followers are locked before anything is inserted, in the order of their ids, as by `_SEEN`.
+    """
+    names, types = _columns(MessageLog), MessageLog.__table__.c
+    text = cast(bindparam("rows", type_=Text), JSON)
+    function = func.json_to_recordset(text).table_valued(*(column(name, types[name].type) for name in names))
+    rows = function.render_derived(name="pushed", with_types=True)
+    followers = select(Follower.id).where(Follower.id.in_(select(rows.c.follower_id))).order_by(Follower.id)
+    locked = followers.with_for_update(key_share=True).cte("locked")
+    seen = update(Follower).where(Follower.id == locked.c.id).values(last_seen_at=bindparam("seen"))
+    all_locked = select(func.count()).select_from(locked).scalar_subquery() >= literal_column("0")
+    return _INSERT.from_select(names, select(rows).where(all_locked)).add_cte(seen.cte("seen"))
+
+
+def _values_in_one(exchanges: Sequence[Exchange]) -> Row:
+    rows = [row for exchange in exchanges for row in _rows(exchange)]
+    return {"rows": _to_json(rows), "seen": max(exchange.received_at for exchange in exchanges)}
+
+
+_to_json = json.JSONEncoder(ensure_ascii=False, default=datetime.isoformat).encode
 
 
 def _columns(model: type[Model]) -> list[str]:
@@ -301,7 +346,7 @@ def _change_subscription(connection: Connection, exchange: Exchange) -> None:
     event = exchange.message
     changes: dict[str, Any] = {"subscribed": False, "status_at": event.created_at}
     if isinstance(event, SubscribeEvent):
-        scene = event.scene[:128]
+        scene = storable(event.scene)[:128]
         changes |= {"subscribed": True, "scene": scene, "follow_count": Follower.follow_count + 1}
     connection.execute(
         update(Follower)
@@ -393,4 +438,9 @@ def readable(message: Message) -> str:
             text = message.key
         case _:
             text = ""
-    return text.replace("\x00", "")  # which PostgreSQL cannot store
+    return storable(text)
+
+
+def storable(text: str) -> str:
+    """`text` without NUL, which PostgreSQL cannot store."""
+    return text.replace("\x00", "")

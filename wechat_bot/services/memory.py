@@ -53,10 +53,10 @@ class Memory:
     def recall(self, message: Message, account_id: int) -> Known:
         """What is known when a push of `message` arrives."""
         values = {"account_id": account_id, "openid": message.openid, "key": message.dedup_key}
-        with self._connections.borrow() as connection:
-            row = self._dialogue_of.one(connection, values)
+        with self._connections.borrow() as cursor:
+            row = self._dialogue_of.one(cursor, values)
             if row is None:  # a new follower, or a report that concerns none
-                logged = self._state_of.one(connection, values)
+                logged = self._state_of.one(cursor, values)
                 return Known(log_state=State(logged[0]) if logged else None, session={})
         log_state, follower_id, follow_count, state, session, expires_at, version, ready_id = row
         alive = expires_at is not None and expires_at > datetime.now(UTC)

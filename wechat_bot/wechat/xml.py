@@ -21,7 +21,7 @@ _QUOTED = re.compile("\U0010ff00([0-9a-f]+);")
 """What expat refuses and followers send goes past it as private use, hex and a semicolon."""
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
-_ESCAPED = re.compile("[&<>\r]")
+_ESCAPED = re.compile(f"[&<>\r]|{_FORBIDDEN.pattern}")
 
 
 def parse(body: bytes) -> Fields:
@@ -89,7 +89,7 @@ def _element(name: str, value: Any) -> str:
 
 def escape(text: str) -> str:
     """`text` as XML character data; what XML 1.0 forbids is removed."""
-    return _ESCAPED.sub(lambda match: _ESCAPES[match[0]], legal(text))
+    return _ESCAPED.sub(lambda match: _ESCAPES.get(match[0], ""), text)
 
 
 def legal(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from flask import Blueprint
 
-bp = Blueprint(
-    "admin", __name__, url_prefix="/admin", template_folder="templates", static_folder="static"
-)
+bp = Blueprint("admin", __name__, url_prefix="/admin", template_folder="templates", static_folder="static")
+
+# They add their views to `bp`.
+from . import access, audit, auth, conversations, display, followers, frame, messages, operators, profile  # noqa: E402, F401

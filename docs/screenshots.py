@@ -1,0 +1,118 @@
+"""Takes the pictures of the console in ``docs/images``: ``make screenshots``. Needs Chromium.
+
+They show the demo account (``flask wechat seed``), as it is seen now.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from flask import Flask
+from flask_migrate import upgrade
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from sqlalchemy import select
+from werkzeug.serving import make_server
+
+from wechat_bot import create_app, handlers
+from wechat_bot.extensions import db
+from wechat_bot.models import Follower, Role, Status, Thread
+from wechat_bot.services import operators, seed
+from wechat_bot.services.audit import Actor
+from wechat_bot.services.seed.team import furnish
+from wechat_bot.settings import LogLevel, Settings
+
+IMAGES = Path(__file__).parent / "images"
+LANGUAGES = {"zh": "zh-CN", "en": "en-US"}
+DESK = ViewportSize(width=1280, height=860)
+PHONE = ViewportSize(width=390, height=844)
+NAME, PASSWORD = "小王", "only for the pictures"
+MESSAGES = 6000
+
+
+def main() -> None:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    with TemporaryDirectory() as folder:
+        app = create_app(Settings(database_url=f"sqlite:///{folder}/bot.db", log_level=LogLevel.ERROR))
+        follower = fill(app)
+        pages = {
+            "messages": "/admin/messages",
+            "conversation": f"/admin/conversations/{follower}",
+            "followers": "/admin/followers",
+        }
+        with serving(app) as site, chromium() as browser:
+            for language, locale in LANGUAGES.items():
+                page = sign_in(browser, site, locale)
+                for name, path in pages.items():
+                    take(page, site + path, f"{name}.{language}")
+            page = sign_in(browser, site, LANGUAGES["zh"], phone=True)
+            take(page, site + pages["conversation"], "phone.zh")
+        app.extensions["inbox"].close()
+
+
+def fill(app: Flask) -> int:
+    """Make the account and its operators; the id of a follower with something to tell."""
+    with app.app_context():
+        upgrade()
+        for name in (NAME, "小李", "阿珍"):
+            operators.create(db.engine, Actor(None, "pictures", ""), name, Role.ADMIN, PASSWORD)
+        seed.seed(db.engine, handlers.router, "", seed.Plan(messages=MESSAGES, until=datetime.now(UTC)))
+        while app.extensions["digest"].catch_up():
+            pass
+        furnish(db.engine, seed=1)
+        regular = select(Thread.follower_id).join(Follower, Follower.id == Thread.follower_id)
+        return db.session.scalars(regular.where(Follower.alias != "").order_by(*_BEST).limit(1)).one()
+
+
+_BEST = ((Thread.status == Status.OPEN).desc(), Thread.starred.desc(), Thread.last_id.desc())
+
+
+@contextmanager
+def serving(app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not path:
+        sys.exit("There is no Chromium: apt install chromium fonts-noto-cjk fonts-noto-color-emoji")
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+
+
+def sign_in(browser: Browser, site: str, locale: str, *, phone: bool = False) -> Page:
+    """A page of a browser in which the operator is signed in."""
+    size, scale = (PHONE, 2) if phone else (DESK, 1)
+    page = browser.new_page(viewport=size, locale=locale, color_scheme="light", device_scale_factor=scale)
+    page.goto(f"{site}/admin/sign-in")
+    page.locator("[name=name]").fill(NAME)
+    page.locator("[name=password]").fill(PASSWORD)
+    page.locator("[name=password]").press("Enter")
+    page.wait_for_url(lambda url: "sign-in" not in url)
+    return page
+
+
+def take(page: Page, address: str, name: str) -> None:
+    page.goto(address)
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=IMAGES / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()

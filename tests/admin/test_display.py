@@ -1,0 +1,77 @@
+"""How what followers write becomes markup."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wechat_bot.blueprints.admin import display
+from wechat_bot.services.search import Query
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "after"),
+    [
+        ("看https://example.com/a?b=1这里", "https://example.com/a?b=1", "这里"),
+        ("http://example.com。", "http://example.com", "。"),
+        ("(https://example.com/x).", "https://example.com/x)", "."),
+    ],
+)
+def test_the_chinese_text_after_an_address_is_not_part_of_the_link(
+    text: str, address: str, after: str
+) -> None:
+    shown = display.rich(text)
+    assert f'href="{address}"' in shown
+    assert shown.endswith(f"</a>{after}")
+    assert 'rel="noopener noreferrer nofollow"' in shown
+
+
+def test_only_web_addresses_become_links() -> None:
+    assert "<a" not in display.rich("javascript:alert(1) data:text/html,x ftp://x")
+    assert display.web_address("javascript:alert(1)//https://x") is None
+
+
+def test_markup_in_a_text_is_shown_as_text() -> None:
+    assert display.rich("<b onclick=x>") == "&lt;b onclick=x&gt;"
+    assert display.excerpt('"><script>') == "&#34;&gt;&lt;script&gt;"
+
+
+def test_classic_codes_are_shown_as_emoji_that_tell_the_code() -> None:
+    assert display.rich("好/::)/:rose") == (
+        '好<span class="emoticon" title="/::)">🙂</span><span class="emoticon" title="/:rose">🌹</span>'
+    )
+
+
+def test_matches_are_marked_also_within_links_texts() -> None:
+    assert display.rich("要退款 <x>", Query.parse("退款")) == "要<mark>退款</mark> &lt;x&gt;"
+
+
+def test_characters_that_cannot_be_seen_are_shown() -> None:
+    assert display.has_hidden("a\u202eb")
+    assert display.visible("a\u202eb<") == 'a<span class="hidden-char">U+202E</span>b&lt;'
+
+
+@given(st.text())
+def test_no_text_brings_markup_of_its_own(text: str) -> None:
+    for shown in (display.rich(text), display.excerpt(text), display.visible(text)):
+        without = shown.replace("<span", "").replace("</span>", "").replace("<a href", "").replace("</a>", "")
+        assert "<" not in without
+
+
+def test_a_picture_is_the_same_for_the_same_openid_only() -> None:
+    one, two = (SimpleNamespace(openid=name, alias="") for name in ("oOne", "oTwo"))
+    assert display.avatar(one) == display.avatar(one) != display.avatar(two)
+    assert "style=" not in display.avatar(one)
+
+
+def test_times_are_shorter_the_nearer_they_are(app: Flask) -> None:
+    now = datetime.now(UTC)
+    with app.test_request_context():
+        assert len(display.short_time(now)) == len("14:05")
+        assert len(display.short_time(now - timedelta(days=800))) == len("2024-01-01")
+        assert display.exact_time(datetime(2026, 11, 22, 6, 5, 3, tzinfo=UTC)).endswith("06:05:03 UTC")

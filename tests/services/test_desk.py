@@ -1,0 +1,139 @@
+"""What operators do with followers and conversations."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, func, insert, select
+
+from tests.conftest import MakeApp
+from wechat_bot.extensions import db
+from wechat_bot.models import (
+    AuditEntry,
+    Follower,
+    FollowerTag,
+    Mention,
+    Note,
+    Operator,
+    Presence,
+    Status,
+    Tag,
+    Thread,
+)
+from wechat_bot.services import desk
+from wechat_bot.services.audit import Actor
+from wechat_bot.services.search import FOLLOWERS, Query
+from wechat_bot.testing import FakePlatform
+
+
+class Office:
+    """A conversation, and an operator who works on it."""
+
+    def __init__(self, app: Flask) -> None:
+        FakePlatform.of(app).text("你好")
+        app.extensions["digest"].catch_up()
+        with app.app_context():
+            self.engine: Engine = db.engine
+        with self.engine.begin() as connection:
+            row = {"name": "小王", "role": "operator", "password_hash": "-", "created_at": datetime.now(UTC)}
+            more = {"last_sign_in_address": "", "totp_secret": "", "totp_step": 0, "recovery_hashes": []}
+            likes = {"language": "", "time_zone": "", "theme": "auto", "columns": []}
+            connection.execute(
+                insert(Operator),
+                {**row, **more, **likes, "disabled": False, "shortcuts": True, "dense": False},
+            )
+        self.operator_id = self.value(select(Operator.id))
+        self.follower_id = self.value(select(Follower.id))
+        self.actor = Actor(self.operator_id, "小王", "127.0.0.1")
+
+    def value(self, query: Any) -> Any:
+        with self.engine.connect() as connection:
+            return connection.execute(query).scalar()
+
+    def found(self, words: str) -> bool:
+        query = FOLLOWERS.found(Query.parse(words), self.engine.dialect.name)
+        return bool(self.value(select(Follower.id).where(Follower.id.in_(query))) == self.follower_id)
+
+    def audited(self) -> list[tuple[str, Any, Any]]:
+        entries = select(AuditEntry.action, AuditEntry.before, AuditEntry.after).order_by(AuditEntry.id)
+        with self.engine.connect() as connection:
+            return [(row.action, row.before, row.after) for row in connection.execute(entries)]
+
+
+@pytest.fixture
+def office(make_app: MakeApp, any_database: str) -> Office:
+    return Office(make_app(database_url=any_database))
+
+
+def test_a_follower_is_called_and_found_by_an_alias(office: Office) -> None:
+    desk.rename(office.engine, office.actor, office.follower_id, "  王姐  (团长) ")
+    desk.rename(office.engine, office.actor, office.follower_id, "王姐 (团长)")
+    assert office.value(select(Follower.alias)) == "王姐 (团长)"
+    assert office.found("王姐")
+    desk.rename(office.engine, office.actor, office.follower_id, "李雷")
+    assert office.found("李雷")
+    assert not office.found("王姐")
+    assert office.audited() == [
+        ("alias_changed", "", "王姐 (团长)"),
+        ("alias_changed", "王姐 (团长)", "李雷"),
+    ]
+
+
+def test_a_tag_is_made_once_and_put_on_once(office: Office) -> None:
+    for _ in range(2):
+        desk.tag(office.engine, office.actor, [office.follower_id, 999], "VIP")
+    assert office.value(select(func.count()).select_from(Tag)) == 1
+    assert office.value(select(func.count()).select_from(FollowerTag)) == 1
+    assert office.found("vip")
+    desk.untag(office.engine, office.actor, [office.follower_id], office.value(select(Tag.id)))
+    assert not office.found("vip")
+    assert office.audited() == [("tag_added", None, "VIP"), ("tag_removed", "VIP", None)]
+
+
+def test_what_an_operator_decides_is_kept_and_told(office: Office) -> None:
+    assert office.value(select(Thread.status)) == Status.OPEN, "nobody understood the message"
+    ids = [office.follower_id]
+    desk.set_status(office.engine, office.actor, ids, Status.DONE)
+    desk.set_status(office.engine, office.actor, ids, Status.DONE)
+    assert office.value(select(Thread.waiting_since)) is None
+    desk.assign(office.engine, office.actor, ids, office.operator_id)
+    desk.star(office.engine, office.actor, ids, True)
+    assert office.audited() == [
+        ("status_changed", "open", "done"),
+        ("assigned", None, "小王"),
+        ("starred", False, True),
+    ]
+    with pytest.raises(LookupError):
+        desk.assign(office.engine, office.actor, ids, 999)
+
+
+def test_a_note_tells_those_whom_it_names_until_they_have_read_it(office: Office) -> None:
+    desk.add_note(office.engine, office.actor, office.follower_id, "@小王，退款已经答应 @nobody")
+    assert office.value(select(Note.text)) == "@小王，退款已经答应 @nobody"
+    assert office.found("退款")
+    assert office.value(select(Mention.seen_at).where(Mention.operator_id == office.operator_id)) is None
+    desk.mark_read(office.engine, office.operator_id, office.follower_id, 2)
+    assert office.value(select(Mention.seen_at)) is not None
+    assert office.value(select(Thread.read_id)) == 2
+    desk.mark_read(office.engine, office.operator_id, office.follower_id, 1)
+    assert office.value(select(Thread.read_id)) == 2, "it does not become unread again"
+
+
+@pytest.mark.parametrize("text", ["", " \x00 ", "长" * (desk.MAX_NOTE + 1)])
+def test_a_note_that_says_nothing_or_too_much_is_refused(office: Office, text: str) -> None:
+    with pytest.raises(ValueError, match="1 to"):
+        desk.add_note(office.engine, office.actor, office.follower_id, text)
+    with pytest.raises(LookupError):
+        desk.add_note(office.engine, office.actor, 999, "x")
+    assert office.audited() == []
+
+
+def test_presence_is_one_row_with_the_last_time(office: Office) -> None:
+    first, last = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)
+    for now in (first, last):
+        desk.be_present(office.engine, office.operator_id, office.follower_id, now)
+    assert office.value(select(Presence.seen_at)) == last
+    assert office.value(select(func.count()).select_from(Presence)) == 1

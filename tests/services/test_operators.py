@@ -1,0 +1,398 @@
+"""Operators, how they sign in, and how guessing is slowed down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyotp
+import pytest
+from argon2 import PasswordHasher
+from sqlalchemy import Engine, select, update
+
+from tests.conftest import MakeApp
+from wechat_bot.extensions import db
+from wechat_bot.models import AuditEntry, Lockout, Operator, OperatorSession, Role
+from wechat_bot.services import operators, passwords, second_factor
+from wechat_bot.services.audit import Actor
+from wechat_bot.services.operators import OperatorError, Problem
+from wechat_bot.services.sign_in import (
+    KEPT,
+    UNSEEN,
+    CodeNeeded,
+    Refused,
+    SignedIn,
+    Visit,
+    end_all_sessions,
+    end_session,
+    enter_code,
+    recognise,
+    sign_in,
+)
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+PASSWORD = "correct horse battery"
+ACTOR = Actor(None, "tests", "")
+HOME, ELSEWHERE = Visit("198.51.100.7", "Firefox"), Visit("203.0.113.9")
+THREADS = 8
+
+Attempt = Callable[[], Any]
+
+
+@pytest.fixture
+def li(engine: Engine) -> int:
+    return operators.create(engine, ACTOR, "li", Role.ADMIN, PASSWORD)
+
+
+@pytest.fixture
+def shared(make_app: MakeApp, any_database: str) -> Engine:
+    """A database that several threads use."""
+    app = make_app(database_url=any_database, database_connections=THREADS)
+    with app.app_context():
+        return db.engine
+
+
+def signed_in(engine: Engine, now: datetime = NOON, **options: Any) -> SignedIn:
+    result = sign_in(engine, "li", PASSWORD, HOME, now, **options)
+    assert isinstance(result, SignedIn)
+    return result
+
+
+def refused(engine: Engine, name: str, password: str, visit: Visit, now: datetime) -> timedelta | None:
+    """For how long nothing more is tried."""
+    with pytest.raises(Refused) as caught:
+        sign_in(engine, name, password, visit, now)
+    return caught.value.wait
+
+
+def problem(attempt: Attempt) -> Problem:
+    with pytest.raises(OperatorError) as caught:
+        attempt()
+    return caught.value.problem
+
+
+def actions(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        return list(connection.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))
+
+
+def operator_of(engine: Engine, operator_id: int) -> Any:
+    with engine.connect() as connection:
+        return connection.execute(select(Operator.__table__).where(Operator.id == operator_id)).one()
+
+
+def at_once(attempts: Sequence[Attempt]) -> list[Any]:
+    """The results or errors of attempts that are made at the same time."""
+
+    def outcome(attempt: Attempt) -> Any:
+        try:
+            return attempt()
+        except (Refused, OperatorError) as error:
+            return error
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(outcome, attempts))
+
+
+def test_a_session_is_recognised_until_nobody_has_come_back_for_twelve_hours(engine: Engine, li: int) -> None:
+    token = signed_in(engine).token
+    for hours in (0, 11, 22):
+        found = recognise(engine, token, NOON + timedelta(hours=hours))
+        assert found
+        assert (found.operator.id, found.operator.name) == (li, "li")
+    assert recognise(engine, token, NOON + timedelta(hours=22) + UNSEEN) is None
+    assert recognise(engine, "another token", NOON) is None
+
+
+def test_a_session_that_shall_be_kept_lasts_fourteen_days(engine: Engine, li: int) -> None:
+    token = signed_in(engine, keep=True).token
+    assert recognise(engine, token, NOON + KEPT - MINUTE)
+    assert recognise(engine, token, NOON + KEPT + UNSEEN) is None
+
+
+def test_a_token_is_kept_as_a_digest_only(engine: Engine, li: int) -> None:
+    token = signed_in(engine).token
+    with engine.connect() as connection:
+        [row] = connection.execute(select(OperatorSession.__table__)).all()
+    assert token not in map(str, row)
+    assert (row.address, row.browser) == ("198.51.100.7", "Firefox")
+
+
+def test_the_sign_in_before_is_told(engine: Engine, li: int) -> None:
+    assert signed_in(engine).last_at is None
+    again = signed_in(engine, NOON + MINUTE)
+    assert (again.last_at, again.last_address) == (NOON, "198.51.100.7")
+
+
+def test_a_name_waits_ever_longer_after_five_failures(engine: Engine, li: int) -> None:
+    for _ in range(5):
+        assert refused(engine, "li", "wrong", HOME, NOON) is None
+    assert refused(engine, "li", PASSWORD, ELSEWHERE, NOON) == MINUTE
+    later, waits = NOON + MINUTE, []
+    for _ in range(8):
+        assert refused(engine, "li", "wrong", HOME, later) is None
+        wait = refused(engine, "li", PASSWORD, HOME, later)
+        assert wait
+        waits.append(wait // MINUTE)
+        later += wait
+    assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
+    assert actions(engine).count("locked_out") == 9
+    assert actions(engine).count("sign_in_failed") == 13, "what was not tried is not in the log"
+    assert signed_in(engine, later).token
+    assert refused(engine, "li", "wrong", HOME, later) is None
+    assert signed_in(engine, later).token, "a success makes failures forgotten"
+
+
+def test_a_day_without_failure_makes_them_forgotten(engine: Engine, li: int) -> None:
+    for _ in range(4):
+        refused(engine, "li", "wrong", HOME, NOON)
+    tomorrow = NOON + timedelta(hours=24)
+    refused(engine, "li", "wrong", HOME, tomorrow)
+    assert signed_in(engine, tomorrow).token
+
+
+def test_names_that_nobody_has_are_locked_alike(engine: Engine) -> None:
+    for _ in range(5):
+        assert refused(engine, "nobody", "wrong", HOME, NOON) is None
+    assert refused(engine, "nobody", "wrong", HOME, NOON) == MINUTE
+
+
+def test_an_address_waits_after_twenty_failures_under_any_names(engine: Engine, li: int) -> None:
+    for number in range(20):
+        assert refused(engine, f"name{number}", "wrong", HOME, NOON) is None
+    assert refused(engine, "li", PASSWORD, HOME, NOON) == MINUTE
+    assert isinstance(sign_in(engine, "li", PASSWORD, ELSEWHERE, NOON), SignedIn)
+
+
+def test_all_addresses_that_one_network_of_ipv6_has_count_as_one(engine: Engine) -> None:
+    for number in range(20):
+        refused(engine, f"name{number}", "wrong", Visit(f"2001:db8::{number:x}"), NOON)
+    assert refused(engine, "li", "wrong", Visit("2001:db8::ffff:1"), NOON) == MINUTE
+    assert refused(engine, "li", "wrong", Visit("2001:db8:0:1::1"), NOON) is None
+
+
+def test_mistyping_operators_do_not_lock_their_office(engine: Engine, li: int) -> None:
+    for _ in range(8):
+        for _ in range(4):
+            refused(engine, "li", "wrong", HOME, NOON)
+        assert signed_in(engine)
+    with engine.connect() as connection:
+        assert connection.execute(select(Lockout.__table__)).all() == []
+
+
+@pytest.mark.parametrize("name", ["", "\x00", "x" * 300, "\ud800", "' OR 1=1 --", "LI", "李"])
+def test_strange_names_are_refused_as_others_are(engine: Engine, li: int, name: str) -> None:
+    assert refused(engine, name, PASSWORD, HOME, NOON) is None
+
+
+def test_parallel_guesses_get_five_tries_and_no_more(shared: Engine) -> None:
+    operators.create(shared, ACTOR, "li", Role.ADMIN, PASSWORD)
+    outcomes = at_once([lambda: sign_in(shared, "li", "wrong", HOME, NOON)] * 24)
+    assert all(isinstance(outcome, Refused) for outcome in outcomes)
+    assert sum(outcome.wait is None for outcome in outcomes) == 5
+    assert actions(shared).count("sign_in_failed") == 5
+    assert actions(shared).count("locked_out") == 1
+
+
+def test_many_operators_sign_in_at_once(shared: Engine) -> None:
+    for number in range(THREADS):
+        operators.create(shared, ACTOR, f"operator{number}", Role.VIEWER, PASSWORD)
+    names = [f"operator{number}" for number in range(THREADS)] * 2
+    outcomes = at_once([lambda name=name: sign_in(shared, name, PASSWORD, HOME, NOON) for name in names])  # type: ignore[misc]
+    assert all(isinstance(outcome, SignedIn) for outcome in outcomes), outcomes
+    with shared.connect() as connection:
+        assert len(connection.execute(select(OperatorSession.id)).all()) == 2 * THREADS
+        assert connection.execute(select(Lockout.__table__)).all() == []
+
+
+def test_one_code_is_good_for_one_of_many_browsers(shared: Engine) -> None:
+    li = operators.create(shared, ACTOR, "li", Role.ADMIN, PASSWORD)
+    secret = second_factor.make_secret()
+    code = pyotp.TOTP(secret).at(NOON)
+    second_factor.turn_on(shared, ACTOR, li, secret, pyotp.TOTP(secret).at(NOON - MINUTE), NOON - MINUTE)
+    pending = sign_in(shared, "li", PASSWORD, HOME, NOON)
+    assert isinstance(pending, CodeNeeded)
+    outcomes = at_once([lambda: enter_code(shared, pending, code, HOME, NOON)] * 4)
+    assert [isinstance(outcome, SignedIn) for outcome in outcomes].count(True) == 1
+
+
+def test_one_of_two_admins_stays_when_both_are_demoted_at_once(shared: Engine) -> None:
+    both = [operators.create(shared, ACTOR, name, Role.ADMIN, PASSWORD) for name in ("li", "wang")]
+    demote = [lambda who=who: operators.set_role(shared, ACTOR, who, Role.VIEWER) for who in both]
+    outcomes = at_once(demote)
+    assert [getattr(outcome, "problem", None) for outcome in outcomes].count(Problem.LAST_ADMIN) == 1
+    with shared.connect() as connection:
+        assert len(connection.scalars(select(Operator.id).where(Operator.role == Role.ADMIN)).all()) == 1
+
+
+def test_one_first_admin_is_made_by_many_processes(shared: Engine) -> None:
+    made = at_once([lambda: operators.create_first(shared)] * 4)
+    [password] = filter(None, made)
+    assert isinstance(sign_in(shared, operators.FIRST_NAME, password, HOME, NOON), SignedIn)
+    assert operators.create_first(shared) is None
+
+
+@pytest.fixture
+def secret(engine: Engine, li: int) -> str:
+    """Of the second factor that li has."""
+    secret = second_factor.make_secret()
+    second_factor.turn_on(engine, ACTOR, li, secret, pyotp.TOTP(secret).at(NOON), NOON)
+    return secret
+
+
+def pending(engine: Engine, now: datetime) -> CodeNeeded:
+    result = sign_in(engine, "li", PASSWORD, HOME, now)
+    assert isinstance(result, CodeNeeded)
+    return result
+
+
+def test_a_code_is_good_for_a_while_and_once(engine: Engine, secret: str) -> None:
+    later = NOON + timedelta(minutes=5)
+    code = pyotp.TOTP(secret).at(later)
+    for wrong in ("", "000000x", "１２", pyotp.TOTP(secret).at(later - MINUTE)):
+        with pytest.raises(Refused):
+            enter_code(engine, pending(engine, later), wrong, HOME, later)
+    fullwidth = code.translate({ord("0") + digit: ord("０") + digit for digit in range(10)})
+    drifted = later + timedelta(seconds=second_factor.STEP)
+    assert enter_code(engine, pending(engine, later), f" {fullwidth[:3]} {fullwidth[3:]}", HOME, drifted)
+    with pytest.raises(Refused):
+        enter_code(engine, pending(engine, later), code, HOME, drifted)
+
+
+def test_wrong_codes_lock_the_name_however_often_the_password_is_right(engine: Engine, secret: str) -> None:
+    for _ in range(5):
+        with pytest.raises(Refused):
+            enter_code(engine, pending(engine, NOON), "000000", HOME, NOON)
+    assert refused(engine, "li", PASSWORD, ELSEWHERE, NOON) == MINUTE
+
+
+def test_a_recovery_code_is_good_once_and_kept_as_a_digest(engine: Engine, li: int) -> None:
+    secret = second_factor.make_secret()
+    codes = second_factor.turn_on(engine, ACTOR, li, secret, pyotp.TOTP(secret).at(NOON), NOON)
+    assert len(set(codes)) == 10
+    assert not set(codes) & set(operator_of(engine, li).recovery_hashes)
+    assert enter_code(engine, pending(engine, NOON), codes[3].upper(), HOME, NOON)
+    with pytest.raises(Refused):
+        enter_code(engine, pending(engine, NOON), codes[3], HOME, NOON)
+    assert enter_code(engine, pending(engine, NOON), codes[4].replace("-", ""), HOME, NOON)
+    assert len(operator_of(engine, li).recovery_hashes) == 8
+    assert actions(engine).count("recovery_code_used") == 2
+
+
+def test_a_second_factor_begins_with_one_of_its_codes(engine: Engine, li: int) -> None:
+    secret = second_factor.make_secret()
+    wrong = pyotp.TOTP(second_factor.make_secret()).at(NOON)
+    assert problem(lambda: second_factor.turn_on(engine, ACTOR, li, secret, wrong, NOON)) is Problem.CODE
+    assert signed_in(engine)
+
+
+def test_a_password_that_was_verified_is_worth_nothing_after_it_is_changed(
+    engine: Engine, li: int, secret: str
+) -> None:
+    verified, later = pending(engine, NOON), NOON + MINUTE
+    operators.reset_password(engine, ACTOR, li, "another long password")
+    with pytest.raises(Refused):
+        enter_code(engine, verified, pyotp.TOTP(secret).at(later), HOME, later)
+
+
+def test_a_second_factor_that_is_off_is_not_asked_for(engine: Engine, li: int, secret: str) -> None:
+    second_factor.turn_off(engine, ACTOR, li)
+    assert signed_in(engine)
+    assert problem(lambda: second_factor.turn_off(engine, ACTOR, li + 1)) is Problem.UNKNOWN
+
+
+def test_who_is_disabled_is_out_at_once_and_stays_out(engine: Engine, li: int) -> None:
+    operators.create(engine, ACTOR, "wang", Role.ADMIN, PASSWORD)
+    token = signed_in(engine).token
+    operators.disable(engine, ACTOR, li)
+    operators.disable(engine, ACTOR, li)
+    assert recognise(engine, token, NOON) is None
+    assert refused(engine, "li", PASSWORD, HOME, NOON) is None
+    operators.enable(engine, ACTOR, li)
+    assert recognise(engine, token, NOON) is None
+    assert signed_in(engine)
+    assert actions(engine).count("operator_disabled") == 1
+
+
+def test_another_password_ends_sessions(engine: Engine, li: int) -> None:
+    here, there = signed_in(engine).token, signed_in(engine).token
+    found = recognise(engine, here, NOON)
+    assert found
+    operators.change_password(engine, ACTOR, li, "my new password", found.session_id)
+    assert recognise(engine, here, NOON)
+    assert recognise(engine, there, NOON) is None
+    operators.reset_password(engine, ACTOR, li, PASSWORD)
+    assert recognise(engine, here, NOON) is None
+
+
+def test_sessions_are_ended_one_by_one_or_all_at_once(engine: Engine, li: int) -> None:
+    tokens = [signed_in(engine).token for _ in range(3)]
+    found = recognise(engine, tokens[0], NOON)
+    assert found
+    end_session(engine, ACTOR, li + 1, found.session_id, "session_revoked")
+    assert recognise(engine, tokens[0], NOON), "it is not theirs"
+    end_session(engine, ACTOR, li, found.session_id, "session_revoked")
+    assert [bool(recognise(engine, token, NOON)) for token in tokens] == [False, True, True]
+    end_all_sessions(engine, ACTOR, li)
+    assert not any(recognise(engine, token, NOON) for token in tokens)
+
+
+def test_a_role_counts_at_once(engine: Engine, li: int) -> None:
+    operators.create(engine, ACTOR, "wang", Role.ADMIN, PASSWORD)
+    token = signed_in(engine).token
+    operators.set_role(engine, ACTOR, li, Role.VIEWER)
+    found = recognise(engine, token, NOON)
+    assert found
+    assert found.operator.role == Role.VIEWER
+    with engine.connect() as connection:
+        entry = connection.execute(
+            select(AuditEntry.__table__).where(AuditEntry.action == "role_changed")
+        ).one()
+    assert (entry.before, entry.after, entry.subject) == ("admin", "viewer", f"operator:{li}")
+
+
+def test_the_last_admin_stays(engine: Engine, li: int) -> None:
+    wang = operators.create(engine, ACTOR, "wang", Role.ADMIN, PASSWORD)
+    operators.disable(engine, ACTOR, wang)
+    assert problem(lambda: operators.disable(engine, ACTOR, li)) is Problem.LAST_ADMIN
+    assert problem(lambda: operators.set_role(engine, ACTOR, li, Role.OPERATOR)) is Problem.LAST_ADMIN
+    operators.set_role(engine, ACTOR, li, Role.ADMIN)
+    assert operator_of(engine, li).role == Role.ADMIN
+
+
+@pytest.mark.parametrize("name", ["", "li wang", "x" * 65, "@li", "li,", "tab\t", "\u202eli", "\x00"])
+def test_names_that_a_note_could_not_mention_are_told(engine: Engine, name: str) -> None:
+    assert problem(lambda: operators.create(engine, ACTOR, name, Role.VIEWER, PASSWORD)) is Problem.NAME
+
+
+@pytest.mark.parametrize("password", ["", "nine char", "x" * 257])
+def test_passwords_that_are_too_short_or_long_are_told(engine: Engine, li: int, password: str) -> None:
+    assert problem(lambda: operators.create(engine, ACTOR, "wang", Role.VIEWER, password)) is Problem.PASSWORD
+    assert problem(lambda: operators.reset_password(engine, ACTOR, li, password)) is Problem.PASSWORD
+    assert signed_in(engine)
+
+
+def test_other_problems_are_told(engine: Engine, li: int) -> None:
+    assert problem(lambda: operators.create(engine, ACTOR, "li", Role.VIEWER, PASSWORD)) is Problem.NAME_TAKEN
+    assert problem(lambda: operators.enable(engine, ACTOR, li + 1)) is Problem.UNKNOWN
+    mars = {"time_zone": "Mars/Olympus"}
+    assert problem(lambda: operators.set_preferences(engine, li, **mars)) is Problem.TIME_ZONE
+
+
+def test_preferences_are_kept(engine: Engine, li: int) -> None:
+    operators.set_preferences(engine, li, language="en", time_zone="Europe/Berlin", columns=["state"])
+    row = operator_of(engine, li)
+    assert (row.language, row.time_zone, row.columns) == ("en", "Europe/Berlin", ["state"])
+
+
+def test_hashes_are_renewed_with_the_parameters_of_today(engine: Engine, li: int) -> None:
+    weak = PasswordHasher(time_cost=1, memory_cost=64).hash(PASSWORD)
+    with engine.begin() as connection:
+        connection.execute(update(Operator).values(password_hash=weak))
+    assert signed_in(engine)
+    assert not passwords.is_outdated(operator_of(engine, li).password_hash)
+    assert signed_in(engine)
+    assert not passwords.is_outdated(passwords.NOBODY), "unknown names would answer faster"

@@ -1,0 +1,66 @@
+"""The team of the demo account has worked on its conversations."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import Engine, func, insert, select
+
+from tests.conftest import MakeApp
+from wechat_bot.extensions import db
+from wechat_bot.models import Follower, FollowerTag, Note, Operator, Role, Status, Tag, Thread
+from wechat_bot.services.seed.team import OPEN, UNREAD
+
+
+def seeded(app: Flask, *operators: str) -> Engine:
+    with app.app_context():
+        engine = db.engine
+    with engine.begin() as connection:
+        for name in operators:
+            connection.execute(
+                insert(Operator).values(
+                    name=name, role=Role.OPERATOR, password_hash="-", created_at=datetime.now(UTC)
+                )
+            )
+    done = app.test_cli_runner().invoke(
+        args=["wechat", "seed", "--messages", "2500", "--until", "2026-11-24"]
+    )
+    assert done.exit_code == 0, done.output
+    return engine
+
+
+def column(engine: Engine, query: Any) -> list[Any]:
+    with engine.connect() as connection:
+        return list(connection.scalars(query))
+
+
+def test_everything_is_searchable_and_has_a_conversation(make_app: MakeApp, any_database: str) -> None:
+    engine = seeded(make_app(database_url=any_database), "小王")
+    with engine.connect() as connection:
+        followers = connection.scalar(select(func.count()).select_from(Follower))
+        assert connection.scalar(select(func.count()).select_from(Thread)) == followers
+
+
+def test_regulars_have_names_tags_and_stars(app: Flask) -> None:
+    engine = seeded(app)
+    assert {"小区团购群主王姐", "梧桐路店 沈先生"} <= set(column(engine, select(Follower.alias)))
+    assert {"VIP", "投诉", "老客户", "待发货"} <= set(column(engine, select(Tag.name)))
+    assert len(column(engine, select(FollowerTag.follower_id))) > 10
+    assert True in column(engine, select(Thread.starred))
+
+
+def test_old_conversations_are_done_and_new_ones_unread(app: Flask) -> None:
+    engine = seeded(app)
+    waiting = column(engine, select(Thread.follower_id).where(Thread.status == Status.OPEN))
+    assert 0 < len(waiting) <= OPEN
+    unread = column(engine, select(Thread.follower_id).where(Thread.read_id < Thread.last_id))
+    assert len(unread) == UNREAD
+
+
+def test_operators_share_the_work_and_leave_notes(app: Flask) -> None:
+    engine = seeded(app, "小王", "小李")
+    assert len(set(column(engine, select(Thread.assignee_id)))) == 3  # both, and nobody
+    assert len(set(column(engine, select(Note.operator_id)))) == 2
+    assert set(column(engine, select(Thread.status))) == set(Status)

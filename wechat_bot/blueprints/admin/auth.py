@@ -1,0 +1,121 @@
+"""Signing in, with the second factor if there is one, and out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flask import flash, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import format_datetime, refresh
+from flask_babel import gettext as _
+from flask_login import current_user, login_user
+from sqlalchemy import exists, select
+
+from ...extensions import db
+from ...models import Operator, Role
+from ...services import sign_in as signing_in
+from ...services.sign_in import CodeNeeded, Refused, SignedIn, Visit
+from . import bp
+from .access import actor, address, load, onward, role
+
+PENDING = "pending"
+"""In the session of a browser: whose password was right, while the code of the second factor is asked for."""
+PENDING_SECONDS = 300
+
+
+@bp.get("/")
+def home() -> ResponseReturnValue:
+    return redirect(url_for("admin.conversations"))
+
+
+@bp.get("/sign-in")
+@role(None)
+def sign_in() -> ResponseReturnValue:
+    if current_user.is_authenticated:
+        return redirect(onward())
+    return _form("sign_in")
+
+
+@bp.post("/sign-in")
+@role(None)
+def submit_password() -> ResponseReturnValue:
+    name, password, keep = request.form["name"].strip(), request.form["password"], "keep" in request.form
+    now = datetime.now(UTC)
+    try:
+        result = signing_in.sign_in(db.engine, name, password, _visit(), now, keep=keep)
+    except Refused as refused:
+        return _refusal("sign_in", refused)
+    if isinstance(result, CodeNeeded):
+        session[PENDING] = [result.operator_id, result.proof, keep, int(now.timestamp())]
+        return redirect(url_for("admin.second_factor", next=onward()), 303)
+    return _begin(result, keep)
+
+
+@bp.get("/sign-in/code")
+@role(None)
+def second_factor() -> ResponseReturnValue:
+    if not _pending():
+        return redirect(url_for("admin.sign_in", next=onward()))
+    return _form("second_factor")
+
+
+@bp.post("/sign-in/code")
+@role(None)
+def submit_code() -> ResponseReturnValue:
+    pending = _pending()
+    if not pending:
+        return redirect(url_for("admin.sign_in", next=onward()), 303)
+    verified, keep = pending
+    code, now = request.form["code"], datetime.now(UTC)
+    try:
+        result = signing_in.enter_code(db.engine, verified, code, _visit(), now, keep=keep)
+    except Refused as refused:
+        return _refusal("second_factor", refused)
+    return _begin(result, keep)
+
+
+@bp.post("/sign-out")
+@role(Role.VIEWER)
+def sign_out() -> ResponseReturnValue:
+    signing_in.end_session(db.engine, actor(), current_user.id, current_user.session_id, "sign_out")
+    session.clear()
+    return redirect(url_for("admin.sign_in"), 303)
+
+
+def _visit() -> Visit:
+    return Visit(address(), request.user_agent.string)
+
+
+def _pending() -> tuple[CodeNeeded, bool] | None:
+    if PENDING not in session:
+        return None
+    operator_id, proof, keep, since = session[PENDING]
+    if datetime.now(UTC).timestamp() - since > PENDING_SECONDS:
+        return None
+    return CodeNeeded(operator_id, proof), keep
+
+
+def _begin(signed_in: SignedIn, keep: bool) -> ResponseReturnValue:
+    """The browser gets a session that knows nothing of the one before."""
+    target = onward()
+    session.clear()
+    session.permanent = keep
+    login_user(load(signed_in.token))
+    refresh()
+    if signed_in.last_at:
+        when = format_datetime(signed_in.last_at, "yyyy-MM-dd HH:mm")
+        flash(_("上次登录：%(when)s，来自 %(address)s", when=when, address=signed_in.last_address))
+    return redirect(target, 303)
+
+
+def _form(name: str, **values: object) -> str:
+    nobody = not db.session.scalar(select(exists().where(Operator.id.is_not(None))))
+    return render_template(f"admin/{name}.html", onward=onward(), nobody=nobody, **values)
+
+
+def _refusal(name: str, refused: Refused) -> ResponseReturnValue:
+    """One answer to all that can be wrong; only who waits is told that it helps."""
+    page = _form(name, refused=True)
+    if refused.wait is None:
+        return page, 401
+    return page, 429, {"Retry-After": str(int(refused.wait.total_seconds()) + 1)}

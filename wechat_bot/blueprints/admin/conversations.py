@@ -1,0 +1,373 @@
+"""Conversations: the list of them, one to read, and what operators do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from flask import abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import get_timezone, lazy_gettext
+from flask_babel import gettext as _
+from flask_login import current_user
+from sqlalchemy import ColumnElement, Row, Select, and_, false, func, or_, select, true
+from sqlalchemy.orm import InstrumentedAttribute
+
+from ...extensions import db
+from ...models import (
+    Follower,
+    FollowerTag,
+    Mention,
+    MessageLog,
+    Note,
+    Operator,
+    Presence,
+    Role,
+    Status,
+    Tag,
+    Thread,
+)
+from ...services import desk, history
+from ...services.search import FOLLOWERS, Query
+from . import bp
+from .access import actor
+from .frame import catch_up
+from .messages import cursor, link
+
+LISTED = 40
+SHOWN = 50
+"""Messages of a conversation on a page."""
+PRESENT = timedelta(seconds=20)
+"""So long after the last sign of life an operator counts as looking."""
+SEPARATOR = "\x1f"
+
+
+class Tab(StrEnum):
+    OPEN = "open"
+    MINE = "mine"
+    ALL = "all"
+    WAITING = "waiting"
+    DONE = "done"
+    STARRED = "starred"
+    MENTIONS = "mentions"
+
+
+TABS = {
+    Tab.OPEN: lazy_gettext("待处理"),
+    Tab.MINE: lazy_gettext("我的"),
+    Tab.ALL: lazy_gettext("全部"),
+    Tab.WAITING: lazy_gettext("等待对方"),
+    Tab.DONE: lazy_gettext("已处理"),
+    Tab.STARRED: lazy_gettext("星标"),
+    Tab.MENTIONS: lazy_gettext("提到我"),
+}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A page of the list, and where the next one begins."""
+
+    tab: Tab
+    rows: Sequence[Row[Any]]
+    following: int | None
+    longest_first: bool
+
+
+def tags_of(follower_id: InstrumentedAttribute[int]) -> ColumnElement[str]:
+    """A follower's tags as one value, so that a list needs no second query."""
+    each = Tag.colour + ":" + func.cast(Tag.id, db.String) + ":" + Tag.name
+    return (
+        select(func.aggregate_strings(each, SEPARATOR))
+        .join(FollowerTag, FollowerTag.tag_id == Tag.id)
+        .where(FollowerTag.follower_id == follower_id)
+        .scalar_subquery()
+        .label("tags")
+    )
+
+
+@bp.app_template_filter("tags")
+def tags(text: str | None) -> list[dict[str, str]]:
+    """What `tags_of` found."""
+    parts = (each.split(":", 2) for each in (text or "").split(SEPARATOR) if each)
+    return sorted(({"colour": c, "id": i, "name": n} for c, i, n in parts), key=lambda tag: tag["name"])
+
+
+@bp.get("/conversations")
+def conversations() -> ResponseReturnValue:
+    catch_up()
+    return render_template(
+        "admin/conversations.html", listing=listing(), tabs=TABS, link=link, operators=colleagues()
+    )
+
+
+@bp.get("/conversations/<int:follower_id>")
+def conversation(follower_id: int) -> ResponseReturnValue:
+    """The conversation beside the list, or by itself for a page that has the list already."""
+    context = _conversation(follower_id)
+    if "HX-Request" in request.headers:
+        return render_template("admin/_conversation.html", **context)
+    catch_up()
+    return render_template("admin/conversations.html", listing=listing(), tabs=TABS, link=link, **context)
+
+
+@bp.get("/conversations/<int:follower_id>/messages")
+def conversation_messages(follower_id: int) -> ResponseReturnValue:
+    """More of a conversation: what is older than `before`, or newer than `after`; 204 for nothing."""
+    follower = _follower(follower_id)
+    page = history.thread(db.session.connection(), follower_id, **cursor("before", "after"), limit=SHOWN)
+    if "after" in request.args:
+        desk.be_present(db.engine, current_user.id, follower_id, datetime.now(UTC))
+        if not page.rows:
+            return "", 204
+        _mark_read(follower_id, page.rows)
+    return render_template(
+        "admin/_log.html",
+        follower=follower,
+        page=page,
+        items=timeline(page.rows, _notes(follower_id, page)),
+        query=None,
+    )
+
+
+def listing() -> Listing:
+    """The conversations that the query string asks for."""
+    try:
+        tab = Tab(request.args.get("tab", Tab.OPEN))
+    except ValueError:
+        abort(400, _("没有这个分类。"))
+    longest_first = tab is Tab.OPEN and request.args.get("sort", "waiting") == "waiting"
+    found = (
+        select(
+            Thread.__table__,
+            Follower.openid,
+            Follower.alias,
+            Follower.subscribed,
+            Operator.name.label("assignee"),
+            tags_of(Thread.follower_id),
+            *(
+                getattr(MessageLog, name)
+                for name in ("kind", "event", "text", "payload", "direction", "state", "created_at")
+            ),
+        )
+        .join(Follower, Follower.id == Thread.follower_id)
+        .join(MessageLog, MessageLog.id == Thread.last_id)
+        .outerjoin(Operator, Operator.id == Thread.assignee_id)
+        .where(_in_tab(tab))
+    )
+    if query := Query.parse(request.args.get("q", "")[:200]):
+        dialect = db.engine.dialect.name
+        found = found.where(Thread.follower_id.in_(FOLLOWERS.found(query, dialect)))
+    rows = db.session.execute(_paged(found, longest_first).limit(LISTED + 1)).all()
+    following = rows[LISTED - 1].follower_id if longest_first and len(rows) > LISTED else None
+    if not longest_first and len(rows) > LISTED:
+        following = rows[LISTED - 1].last_id
+    return Listing(tab, rows[:LISTED], following, longest_first)
+
+
+def _in_tab(tab: Tab) -> ColumnElement[bool]:
+    match tab:
+        case Tab.MINE:
+            return and_(Thread.assignee_id == current_user.id, Thread.status != Status.DONE)
+        case Tab.STARRED:
+            return Thread.starred == true()
+        case Tab.MENTIONS:
+            unseen = Mention.operator_id == current_user.id, Mention.seen_at.is_(None)
+            return Thread.follower_id.in_(select(Note.follower_id).join(Mention).where(*unseen))
+        case Tab.ALL:
+            return true()
+        case _:
+            return Thread.status == Status(tab.value)
+
+
+def _paged(found: Select[Any], longest_first: bool) -> Select[Any]:
+    """From where the query string says: after a thread that waits less long, or before a message."""
+    position = cursor("before").get("before")
+    if not longest_first:
+        found = found.where(Thread.last_id < position) if position else found
+        return found.order_by(Thread.last_id.desc())
+    if position:
+        since = select(Thread.waiting_since).where(Thread.follower_id == position).scalar_subquery()
+        found = found.where(
+            or_(
+                Thread.waiting_since > since,
+                and_(Thread.waiting_since == since, Thread.follower_id > position),
+            )
+        )
+    return found.order_by(Thread.waiting_since, Thread.follower_id)
+
+
+def _conversation(follower_id: int) -> dict[str, Any]:
+    follower = _follower(follower_id)
+    place: dict[str, Any] = {**cursor("before", "after", "at")}
+    if text := request.args.get("date"):
+        try:
+            place = {"day": date.fromisoformat(text)}
+        except ValueError:
+            abort(400, _("日期要写成 2026-11-01 这样。"))
+    page = history.thread(db.session.connection(), follower_id, **place, zone=get_timezone(), limit=SHOWN)
+    query = Query.parse(request.args.get("find", "")[:200])
+    if page.newer is None:
+        _mark_read(follower_id, page.rows)
+    return {
+        "follower": follower,
+        "page": page,
+        "items": timeline(page.rows, _notes(follower_id, page)),
+        "here": place.get("at"),
+        "query": query or None,
+        "found": _find(follower_id) if query else None,
+        "operators": colleagues(follower_id),
+    }
+
+
+def _follower(follower_id: int) -> Any:
+    found = (
+        select(
+            Follower.__table__,
+            Thread.status,
+            Thread.waiting_since,
+            Thread.starred,
+            Thread.assignee_id,
+            Thread.messages_in,
+            Thread.messages_out,
+            Thread.read_id,
+            tags_of(Follower.id),
+        )
+        .outerjoin(Thread, Thread.follower_id == Follower.id)
+        .where(Follower.id == follower_id)
+    )
+    return db.session.execute(found).one_or_none() or abort(404, _("没有这个粉丝。"))
+
+
+def colleagues(follower_id: int | None = None) -> Sequence[Any]:
+    """Operators to whom conversations can be given, and who of the others looks at this one."""
+    recent = Presence.seen_at > datetime.now(UTC) - PRESENT
+    here = and_(Presence.operator_id == Operator.id, Presence.follower_id == follower_id, recent)
+    found = select(Operator.id, Operator.name, (Presence.seen_at.is_not(None)).label("present"))
+    found = found.outerjoin(Presence, here if follower_id else false())
+    found = found.where(Operator.disabled == false()).order_by(Operator.name)
+    return db.session.execute(found).all()
+
+
+def _notes(follower_id: int, page: history.Page) -> Sequence[Row[Any]]:
+    """The notes that were written between the first and the last message of `page`."""
+    found = (
+        select(Note.__table__, Operator.name.label("author"))
+        .join(Operator, Operator.id == Note.operator_id)
+        .where(Note.follower_id == follower_id)
+    )
+    times = [row.received_at for row in page.rows]
+    if page.older and times:
+        found = found.where(Note.created_at >= min(times))
+    if page.newer and times:
+        found = found.where(Note.created_at < max(times))
+    return db.session.execute(found.order_by(Note.created_at)).all()
+
+
+def _find(follower_id: int) -> history.Page:
+    chosen = history.MessageFilter(q=request.args["find"][:200], follower=follower_id)
+    return history.page(db.session.connection(), chosen, limit=SHOWN)
+
+
+def _mark_read(follower_id: int, rows: Sequence[Any]) -> None:
+    if rows and Role(current_user.role).includes(Role.OPERATOR):
+        desk.mark_read(db.engine, current_user.id, follower_id, max(row.id for row in rows))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something in the course of a conversation: a day, a message, events of one kind, or a note."""
+
+    kind: str
+    time: datetime
+    value: Any
+
+
+def timeline(rows: Iterable[Any], notes: Iterable[Any]) -> list[Entry]:
+    """Messages and notes in the order of time, with a line for each day of the operator's."""
+    zone, entries, day = get_timezone(), [], None
+    found = [(row.received_at, 0, row) for row in rows] + [(note.created_at, 1, note) for note in notes]
+    for time, is_note, value in sorted(found, key=lambda each: (each[0], each[1], each[2].id)):
+        if (its := time.astimezone(zone).date()) != day:
+            day = its
+            entries.append(Entry("day", time, its))
+        if is_note:
+            entries.append(Entry("note", time, value))
+        elif value.kind != "event":
+            entries.append(Entry("message", time, value))
+        elif entries[-1].kind == "events" and entries[-1].value[0].event == value.event:
+            entries[-1].value.append(value)
+        else:
+            entries.append(Entry("events", time, [value]))
+    return entries
+
+
+# What operators do
+
+
+def _back(follower_id: int) -> ResponseReturnValue:
+    return redirect(url_for("admin.conversation", follower_id=follower_id, tab=request.args.get("tab")), 303)
+
+
+@bp.post("/conversations/<int:follower_id>/status")
+def change_status(follower_id: int) -> ResponseReturnValue:
+    desk.set_status(db.engine, actor(), [follower_id], _status(request.form["status"]))
+    return _back(follower_id)
+
+
+@bp.post("/conversations/<int:follower_id>/assignee")
+def change_assignee(follower_id: int) -> ResponseReturnValue:
+    _assign([follower_id])
+    return _back(follower_id)
+
+
+@bp.post("/conversations/<int:follower_id>/star")
+def change_star(follower_id: int) -> ResponseReturnValue:
+    desk.star(db.engine, actor(), [follower_id], request.form["starred"] == "1")
+    return _back(follower_id)
+
+
+@bp.post("/conversations/<int:follower_id>/notes")
+def add_note(follower_id: int) -> ResponseReturnValue:
+    try:
+        desk.add_note(db.engine, actor(), follower_id, request.form["text"])
+    except ValueError:
+        abort(400, _("笔记要有 1 到 %(count)s 个字。", count=desk.MAX_NOTE))
+    except LookupError:
+        abort(404, _("没有这个粉丝。"))
+    return _back(follower_id)
+
+
+@bp.post("/conversations/bulk")
+def change_many() -> ResponseReturnValue:
+    """One action for all conversations that are ticked."""
+    ids = request.form.getlist("id", type=int)
+    match request.form["action"]:
+        case "status":
+            desk.set_status(db.engine, actor(), ids, _status(request.form["status"]))
+        case "assign":
+            _assign(ids)
+        case "star":
+            desk.star(db.engine, actor(), ids, True)
+        case "tag":
+            desk.tag(db.engine, actor(), ids, request.form["tag"])
+        case _:
+            abort(400, _("没有这个操作。"))
+    return redirect(url_for("admin.conversations", tab=request.form.get("tab")), 303)
+
+
+def _status(text: str) -> Status:
+    try:
+        return Status(text)
+    except ValueError:
+        abort(400, _("没有这个状态。"))
+
+
+def _assign(ids: Sequence[int]) -> None:
+    try:
+        wanted = request.form["assignee"]
+        desk.assign(db.engine, actor(), ids, int(wanted) if wanted else None)
+    except (ValueError, LookupError):
+        abort(400, _("没有这个操作员。"))

@@ -1,0 +1,157 @@
+"""What every page of the console has around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app, g, jsonify, request
+from flask.typing import ResponseReturnValue
+from flask_babel import lazy_gettext
+from flask_login import current_user
+from sqlalchemy import func, select
+
+from ...extensions import db
+from ...models import Direction, Mention, MessageLog, Role, State, Status, Thread
+from ...services.digest import Digest
+from . import bp
+
+COUNTED = 100
+"""Badges show no more than one less."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """An entry of the navigation; `section` names the pages that belong to it."""
+
+    section: str
+    endpoint: str
+    icon: str
+    label: Any
+    key: str = ""
+    role: Role = Role.VIEWER
+
+
+NAVIGATION = (
+    Item("conversations", "admin.conversations", "messages", lazy_gettext("对话"), "c"),
+    Item("messages", "admin.messages", "history", lazy_gettext("消息"), "m"),
+    Item("followers", "admin.followers", "users", lazy_gettext("粉丝"), "f"),
+    Item("operators", "admin.operators", "users-group", lazy_gettext("操作员"), "o", Role.ADMIN),
+    Item("audit", "admin.audit", "shield-lock", lazy_gettext("审计"), "a", Role.ADMIN),
+    Item("profile", "admin.profile", "settings", lazy_gettext("我的设置"), "s"),
+)
+
+SHORTCUTS = (
+    ("?", lazy_gettext("这张表")),
+    ("/", lazy_gettext("搜索")),
+    ("g c", lazy_gettext("去对话")),
+    ("g m", lazy_gettext("去消息")),
+    ("g f", lazy_gettext("去粉丝")),
+    ("g s", lazy_gettext("去设置")),
+    ("j", lazy_gettext("下一行")),
+    ("k", lazy_gettext("上一行")),
+    ("Enter", lazy_gettext("打开")),
+    ("[", lazy_gettext("更新的一页")),
+    ("]", lazy_gettext("更早的一页")),
+    ("n", lazy_gettext("写内部笔记")),
+    ("e", lazy_gettext("标记为已处理")),
+    ("a", lazy_gettext("分配给我")),
+    ("t", lazy_gettext("加标签")),
+    ("Ctrl Enter", lazy_gettext("提交正在写的内容")),
+    ("Ctrl K", lazy_gettext("命令面板")),
+    ("Esc", lazy_gettext("关闭")),
+)
+
+WORDS: dict[str, dict[str, Any]] = {
+    "directions": {Direction.IN: lazy_gettext("收到"), Direction.OUT: lazy_gettext("发出")},
+    "kinds": {
+        "text": lazy_gettext("文本"),
+        "image": lazy_gettext("图片"),
+        "voice": lazy_gettext("语音"),
+        "video": lazy_gettext("视频"),
+        "shortvideo": lazy_gettext("小视频"),
+        "location": lazy_gettext("位置"),
+        "link": lazy_gettext("链接"),
+        "file": lazy_gettext("文件"),
+        "event": lazy_gettext("事件"),
+        "news": lazy_gettext("图文"),
+        "music": lazy_gettext("音乐"),
+    },
+    "events": {
+        "subscribe": lazy_gettext("关注"),
+        "unsubscribe": lazy_gettext("取消关注"),
+        "scan": lazy_gettext("扫码"),
+        "click": lazy_gettext("点击菜单"),
+        "view": lazy_gettext("打开链接"),
+        "location": lazy_gettext("上报位置"),
+        "templatesendjobfinish": lazy_gettext("模板消息结果"),
+        "masssendjobfinish": lazy_gettext("群发结果"),
+    },
+    "states": {
+        State.RECEIVED: lazy_gettext("处理中"),
+        State.ANSWERED: lazy_gettext("已回应"),
+        State.LATE: lazy_gettext("迟到"),
+        State.FAILED: lazy_gettext("失败"),
+        State.READY: lazy_gettext("待领取"),
+        State.QUEUED: lazy_gettext("排队"),
+        State.SENDING: lazy_gettext("发送中"),
+        State.SENT: lazy_gettext("已发出"),
+        State.UNKNOWN: lazy_gettext("结果未知"),
+    },
+    "statuses": {
+        Status.OPEN: lazy_gettext("待处理"),
+        Status.WAITING: lazy_gettext("等待对方"),
+        Status.DONE: lazy_gettext("已处理"),
+    },
+}
+"""What the program's own words are called on pages."""
+
+
+def catch_up() -> None:
+    """Let lists and searches know every message that is recorded; what is missing is told on the page."""
+    digest: Digest = current_app.extensions["digest"]
+    g.behind = digest.catch_up()
+
+
+def counts() -> dict[str, int]:
+    """The numbers beside the navigation; asked for once, and only by pages that show them."""
+    if "counts" not in g:
+        g.counts = _counts()
+    counted: dict[str, int] = g.counts
+    return counted
+
+
+def _counts() -> dict[str, int]:
+    open_threads = select(Thread.follower_id).where(Thread.status == Status.OPEN).limit(COUNTED).subquery()
+    unseen = Mention.operator_id == current_user.id, Mention.seen_at.is_(None)
+    row = db.session.execute(
+        select(
+            select(func.count()).select_from(open_threads).scalar_subquery().label("open"),
+            select(func.count()).select_from(Mention).where(*unseen).scalar_subquery().label("mentions"),
+        )
+    ).one()
+    return {"open": row.open, "mentions": row.mentions}
+
+
+@bp.context_processor
+def surround() -> dict[str, Any]:
+    if not current_user.is_authenticated:
+        return {"theme": "auto"}
+    return {
+        "theme": current_user.theme,
+        "navigation": [item for item in NAVIGATION if Role(current_user.role).includes(item.role)],
+        "section": request.path.removeprefix(bp.url_prefix or "").split("/")[1].partition(".")[0],
+        "shortcuts": SHORTCUTS,
+        "words": WORDS,
+        "counts": counts,
+        "behind": g.get("behind", 0),
+        "can_work": Role(current_user.role).includes(Role.OPERATOR),
+        "is_admin": Role(current_user.role).includes(Role.ADMIN),
+    }
+
+
+@bp.get("/live")
+def live() -> ResponseReturnValue:
+    """What changes while a page is open: the badges, and the newest message."""
+    newest = db.session.scalar(select(func.max(MessageLog.id))) or 0
+    return jsonify(newest=newest, **counts())

@@ -1,0 +1,123 @@
+"""Who may work in the console; for admins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from flask import abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from sqlalchemy import func, select
+
+from ...extensions import db
+from ...models import Operator, OperatorSession, Role
+from ...services import operators as service
+from ...services import second_factor
+from ...services.operators import OperatorError, Problem
+from ...services.passwords import generate
+from ...services.sign_in import end_all_sessions
+from . import bp
+from .access import PROBLEMS, actor, role
+
+
+@bp.get("/operators")
+@role(Role.ADMIN)
+def operators() -> ResponseReturnValue:
+    browsers = (
+        select(OperatorSession.operator_id, func.count().label("browsers"))
+        .where(OperatorSession.expires_at > datetime.now(UTC))
+        .group_by(OperatorSession.operator_id)
+        .subquery()
+    )
+    found = (
+        select(Operator, browsers.c.browsers)
+        .outerjoin(browsers, browsers.c.operator_id == Operator.id)
+        .order_by(Operator.disabled, Operator.name)
+    )
+    return render_template("admin/operators.html", rows=db.session.execute(found).all())
+
+
+@bp.get("/operators/new")
+@role(Role.ADMIN)
+def new_operator() -> ResponseReturnValue:
+    return render_template("admin/operator_new.html")
+
+
+@bp.post("/operators/new")
+@role(Role.ADMIN)
+def create_operator() -> ResponseReturnValue:
+    name, typed = request.form["name"].strip(), request.form["password"]
+    password = typed or generate()
+    try:
+        service.create(db.engine, actor(), name, _chosen_role(), password)
+    except OperatorError as error:
+        return render_template("admin/operator_new.html", problem=PROBLEMS[error.problem]), 422
+    if typed:
+        flash(_("已创建操作员 %(name)s。", name=name), "success")
+        return redirect(url_for("admin.operators"), 303)
+    return render_template("admin/password_shown.html", name=name, password=password)
+
+
+@bp.get("/operators/<int:operator_id>")
+@role(Role.ADMIN)
+def operator(operator_id: int) -> ResponseReturnValue:
+    found = db.session.get(Operator, operator_id) or abort(404, PROBLEMS[Problem.UNKNOWN])
+    browsers = (
+        select(OperatorSession)
+        .where(OperatorSession.operator_id == operator_id, OperatorSession.expires_at > datetime.now(UTC))
+        .order_by(OperatorSession.seen_at.desc())
+    )
+    return render_template("admin/operator.html", operator=found, sessions=db.session.scalars(browsers).all())
+
+
+@bp.post("/operators/<int:operator_id>/role")
+@role(Role.ADMIN)
+def set_role(operator_id: int) -> ResponseReturnValue:
+    return _change(operator_id, service.set_role, _chosen_role())
+
+
+@bp.post("/operators/<int:operator_id>/disable")
+@role(Role.ADMIN)
+def disable_operator(operator_id: int) -> ResponseReturnValue:
+    return _change(operator_id, service.disable)
+
+
+@bp.post("/operators/<int:operator_id>/enable")
+@role(Role.ADMIN)
+def enable_operator(operator_id: int) -> ResponseReturnValue:
+    return _change(operator_id, service.enable)
+
+
+@bp.post("/operators/<int:operator_id>/password")
+@role(Role.ADMIN)
+def reset_password(operator_id: int) -> ResponseReturnValue:
+    password = generate()
+    service.reset_password(db.engine, actor(), operator_id, password)
+    name = db.session.scalar(select(Operator.name).where(Operator.id == operator_id))
+    return render_template("admin/password_shown.html", name=name, password=password)
+
+
+@bp.post("/operators/<int:operator_id>/second-factor/remove")
+@role(Role.ADMIN)
+def reset_second_factor(operator_id: int) -> ResponseReturnValue:
+    return _change(operator_id, second_factor.turn_off)
+
+
+@bp.post("/operators/<int:operator_id>/sign-out")
+@role(Role.ADMIN)
+def sign_operator_out(operator_id: int) -> ResponseReturnValue:
+    return _change(operator_id, end_all_sessions)
+
+
+def _chosen_role() -> Role:
+    try:
+        return Role(request.form["role"])
+    except ValueError:
+        abort(400, _("没有这个角色。"))
+
+
+def _change(operator_id: int, use_case: Callable[..., None], *values: object) -> ResponseReturnValue:
+    use_case(db.engine, actor(), operator_id, *values)
+    flash(_("已保存。"), "success")
+    return redirect(url_for("admin.operator", operator_id=operator_id), 303)

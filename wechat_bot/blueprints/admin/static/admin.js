@@ -1,0 +1,256 @@
+// The console works without this file, but for what arrives by itself. Here: keys, dialogs, arrival, drafts.
+"use strict";
+
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+const body = document.body;
+const fill = (words, values) => words.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+const writing = target => target.matches?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
+
+// Keys
+
+const rowLinks = () => $$("[data-rows] [data-row]");
+let prefix = "";
+
+function moveRow(step) {
+  const links = rowLinks();
+  const at = links.indexOf(document.activeElement);
+  const current = at >= 0 ? at : links.findIndex(link => link.closest(".current"));
+  const next = links[Math.min(Math.max(current + step, 0), links.length - 1)];
+  next?.focus();
+  next?.scrollIntoView({block: "nearest"});
+}
+
+function press(key) {
+  const target = $$(`[data-key="${CSS.escape(key)}"]`).find(element => element.offsetParent !== null || element.closest(".rail"));
+  if (!target) return false;
+  if (target.matches("input, textarea")) target.focus();
+  else target.click();
+  return true;
+}
+
+const KEYS = {
+  "/": () => $(".search input").focus(),
+  "?": () => $("#shortcuts").showModal(),
+  "j": () => moveRow(1),
+  "k": () => moveRow(-1),
+  "n": () => $("#note")?.focus(),
+};
+
+document.addEventListener("keydown", event => {
+  const command = event.ctrlKey || event.metaKey;
+  if (command && event.key.toLowerCase() === "k") { event.preventDefault(); openPalette(); return; }
+  if (command && event.key === "Enter") { event.target.form?.requestSubmit(); return; }
+  if (event.key === "Escape") { closeAll(event); return; }
+  if (command || event.altKey || event.isComposing || writing(event.target) || $("dialog[open]")) return;
+  if (body.dataset.shortcuts !== "on") return;
+  const key = prefix ? `${prefix} ${event.key}` : event.key;
+  prefix = event.key === "g" && !prefix ? "g" : "";
+  if (KEYS[key]) KEYS[key]();
+  else if (!press(key)) return;
+  event.preventDefault();
+});
+
+function closeAll(event) {
+  if (writing(event.target)) event.target.blur();
+  $$("details.menu[open]").forEach(menu => { menu.open = false; $("summary", menu).focus(); });
+  closeDrawer();
+}
+
+// Dialogs, menus, the drawer
+
+document.addEventListener("click", event => {
+  const opener = event.target.closest("[data-open]");
+  if (opener) $("#" + opener.dataset.open).showModal();
+  $$("details.menu[open]").forEach(menu => { if (!menu.contains(event.target) || opener) menu.open = false; });
+  if (event.target.matches("dialog")) event.target.close();
+  if (event.target.closest("[data-close]")) closeDrawer();
+  const copy = event.target.closest("[data-copy]");
+  if (copy) navigator.clipboard.writeText(copy.dataset.copy).then(() => copy.append(` ✓ ${copy.dataset.done}`));
+});
+
+function closeDrawer() {
+  const drawer = $("#drawer");
+  if (!drawer || drawer.hidden) return;
+  drawer.hidden = true;
+  $("#workspace").classList.remove("with-drawer");
+  $("tr.current [data-row]")?.focus();
+}
+
+document.addEventListener("htmx:after:swap", () => {
+  const drawer = $("#drawer");
+  if (drawer?.childElementCount && document.activeElement?.closest("[data-rows]")) {
+    drawer.hidden = false;
+    $("#workspace").classList.add("with-drawer");
+    $$("tr.current").forEach(row => row.classList.remove("current"));
+    document.activeElement.closest("tr")?.classList.add("current");
+  }
+  if ($(".desk")) openThread();
+});
+
+// The command palette
+
+function openPalette() {
+  const palette = $("#palette"), input = $("input", palette), list = $("ul", palette);
+  const places = $$(".rail ul a").map(link => ({words: link.innerText.trim() || link.textContent.trim(), url: link.href}));
+  let choices = [], at = 0;
+  const draw = () => {
+    const text = input.value.trim();
+    choices = places.filter(place => place.words.toLowerCase().includes(text.toLowerCase()));
+    if (text) {
+      const search = encodeURIComponent(text);
+      choices.push({words: fill(list.dataset.search, {text}), url: `${list.dataset.searchUrl}?q=${search}`});
+      choices.push({words: fill(list.dataset.find, {text}), url: `${list.dataset.findUrl}?q=${search}`});
+    }
+    at = Math.min(at, choices.length - 1);
+    list.replaceChildren(...choices.map((choice, index) => {
+      const item = document.createElement("li");
+      item.id = `choice-${index}`;
+      item.role = "option";
+      item.textContent = choice.words;
+      item.ariaSelected = index === at;
+      item.onclick = () => { location.href = choice.url; };
+      return item;
+    }));
+    input.setAttribute("aria-activedescendant", `choice-${at}`);
+  };
+  input.value = "";
+  input.oninput = () => { at = 0; draw(); };
+  input.onkeydown = event => {
+    if (event.key === "ArrowDown") at = (at + 1) % choices.length;
+    else if (event.key === "ArrowUp") at = (at + choices.length - 1) % choices.length;
+    else if (event.key === "Enter" && choices[at]) location.href = choices[at].url;
+    else return;
+    event.preventDefault();
+    draw();
+  };
+  draw();
+  palette.showModal();
+}
+
+// What arrives: asked for, as an open stream would keep a thread of the server
+
+const live = $(".live");
+let newest = 0, failures = 0, updated = new Date();
+
+async function ask(url) {
+  const response = await fetch(url, {headers: {"HX-Request": "true", Accept: "application/json, text/html"}});
+  if (response.status === 401) { location.reload(); throw new Error("signed out"); }
+  if (!response.ok) throw new Error(String(response.status));
+  return response;
+}
+
+async function poll() {
+  try {
+    const state = await (await ask(body.dataset.live)).json();
+    failures = 0;
+    updated = new Date();
+    showLive("on");
+    showCount(state.open);
+    if (state.newest !== newest) { newest = state.newest; await arrive(); }
+    else if ($("#log")) await appendNew();
+  } catch (error) {
+    failures += 1;
+    showLive("lost");
+  }
+  setTimeout(poll, document.hidden ? 30_000 : 3_000 * Math.min(2 ** failures, 20));
+}
+
+function showLive(state) {
+  const words = live.lastElementChild;
+  const text = state === "on" ? words.dataset.on : fill(words.dataset.off, {time: updated.toLocaleTimeString()});
+  live.dataset.state = state;
+  if (words.textContent !== text) words.textContent = text;
+  live.title = text;
+}
+
+function showCount(count) {
+  const badge = $('[data-count="open"]');
+  if (!badge) return;
+  badge.textContent = count > 99 ? "99+" : count;
+  badge.hidden = !count;
+}
+
+async function arrive() {
+  await appendNew();
+  const bar = $(".arrived");
+  if (!bar || bar.dataset.arrived === "0") return;
+  const query = new URLSearchParams(location.search);
+  query.delete("before");
+  query.set("after", bar.dataset.arrived);
+  const found = await (await ask(`${location.pathname}.json?${query}`)).json();
+  const count = found.messages.length;
+  bar.textContent = fill(bar.dataset.words, {count: found.newer ? `${count}+` : count});
+  bar.hidden = !count;
+}
+
+// A conversation: older messages above as one reads upwards, new ones below
+
+function openThread() {
+  const log = $("#log"), follower = $(".talk")?.dataset.follower;
+  $(".desk").classList.toggle("reading", Boolean(follower));
+  $$(".inbox-list li").forEach(item => {
+    const link = $("[data-row]", item);
+    item.classList.toggle("current", Boolean(follower) && new URL(link.href).pathname.endsWith(`/${follower}`));
+    if (item.classList.contains("current")) { item.classList.remove("unread"); $(".dot", item)?.remove(); }
+  });
+  restoreDrafts();
+  if (!log || log.dataset.ready) return;
+  log.dataset.ready = "1";
+  const here = $(".here, :target", log);
+  if (here) here.scrollIntoView({block: "center"});
+  else if (!("past" in log.dataset)) log.scrollTop = log.scrollHeight;
+  new IntersectionObserver(entries => entries.forEach(entry => entry.isIntersecting && prependOlder(log)), {root: log, rootMargin: "200px"})
+    .observe($("[data-older]", log) ?? log.firstElementChild);
+  log.addEventListener("scroll", () => { if (log.scrollTop < 200) prependOlder(log); }, {passive: true});
+}
+
+async function prependOlder(log) {
+  const link = $("[data-older]", log);
+  if (!link || link.dataset.busy) return;
+  link.dataset.busy = "1";
+  try {
+    const answer = await (await ask(`${log.dataset.more}?before=${link.dataset.older}`)).text();
+    const fromEnd = log.scrollHeight - log.scrollTop;
+    const older = parse(answer), firstDay = $(".day", log);
+    if (older.at(-1) && older.filter(e => e.matches(".day")).at(-1)?.dataset.day === firstDay?.dataset.day) firstDay?.remove();
+    link.replaceWith(...older);
+    log.scrollTop = log.scrollHeight - fromEnd;
+  } catch (error) {
+    delete link.dataset.busy;
+  }
+}
+
+async function appendNew() {
+  const log = $("#log");
+  if (!log || "past" in log.dataset) return;
+  const response = await ask(`${log.dataset.more}?after=${log.dataset.newest}`);
+  if (response.status === 204) return;
+  const atBottom = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+  const lastDay = $$(".day", log).at(-1)?.dataset.day;
+  const fresh = parse(await response.text()).filter(element => !(element.id && document.getElementById(element.id)) && element.dataset.day !== lastDay && !element.matches(".log-more"));
+  log.append(...fresh);
+  const ids = fresh.flatMap(element => [element, ...$$("[id]", element)]).map(element => /^m(\d+)$/.exec(element.id)?.[1]).filter(Boolean);
+  log.dataset.newest = Math.max(log.dataset.newest, ...ids);
+  if (atBottom) log.scrollTop = log.scrollHeight;
+}
+
+function parse(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return [...template.content.children];
+}
+
+// Drafts stay in this browser until they are sent
+
+function restoreDrafts() {
+  $$("[data-draft]").forEach(area => {
+    if (!area.value) area.value = localStorage.getItem(area.dataset.draft) ?? "";
+    area.oninput = () => localStorage.setItem(area.dataset.draft, area.value);
+    area.form.onsubmit = () => localStorage.removeItem(area.dataset.draft);
+  });
+}
+
+if (matchMedia("(max-width: 767.98px)").matches) $$("details.filter").forEach(filter => { filter.open = false; });
+if ($(".desk")) openThread();
+poll();

@@ -1,0 +1,97 @@
+"""``flask wechat export``: the history as a file."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+from sqlalchemy import func, select
+
+from ..extensions import db, transaction
+from ..models import MessageLog
+from ..services import audit
+from ..services.export import Format, stream
+from ..services.history import FilterError, MessageFilter
+from .operator import ACTOR, tells_problems
+
+FILTERS = {
+    "q": "Words, all of which occur.",
+    "direction": "in or out.",
+    "kind": "text, image, event …; several with commas between.",
+    "event": "subscribe, click …",
+    "state": "answered, failed …",
+    "origin": "Which handler answered.",
+    "follower": "The id of a follower.",
+    "tag": "The id of a tag.",
+    "from": "The first day, as 2026-11-01.",
+    "to": "The last day.",
+}
+
+
+class _Zone(click.ParamType[ZoneInfo]):
+    name = "zone"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ZoneInfo:
+        try:
+            return ZoneInfo(value)
+        except (ValueError, OSError, KeyError):
+            self.fail(f"{value!r} is no time zone", param, ctx)
+
+
+def _filter_options(command: Any) -> Any:
+    for name, meaning in reversed(FILTERS.items()):
+        command = click.option(f"--{name}", f"{name}_", default="", help=meaning)(command)
+    return command
+
+
+@click.command()
+@click.option("--format", "form", type=click.Choice([form.value for form in Format]), required=True)
+@click.option("--output", required=True, metavar="FILE", help="- is the standard output.")
+@click.option("--bom", is_flag=True, help="Begin with the mark by which spreadsheets know UTF-8.")
+@click.option("--zone", type=_Zone(), default="Asia/Shanghai", show_default=True, help="Of days and times.")
+@_filter_options
+@with_appcontext
+@tells_problems
+def export(form: str, output: str, bom: bool, zone: ZoneInfo, **filters: str) -> None:
+    """Write messages to a file, newest first. That somebody did is in the audit log."""
+    given = {name.rstrip("_"): value for name, value in filters.items() if value}
+    try:
+        chosen = MessageFilter.parse(given, zone)
+    except FilterError as error:
+        raise click.UsageError(f"--{error.field}: {error.reason}.") from error
+    current_app.extensions["digest"].catch_up(seconds=60)
+    with transaction(db.engine) as connection:
+        detail = " ".join([form, *(f"{name}={value}" for name, value in given.items())])
+        audit.record(connection, ACTOR, "exported", detail=detail)
+    last = db.session.scalar(select(func.max(MessageLog.id))) or 0
+    db.session.remove()
+    with _progress(last) as bar:
+        pieces = stream(
+            db.engine,
+            chosen,
+            form,
+            bom=bom,
+            zone=zone,
+            progress=lambda at: bar and bar.update(last - at - bar.pos),
+        )
+        if output == "-":
+            for piece in pieces:
+                sys.stdout.buffer.write(piece.encode())
+            return
+        part = Path(f"{output}.part")
+        with part.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(pieces)
+        part.replace(output)
+
+
+def _progress(last: int) -> AbstractContextManager[Any]:
+    """How far down the ids an export has come, for whoever looks at a terminal."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    return click.progressbar(length=last, label="Exporting", file=sys.stderr)

@@ -1,0 +1,165 @@
+"""``flask operator …``: who may sign in to the console, for when nobody can."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..extensions import db
+from ..models import Operator, Role
+from ..services import operators, second_factor
+from ..services.audit import Actor
+from ..services.health import check_database
+from ..services.operators import OperatorError
+from ..services.passwords import generate
+
+ACTOR = Actor(None, "command line", "")
+
+operator = AppGroup("operator", help="Who may sign in to the console.")
+
+Command = Callable[..., None]
+
+role_option = click.option(
+    "--role", type=click.Choice([role.value for role in Role]), default=Role.OPERATOR.value, show_default=True
+)
+password_option = click.option(
+    "--password-stdin",
+    is_flag=True,
+    help="Read the password from the standard input; else one is made and shown.",
+)
+
+
+def tells_problems(command: Command) -> Command:
+    """Errors are one sentence."""
+
+    @functools.wraps(command)
+    def told(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except OperatorError as error:
+            raise click.ClickException(str(error)) from error
+        except SQLAlchemyError as error:
+            _blame_database(error)
+
+    return told
+
+
+def _blame_database(error: SQLAlchemyError) -> NoReturn:
+    state = check_database(db.engine, current_app.extensions["migrate"].directory)
+    if state == "not migrated":
+        raise click.ClickException("The database has no tables yet: run flask db upgrade.") from error
+    raise click.ClickException(f"The database cannot be used: {state}.") from error
+
+
+@operator.command()
+@click.argument("name")
+@role_option
+@password_option
+@tells_problems
+def create(name: str, role: str, password_stdin: bool) -> None:
+    """Let NAME sign in."""
+    password = _password(password_stdin)
+    operators.create(db.engine, ACTOR, name, Role(role), password)
+    click.echo(f"{name} may sign in as {role}.")
+    _show(password, password_stdin)
+
+
+@operator.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@tells_problems
+def list_(as_json: bool) -> None:
+    """Everybody, and when they signed in last."""
+    with db.engine.connect() as connection:
+        rows = connection.execute(select(Operator.__table__).order_by(Operator.name)).all()
+    found = [
+        {
+            "name": row.name,
+            "role": row.role,
+            "disabled": row.disabled,
+            "second_factor": bool(row.totp_secret),
+            "last_sign_in_at": row.last_sign_in_at and row.last_sign_in_at.isoformat(timespec="seconds"),
+        }
+        for row in rows
+    ]
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    for one in found:
+        state = "disabled" if one["disabled"] else one["last_sign_in_at"] or "never signed in"
+        factor = ", second factor" if one["second_factor"] else ""
+        click.echo(f"{one['name']}  {one['role']}  {state}{factor}")
+
+
+@operator.command()
+@click.argument("name")
+@tells_problems
+def disable(name: str) -> None:
+    """Sign NAME out at once, and let NAME sign in no more."""
+    operators.disable(db.engine, ACTOR, _id(name))
+    click.echo(f"{name} is disabled.")
+
+
+@operator.command()
+@click.argument("name")
+@tells_problems
+def enable(name: str) -> None:
+    """Let NAME sign in again."""
+    operators.enable(db.engine, ACTOR, _id(name))
+    click.echo(f"{name} may sign in again.")
+
+
+@operator.command("reset-password")
+@click.argument("name")
+@password_option
+@tells_problems
+def reset_password(name: str, password_stdin: bool) -> None:
+    """Give NAME another password, and end the wait after failed sign-ins."""
+    password = _password(password_stdin)
+    operators.reset_password(db.engine, ACTOR, _id(name), password)
+    click.echo(f"{name} has another password, and is signed out everywhere.")
+    _show(password, password_stdin)
+
+
+@operator.command("set-role")
+@click.argument("name")
+@click.argument("role", type=click.Choice([role.value for role in Role]))
+@tells_problems
+def set_role(name: str, role: str) -> None:
+    """Change what NAME may do."""
+    operators.set_role(db.engine, ACTOR, _id(name), Role(role))
+    click.echo(f"{name} is {role}.")
+
+
+@operator.command("reset-second-factor")
+@click.argument("name")
+@tells_problems
+def reset_second_factor(name: str) -> None:
+    """Ask NAME for no code any more."""
+    second_factor.turn_off(db.engine, ACTOR, _id(name))
+    click.echo(f"{name} signs in with the password alone.")
+
+
+def _id(name: str) -> int:
+    with db.engine.connect() as connection:
+        found = connection.scalar(select(Operator.id).where(Operator.name == name))
+    if found is None:
+        raise click.ClickException(f"There is no operator {name!r}: see flask operator list.")
+    return found
+
+
+def _password(from_stdin: bool) -> str:
+    return sys.stdin.readline().rstrip("\r\n") if from_stdin else generate()
+
+
+def _show(password: str, from_stdin: bool) -> None:
+    if not from_stdin:
+        click.echo(f"Password, shown once: {password}")

@@ -1,0 +1,64 @@
+"""``flask wechat seed``: a demo account."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+from sqlalchemy.exc import IntegrityError
+
+from ..extensions import db
+from ..handlers import router
+from ..services.digest import Digest
+from ..services.seed import AlreadyUsed, Plan
+from ..services.seed import seed as seed_messages
+from ..services.seed.team import furnish
+from ..settings import Environment, Settings
+
+
+def _time(text: str) -> datetime:
+    """`text`, in UTC unless it says otherwise; ValueError, which click explains."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+@click.command()
+@click.option("--messages", type=click.IntRange(1), default=5000, show_default=True, help="How many.")
+@click.option("--seed", default=1, show_default=True, help="Another number, other messages.")
+@click.option("--followers", type=click.IntRange(1), help="How many; one for 40 messages unless given.")
+@click.option("--until", type=_time, metavar="TIME", help="When they end, ISO 8601; now unless given.")
+@click.option("--add", is_flag=True, help="Add to the messages that are there.")
+@click.option("--yes", is_flag=True, help="Do it in production.")
+@with_appcontext
+def seed(
+    messages: int, seed: int, followers: int | None, until: datetime | None, add: bool, yes: bool
+) -> None:
+    """Fill the database with made-up conversations, to look at, to test and to measure."""
+    settings: Settings = current_app.extensions["settings"]
+    if settings.app_env is Environment.PRODUCTION and not yes:
+        raise click.ClickException("This is production. Pass --yes if you mean it.")
+    plan = Plan(messages=messages, until=until or datetime.now(UTC), seed=seed, followers=followers)
+    try:
+        with click.progressbar(length=messages, label="Writing messages") as bar:
+            seed_messages(db.engine, router, settings.wechat_app_id, plan, add=add, progress=bar.update)
+    except AlreadyUsed as error:
+        raise click.ClickException(
+            "The database has messages. Pass --add to mix made-up ones with them for ever."
+        ) from error
+    except IntegrityError as error:
+        raise click.ClickException("These very messages are there already: pass another --seed.") from error
+    _digest(current_app.extensions["digest"])
+    furnish(db.engine, seed)
+    click.echo(f"{messages} messages of {plan.people} followers.")
+
+
+def _digest(digest: Digest) -> None:
+    """Make all messages searchable."""
+    left = digest.catch_up(0)
+    with click.progressbar(length=left, label="Indexing them") as bar:
+        while left:
+            still = digest.catch_up(0.5)
+            bar.update(left - still)
+            left = still
