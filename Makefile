@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run test check format translations screenshots lock bench clean
+.PHONY: run test check format translations screenshots vendor lock bench clean
 
 run: .venv/run
 	@exec $(BIN)/python -m wechat_bot
@@ -32,6 +32,10 @@ translations: .venv/dev
 # The pictures of the console in docs/images, from the demo account.
 screenshots: .venv/dev
 	$(BIN)/python docs/screenshots.py
+
+# Front-end files of other projects, as their manifests say. Needs npm.
+vendor: .venv/dev
+	$(BIN)/python scripts/vendor.py
 
 bench: .venv/dev
 	benchmarks/run

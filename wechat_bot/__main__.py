@@ -106,7 +106,10 @@ def _screen(settings: Settings, first_password: str | None) -> str:
         else ""
     )
     if first_password:  # also outside a terminal: nobody could sign in otherwise
-        console += f"    Name {FIRST_NAME}, password {first_password}  (shown once; change it there)\n"
+        console += (
+            f"    Name {FIRST_NAME}, password {first_password}  (shown once; change it there)\n"
+            "\n  See it with made-up conversations, in another terminal:\n    .venv/bin/flask wechat seed\n"
+        )
     demos = f"\n  Learn Flask from the demos:\n    {address}/demo/\n" if settings.demos_are_on else ""
     entries = "\n".join(f"    {_padded(name)}{value}" for name, value in _console_entries(settings))
     return f"""

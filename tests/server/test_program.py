@@ -28,6 +28,7 @@ def test_it_writes_its_env_migrates_answers_and_ends_cleanly(program: Program) -
     assert "Traceback" not in log
     assert f"{program.url}/admin/" in log
     assert log.count("Name admin, password ") == 1
+    assert "flask wechat seed" in log
     assert Settings.load(program.folder / ".env", {}).wechat_token not in log, "no secret outside a terminal"
 
 

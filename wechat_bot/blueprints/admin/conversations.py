@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_timezone, lazy_gettext
 from flask_babel import gettext as _
 from flask_login import current_user
-from sqlalchemy import ColumnElement, Row, Select, and_, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, false, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 from ...extensions import db
@@ -122,7 +122,7 @@ def conversation_messages(follower_id: int) -> ResponseReturnValue:
         desk.be_present(db.engine, current_user.id, follower_id, datetime.now(UTC))
         if not page.rows:
             return "", 204
-        _mark_read(follower_id, page.rows)
+        _mark_read(follower, page.rows)
     return render_template(
         "admin/_log.html",
         follower=follower,
@@ -174,12 +174,16 @@ def _in_tab(tab: Tab) -> ColumnElement[bool]:
         case Tab.STARRED:
             return Thread.starred == true()
         case Tab.MENTIONS:
-            unseen = Mention.operator_id == current_user.id, Mention.seen_at.is_(None)
-            return Thread.follower_id.in_(select(Note.follower_id).join(Mention).where(*unseen))
+            return Thread.follower_id.in_(select(Note.follower_id).join(Mention).where(*_unseen()))
         case Tab.ALL:
             return true()
         case _:
             return Thread.status == Status(tab.value)
+
+
+def _unseen() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Mentions of the operator at the browser that they have not read."""
+    return Mention.operator_id == current_user.id, Mention.seen_at.is_(None)
 
 
 def _paged(found: Select[Any], longest_first: bool) -> Select[Any]:
@@ -210,7 +214,7 @@ def _conversation(follower_id: int) -> dict[str, Any]:
     page = history.thread(db.session.connection(), follower_id, **place, zone=get_timezone(), limit=SHOWN)
     query = Query.parse(request.args.get("find", "")[:200])
     if page.newer is None:
-        _mark_read(follower_id, page.rows)
+        _mark_read(follower, page.rows)
     return {
         "follower": follower,
         "page": page,
@@ -234,6 +238,9 @@ def _follower(follower_id: int) -> Any:
             Thread.messages_out,
             Thread.read_id,
             tags_of(Follower.id),
+            exists()
+            .where(Note.follower_id == Follower.id, Mention.note_id == Note.id, *_unseen())
+            .label("mentions_me"),
         )
         .outerjoin(Thread, Thread.follower_id == Follower.id)
         .where(Follower.id == follower_id)
@@ -271,9 +278,12 @@ def _find(follower_id: int) -> history.Page:
     return history.page(db.session.connection(), chosen, limit=SHOWN)
 
 
-def _mark_read(follower_id: int, rows: Sequence[Any]) -> None:
-    if rows and Role(current_user.role).includes(Role.OPERATOR):
-        desk.mark_read(db.engine, current_user.id, follower_id, max(row.id for row in rows))
+def _mark_read(follower: Any, rows: Sequence[Any]) -> None:
+    """What is shown has been seen, if by somebody who works on it."""
+    newest = max((row.id for row in rows), default=0)
+    unread = newest > (follower.read_id or 0) or follower.mentions_me
+    if unread and Role(current_user.role).includes(Role.OPERATOR):
+        desk.mark_read(db.engine, current_user.id, follower.id, newest)
 
 
 @dataclass(frozen=True)

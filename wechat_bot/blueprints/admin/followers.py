@@ -26,9 +26,9 @@ from .messages import cursor, link
 LISTED = 50
 STORY = 100
 SPOKEN = {
-    "day": lazy_gettext("24 小时内说过话"),
-    "week": lazy_gettext("7 天内说过话"),
-    "month": lazy_gettext("30 天内说过话"),
+    "day": lazy_gettext("24 小时内"),
+    "week": lazy_gettext("7 天内"),
+    "month": lazy_gettext("30 天内"),
     "never": lazy_gettext("从未说话"),
 }
 _DAYS = {"day": 1, "week": 7, "month": 30}

@@ -36,7 +36,7 @@ THEMES = {
 _BROWSERS = {
     "Edg": "Edge",
     "OPR": "Opera",
-    "MicroMessenger": "微信",
+    "MicroMessenger": "WeChat",
     "Firefox": "Firefox",
     "Chrome": "Chrome",
     "Safari": "Safari",
