@@ -147,6 +147,9 @@ def test_what_arrives_shows_by_itself_and_moves_nothing(console: Console) -> Non
     console.says("oChatty", "第三句")
     expect(page.locator("#log")).to_contain_text("第三句")
     expect(page.locator("#log .bubble", has_text="第三句")).to_have_count(1)
+    expect(page.get_by_role("log", name="新消息")).to_contain_text("第三句")
+    page.get_by_role("link", name="有新消息，刷新列表").click()
+    expect(page.locator(".inbox-list")).to_contain_text("抱歉，我没有听懂")
 
 
 def test_older_messages_come_while_scrolling_up_and_a_date_can_be_jumped_to(console: Console) -> None:

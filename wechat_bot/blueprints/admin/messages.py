@@ -172,7 +172,7 @@ def describe(chosen: MessageFilter, facets: Facets) -> str:
         period = _("%(until)s 止", until=chosen.until)
     direction = {"": "", Direction.IN: _("收到的"), Direction.OUT: _("发出的")}[chosen.direction]
     contains = _("包含“%(q)s”的", q=chosen.q) if chosen.q else ""
-    kind = _("%(kind)s消息", kind=WORDS["kinds"].get(chosen.kind, chosen.kind)) if chosen.kind else _("消息")
+    kind = _("%(kind)s消息", kind=_kinds(chosen)) if chosen.kind else _("消息")
     words = {"period": period, "direction": direction, "contains": contains, "kind": kind, "count": count}
     return str(_("%(period)s%(direction)s%(contains)s%(kind)s，%(count)s 条", **words))
 
@@ -182,7 +182,7 @@ def chips(chosen: MessageFilter) -> list[tuple[str, str]]:
     words: dict[str, Any] = {
         "q": chosen.q and f"“{chosen.q}”",
         "direction": WORDS["directions"].get(chosen.direction, chosen.direction),
-        "kind": WORDS["kinds"].get(chosen.kind, chosen.kind),
+        "kind": _kinds(chosen),
         "event": WORDS["events"].get(chosen.event, chosen.event),
         "state": WORDS["states"].get(chosen.state, chosen.state),
         "origin": chosen.origin,
@@ -192,6 +192,10 @@ def chips(chosen: MessageFilter) -> list[tuple[str, str]]:
         "tag": chosen.tag and db.session.scalar(select(Tag.name).where(Tag.id == chosen.tag)),
     }
     return [(str(word), link(**{name: None})) for name, word in words.items() if word]
+
+
+def _kinds(chosen: MessageFilter) -> str:
+    return " / ".join(str(WORDS["kinds"].get(kind, kind)) for kind in chosen.kinds)
 
 
 def _follower_name(follower_id: int) -> str:

@@ -147,7 +147,11 @@ async function poll() {
     updated = new Date();
     showLive("on");
     showCount(state.open);
-    if (state.newest !== newest) { newest = state.newest; await arrive(); }
+    if (state.newest !== newest) {
+      if (newest) $$("[data-stale]").forEach(element => { element.hidden = false; });
+      newest = state.newest;
+      await arrive();
+    }
     else if ($("#log")) await appendNew();
   } catch (error) {
     failures += 1;
@@ -230,6 +234,12 @@ async function appendNew() {
   const lastDay = $$(".day", log).at(-1)?.dataset.day;
   const fresh = parse(await response.text()).filter(element => !(element.id && document.getElementById(element.id)) && element.dataset.day !== lastDay && !element.matches(".log-more"));
   log.append(...fresh);
+  // Read out, while what is loaded above is not.
+  $("#arrivals").append(...fresh.filter(element => element.matches(".bubble.in")).map(element => {
+    const line = document.createElement("p");
+    line.textContent = $("bdi", element).innerText;
+    return line;
+  }));
   const ids = fresh.flatMap(element => [element, ...$$("[id]", element)]).map(element => /^m(\d+)$/.exec(element.id)?.[1]).filter(Boolean);
   log.dataset.newest = Math.max(log.dataset.newest, ...ids);
   if (atBottom) log.scrollTop = log.scrollHeight;
