@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from wechat_bot.wechat.credentials import Mode
 
-from . import compare, growth, memory, report, stages, startup
+from . import compare, growth, history, memory, report, stages, startup
 from .options import POSTGRES_URL, QUICK, THOROUGH, Options
 from .tools import Missing
 
@@ -19,6 +19,7 @@ COMMANDS: dict[str, Callable[[Options], report.Report]] = {
     "peers": compare.run,
     "memory": memory.run,
     "growth": growth.run,
+    "history": history.run,
     "startup": startup.run,
     "profile": stages.run,
 }
@@ -86,7 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--connections", type=_connections, metavar="N,N", help="at once; peers (16,64)")
     add("--modes", type=_modes, metavar="MODE,MODE", help="plain, safe; peers (plain,safe)")
     add("--messages", type=_within(1000, 2_000_000), metavar="N", help=f"memory ({THOROUGH.messages:,})")
-    add("--rows", type=_within(1000, 20_000_000), metavar="N", help=f"stored; growth ({THOROUGH.rows:,})")
+    add(
+        "--rows",
+        type=_within(1000, 20_000_000),
+        metavar="N",
+        help=f"stored; growth, history ({THOROUGH.rows:,})",
+    )
     add("--postgres", metavar="URL", help=f"where databases are made and dropped ({POSTGRES_URL})")
     return parser
 

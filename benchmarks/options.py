@@ -25,10 +25,10 @@ class Options:
     messages: int
     """That one worker takes while its memory is watched."""
     rows: int
-    """Messages stored before growth is measured."""
+    """Messages stored before growth and history are measured."""
     starts: int
     rounds: int
-    """Of every stage of the profile."""
+    """Of every stage of the profile, and of every page of the history."""
     postgres: str = POSTGRES_URL
 
     def __post_init__(self) -> None:

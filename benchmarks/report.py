@@ -25,6 +25,7 @@ TITLES = {
     "peers": "The callback beside its peers",
     "memory": "Memory of a worker",
     "growth": "Many stored messages",
+    "history": "Reading many stored messages",
     "startup": "Start",
     "profile": "Where the time of a push goes",
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from queue import SimpleQueue
+from threading import Semaphore
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Select
@@ -83,27 +83,25 @@ class Connections:
     def __init__(self, engine: Engine, limit: int) -> None:
         self._engine = engine
         self._errors = engine.dialect.loaded_dbapi.Error
-        self._idle: SimpleQueue[_Kept | None] = SimpleQueue()
-        """One item for each connection that may be lent; None is one to be opened."""
-        for _ in range(limit):
-            self._idle.put(None)
+        self._slots = Semaphore(limit)
+        self._idle: list[_Kept] = []
 
     @contextmanager
     def borrow(self) -> Iterator[DBAPICursor]:
         """A cursor that has a connection to itself; OperationalError when there is none."""
-        kept = self._idle.get()
-        try:
-            kept = kept or self._open()
-            yield kept.cursor
-        except BaseException as error:
-            if kept:
+        with self._slots:
+            try:
+                kept = self._idle.pop()
+            except IndexError:
+                kept = self._open()
+            try:
+                yield kept.cursor
+            except BaseException as error:
                 kept.connection.invalidate(error)
-                kept = None
-            if isinstance(error, self._errors):
-                raise OperationalError(None, None, error, connection_invalidated=True) from error
-            raise
-        finally:
-            self._idle.put(kept)
+                if isinstance(error, self._errors):
+                    raise OperationalError(None, None, error, connection_invalidated=True) from error
+                raise
+            self._idle.append(kept)
 
     def _open(self) -> _Kept:
         connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -111,8 +109,6 @@ class Connections:
 
     def close(self) -> None:
         """Close what is idle, and what `engine` keeps."""
-        for kept in [self._idle.get() for _ in range(self._idle.qsize())]:
-            if kept:
-                kept.connection.close()
-            self._idle.put(None)
+        while self._idle:
+            self._idle.pop().connection.close()
         self._engine.dispose()

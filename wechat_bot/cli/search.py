@@ -21,7 +21,8 @@ def rebuild() -> None:
     where the program runs.
     """
     digest: Digest = current_app.extensions["digest"]
-    left = digest.rebuild_search()
+    digest.rebuild_search()
+    left = digest.left()
     with click.progressbar(length=left, label="Indexing messages") as bar:
         while rest := digest.catch_up(0):
             bar.update(max(left - rest, 0))

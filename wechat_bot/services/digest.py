@@ -103,31 +103,34 @@ class Digest:
         self._router = router
 
     def catch_up(self, seconds: float = 2.0) -> int:
-        """Go on until nothing is left, or for so many `seconds`; about how many messages are left."""
+        """Go on until nothing is left, or for so many `seconds`; about how many rows are left."""
         deadline = time.monotonic() + seconds
         while True:
             position, newest = self._look()
             if not self._step(position, newest):
                 return 0
             if time.monotonic() >= deadline:
-                position, newest = self._look()
-                return newest.message - position.messages.watermark + position.rebuild.watermark
+                return self.left()
+
+    def left(self) -> int:
+        """About how many messages and followers cannot be found yet."""
+        position, newest = self._look()
+        messages = newest.message - position.messages.watermark + position.rebuild.watermark
+        return messages + newest.follower - position.followers.watermark
 
     @retry_conflicts
-    def rebuild_search(self) -> int:
-        """Empty the search index, unless that was done and it is being filled; how many messages are to do.
+    def rebuild_search(self) -> None:
+        """Empty the search index, unless that was done and it is being filled.
 
-        `catch_up` fills it, newest messages first.
+        `catch_up` fills it: followers first, then messages, beginning with the newest.
         """
         with transaction(self._engine) as connection:
+            if _locked(connection).rebuild.watermark:
+                return
+            MESSAGES.clear(connection)  # on MariaDB that commits, so the position is read after it
             before = _locked(connection)
-            if not before.rebuild.watermark:
-                MESSAGES.clear(connection)  # on MariaDB that commits, so the position is read again
-                before = _locked(connection)
-                done = replace(before, rebuild=replace(before.rebuild, watermark=before.messages.watermark))
-                _save(connection, before, replace(done, followers=Feed(0, [])))
-                return done.rebuild.watermark
-            return before.rebuild.watermark
+            rebuild = Feed(before.messages.watermark, [])
+            _save(connection, before, replace(before, followers=Feed(0, []), rebuild=rebuild))
 
     def _look(self) -> tuple[Position, Newest]:
         with self._engine.connect() as connection:
@@ -256,7 +259,7 @@ def _messages(
 
 
 def _followers(connection: Connection, where: ColumnElement[bool]) -> Sequence[Row[int, datetime]]:
-    found = select(Follower.id, Follower.first_seen_at).where(where).order_by(Follower.id).limit(BATCH)
+    found = select(Follower.id, Follower.first_seen_at).where(where).order_by(Follower.id).limit(BATCH // 2)
     return connection.execute(found).all()
 
 
