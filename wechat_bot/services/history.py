@@ -42,7 +42,7 @@ COUNTED_FOUND = 1_000
 """… and so many when they lie all over the table, …"""
 COUNTED_READ = 500
 """… and so many when they have to be looked at."""
-WINDOW = 20_000
+WINDOW = 10_000
 """PostgreSQL first looks at so many messages one by one: common words are there, and its index would list all
 messages that have them. …"""
 ENOUGH = 50
