@@ -21,7 +21,7 @@ from wechat_bot.services.search import (
     Query,
     fold,
     marked,
-    refresh_follower,
+    refresh_followers,
     searchable,
     tokens_of,
 )
@@ -170,7 +170,7 @@ def test_a_follower_is_found_by_alias_tag_note_scene_and_openid(engine: Engine) 
                 created_at=NOON,
             )
         )
-        refresh_follower(connection, follower_id)
+        refresh_followers(connection, {follower_id})
     for words in ("张老师", "会员", "蓝色", "SPRING", "oabcd-1"):
         assert followers(engine, words) == {follower_id}, words
 
@@ -178,9 +178,9 @@ def test_a_follower_is_found_by_alias_tag_note_scene_and_openid(engine: Engine) 
 def test_a_follower_is_not_found_by_what_was_changed(engine: Engine) -> None:
     follower_id = Journal(engine).follower("o1", alias="旧名")
     with transaction(engine) as connection:
-        refresh_follower(connection, follower_id)
+        refresh_followers(connection, {follower_id})
         connection.execute(Follower.__table__.update().values(alias="新名"))  # type: ignore[attr-defined]
-        refresh_follower(connection, follower_id)
+        refresh_followers(connection, {follower_id})
     assert followers(engine, "旧名") == set()
     assert followers(engine, "新名") == {follower_id}
 

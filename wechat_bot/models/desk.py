@@ -126,8 +126,8 @@ class Progress(Model):
     watermark: Mapped[int] = mapped_column(ROW_ID, default=0)
     """All ids up to here are done, but for `gaps`."""
     gaps: Mapped[list[Any]] = mapped_column(JSON, default=list)
-    """Ids below the watermark that were not there yet: ``[first, last, Unix time when noticed]``. Ids are
-    given before they are committed, so a smaller one may show up later."""
+    """Ids below the watermark that were not there yet: ``[first, last, Unix time of the row after them]``.
+    Ids are given before they are committed, so a smaller one may show up later."""
 
 
 class Hour(Model):

@@ -296,11 +296,6 @@ MESSAGES = SearchIndex("message_search", "message_id")
 FOLLOWERS = SearchIndex("follower_search", "follower_id")
 
 
-def refresh_follower(connection: Connection, follower_id: int) -> None:
-    """Let a follower be found by what is known of it now."""
-    refresh_followers(connection, [follower_id])
-
-
 def refresh_followers(connection: Connection, ids: Collection[int]) -> None:
     """Let followers be found by alias, tags, notes, scene and openid as they are now."""
     if not ids:
