@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, delete, exists, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from ..extensions import retry_conflicts, transaction
 from ..models import Follower, FollowerTag, Mention, Note, Operator, Presence, Status, Tag, Thread
@@ -139,19 +138,15 @@ def mark_read(engine: Engine, operator_id: int, follower_id: int, message_id: in
         )
 
 
+@retry_conflicts
 def be_present(engine: Engine, operator_id: int, follower_id: int, now: datetime) -> None:
     """An operator looks at a conversation."""
     here = and_(Presence.operator_id == operator_id, Presence.follower_id == follower_id)
     with transaction(engine) as connection:
-        if connection.execute(update(Presence).where(here).values(seen_at=now)).rowcount:
-            return
-    try:
-        with transaction(engine) as connection:
+        if not connection.execute(update(Presence).where(here).values(seen_at=now)).rowcount:
             connection.execute(
                 insert(Presence).values(operator_id=operator_id, follower_id=follower_id, seen_at=now)
             )
-    except IntegrityError:
-        pass  # the same operator in another window, a moment ago
 
 
 def _change(
