@@ -25,17 +25,6 @@ def app(make_app: MakeApp, any_database: str) -> Flask:
 
 
 @pytest.fixture
-def engine(app: Flask) -> Engine:
-    with app.app_context():
-        return db.engine
-
-
-@pytest.fixture
-def journal(engine: Engine) -> Journal:
-    return Journal(engine)
-
-
-@pytest.fixture
 def digest(engine: Engine) -> Digest:
     return Digest(engine, router)
 

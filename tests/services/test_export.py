@@ -15,7 +15,6 @@ from sqlalchemy import Engine
 from tests.conftest import MakeApp
 from tests.hostile import PUSHED
 from tests.services.journal import Journal
-from wechat_bot.extensions import db
 from wechat_bot.handlers import router
 from wechat_bot.models import Direction
 from wechat_bot.services import export
@@ -29,17 +28,6 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 @pytest.fixture
 def app(make_app: MakeApp, any_database: str) -> Flask:
     return make_app(database_url=any_database)
-
-
-@pytest.fixture
-def engine(app: Flask) -> Engine:
-    with app.app_context():
-        return db.engine
-
-
-@pytest.fixture
-def journal(engine: Engine) -> Journal:
-    return Journal(engine)
 
 
 def table(engine: Engine, **values: str) -> list[dict[str, str]]:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, event, insert, select
 from tests.conftest import MakeApp
 from tests.hostile import HOSTILE
 from tests.services.journal import CATCH_ALL, NOON, Journal
-from wechat_bot.extensions import db, transaction
+from wechat_bot.extensions import transaction
 from wechat_bot.handlers import router
 from wechat_bot.models import Direction, Follower, FollowerTag, State, Tag
 from wechat_bot.services import history
@@ -28,17 +28,6 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 @pytest.fixture
 def app(make_app: MakeApp, any_database: str) -> Flask:
     return make_app(database_url=any_database)
-
-
-@pytest.fixture
-def engine(app: Flask) -> Engine:
-    with app.app_context():
-        return db.engine
-
-
-@pytest.fixture
-def journal(engine: Engine) -> Journal:
-    return Journal(engine)
 
 
 def chosen(**values: str) -> MessageFilter:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, insert, select
 from tests.conftest import MakeApp
 from tests.hostile import HOSTILE
 from tests.services.journal import NOON, Journal
-from wechat_bot.extensions import db, transaction
+from wechat_bot.extensions import transaction
 from wechat_bot.models import Follower, FollowerTag, Note, Operator, Role, Tag
 from wechat_bot.services.search import (
     FOLLOWERS,
@@ -44,12 +44,6 @@ TEXTS = [
 @pytest.fixture
 def app(make_app: MakeApp, any_database: str) -> Flask:
     return make_app(database_url=any_database)
-
-
-@pytest.fixture
-def engine(app: Flask) -> Engine:
-    with app.app_context():
-        return db.engine
 
 
 def found(engine: Engine, query: str) -> set[int]:
