@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Engine, select
 
 from tests.admin.conftest import Browser, SignIn, audited
+from tests.conftest import statements
 from tests.hostile import HOSTILE
 from wechat_bot.models import Follower, MessageLog, Operator, Role, Tag, Thread
 from wechat_bot.testing import FakePlatform
@@ -33,20 +32,6 @@ def follower_id(app: Flask, engine: Engine) -> int:
 def one(engine: Engine, query: Any) -> Any:
     with engine.connect() as connection:
         return connection.execute(query).scalar()
-
-
-@contextmanager
-def statements(engine: Engine) -> Iterator[list[str]]:
-    """What is sent to the database meanwhile."""
-    sent: list[str] = []
-
-    def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        if statement != "BEGIN":
-            sent.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, Engine, event, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 
-from tests.conftest import MakeApp
+from tests.conftest import MakeApp, statements
 from tests.hostile import HOSTILE
 from tests.services.journal import CATCH_ALL, NOON, Journal
 from wechat_bot.extensions import transaction
@@ -236,20 +235,6 @@ def test_any_text_may_be_looked_for(journal: Journal, engine: Engine) -> None:
         for text in HOSTILE.values():
             history.page(connection, chosen(q=text[:200]))
             history.facets(connection, chosen(q=text[:200]))
-
-
-@contextmanager
-def statements(engine: Engine) -> Iterator[list[str]]:
-    """What is sent to the database meanwhile, but for BEGIN."""
-    sent: list[str] = []
-
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if not statement.startswith("BEGIN"):
-            sent.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize(

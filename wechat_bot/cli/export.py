@@ -13,7 +13,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy import func, select
 
-from ..extensions import db, transaction
+from ..extensions import db
 from ..models import MessageLog
 from ..services import audit
 from ..services.export import Format, stream
@@ -66,9 +66,8 @@ def export(form: str, output: str, bom: bool, zone: ZoneInfo, **filters: str) ->
     except FilterError as error:
         raise click.UsageError(f"--{error.field}: {error.reason}.") from error
     current_app.extensions["digest"].catch_up(seconds=60)
-    with transaction(db.engine) as connection:
-        detail = " ".join([form, *(f"{name}={value}" for name, value in given.items())])
-        audit.record(connection, ACTOR, "exported", detail=detail)
+    detail = " ".join([form, *(f"{name}={value}" for name, value in given.items())])
+    audit.note(db.engine, ACTOR, "exported", detail=detail)
     last = db.session.scalar(select(func.max(MessageLog.id))) or 0
     db.session.remove()
     with _progress(last) as bar:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Engine, insert
 
+from ..extensions import retry_conflicts, transaction
 from ..models import AuditEntry
 
 
@@ -18,6 +19,13 @@ class Actor:
     operator_id: int | None
     name: str
     address: str
+
+
+@retry_conflicts
+def note(engine: Engine, actor: Actor, action: str, subject: str = "", *, detail: str = "") -> None:
+    """Add an entry for something that changes nothing else, such as looking or exporting."""
+    with transaction(engine) as connection:
+        record(connection, actor, action, subject, detail=detail)
 
 
 def record(

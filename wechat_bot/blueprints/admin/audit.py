@@ -14,9 +14,9 @@ from flask_babel import get_timezone, lazy_gettext
 from sqlalchemy import Engine, Select, select
 from sqlalchemy.orm import Session
 
-from ...extensions import db, transaction
+from ...extensions import db
 from ...models import AuditEntry, Operator, Role
-from ...services.audit import record
+from ...services.audit import note
 from ...services.export import csv_lines
 from ...services.history import midnight
 from . import bp
@@ -113,8 +113,7 @@ def audit() -> ResponseReturnValue:
 def audit_csv() -> ResponseReturnValue:
     found, zone, query = _chosen().select(), get_timezone(), request.query_string.decode(errors="replace")
     engine = db.engine
-    with transaction(engine) as connection:
-        record(connection, actor(), "audit_exported", detail=query[:1000])
+    note(engine, actor(), "audit_exported", detail=query[:1000])
 
     def lines() -> Iterator[str]:
         yield csv_lines([COLUMNS])

@@ -10,7 +10,7 @@ from flask_babel import get_timezone, lazy_gettext
 from flask_babel import gettext as _
 from sqlalchemy import select
 
-from ...extensions import db, transaction
+from ...extensions import db
 from ...models import Direction, Follower, MessageLog, Role, Tag
 from ...services import audit, export, history
 from ...services.history import Facets, FilterError, MessageFilter
@@ -117,8 +117,7 @@ def message(message_id: int) -> ResponseReturnValue:
 def message_raw(message_id: int) -> ResponseReturnValue:
     """Every stored field; that somebody looked is in the audit log."""
     row = _message(message_id)
-    with transaction(db.engine) as connection:
-        audit.record(connection, actor(), "raw_viewed", f"message:{message_id}")
+    audit.note(db.engine, actor(), "raw_viewed", f"message:{message_id}")
     return render_template("admin/message_raw.html", message=row, columns=MessageLog.__table__.columns)
 
 
@@ -134,10 +133,8 @@ def _message(message_id: int) -> Any:
 def _export(format_: str, mimetype: str) -> Response:
     chosen = chosen_filter()
     catch_up()
-    with transaction(db.engine) as connection:
-        audit.record(
-            connection, actor(), "exported", detail=f"{format_}: {request.query_string.decode()[:1000]}"
-        )
+    query = request.query_string.decode(errors="replace")
+    audit.note(db.engine, actor(), "exported", detail=f"{format_}: {query[:1000]}")
     pieces = export.stream(db.engine, chosen, format_, bom="bom" in request.args, zone=get_timezone())
     response = Response(pieces, mimetype=mimetype)
     response.headers["Content-Disposition"] = f"attachment; filename=messages.{format_}"
