@@ -119,10 +119,10 @@ def record(connection: Connection, exchanges: Sequence[Exchange]) -> list[Outcom
         else:
             outcomes.append(Outcome.RECORDED)
             known.add(exchange.key)
-            rows += _rows(exchange)
+            rows += rows_of(exchange)
             if isinstance(exchange.message, SubscribeEvent | UnsubscribeEvent):
-                _change_subscription(connection, exchange)
-    _insert(connection, rows)
+                change_subscription(connection, exchange)
+    insert_rows(connection, rows)
     return outcomes
 
 
@@ -136,7 +136,7 @@ class PlainExchanges:
         self._engine = engine
         self._connections = connections
         self._begin = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN"
-        self._seen = Prepared(_SEEN, engine.dialect)
+        self._seen = Prepared(SEEN, engine.dialect)
         self._insert = Prepared(_INSERT, engine.dialect, _columns(MessageLog))
         self._insert_followers = Prepared(insert(Follower), engine.dialect, _columns(Follower))
         self._insert_conversations = Prepared(insert(Conversation), engine.dialect, _columns(Conversation))
@@ -156,7 +156,7 @@ class PlainExchanges:
 
     def record(self, exchanges: Sequence[Exchange]) -> None:
         """Write all of them or none: OperationalError, also when a message or a new follower is known."""
-        new = _new_followers(exchanges)
+        new = new_followers(exchanges)
         with turn_to_write(self._engine), self._connections.borrow() as cursor:
             if self._in_one and not new:
                 self._in_one.run(cursor, _values_in_one(exchanges))
@@ -166,18 +166,18 @@ class PlainExchanges:
                 cursor.execute("COMMIT")
 
     def _write(self, cursor: DBAPICursor, exchanges: Sequence[Exchange], new: Sequence[Row]) -> None:
-        if seen := _seen(exchanges):
+        if seen := seen_values(exchanges):
             self._seen.many(cursor, seen)
         if new:
             exchanges = _with_ids(exchanges, self._add_followers(cursor, new))
-        self._insert.many(cursor, [row for exchange in exchanges for row in _rows(exchange)])
+        self._insert.many(cursor, [row for exchange in exchanges for row in rows_of(exchange)])
 
     def _add_followers(self, cursor: DBAPICursor, new: Sequence[Row]) -> Mapping[str, int | None]:
         self._insert_followers.many(cursor, new)
         ids: dict[str, int | None] = {}
         for follower in new:
             [ids[follower["openid"]]] = self._follower_id.one(cursor, follower) or [None]
-        self._insert_conversations.many(cursor, [_conversation(i) for i in ids.values()])
+        self._insert_conversations.many(cursor, [new_conversation(i) for i in ids.values()])
         return ids
 
 
@@ -201,7 +201,7 @@ def finish(engine: Engine, exchange: Exchange, *, late: State) -> tuple[Outcome,
             .where(MessageLog.dedup_key == exchange.key)
             .values(state=exchange.state, error=exchange.error, latency_ms=exchange.latency_ms)
         )
-        _insert(connection, _outgoing(exchange))
+        insert_rows(connection, _outgoing(exchange))
         return Outcome.RECORDED, state if exchange.reply else None
 
 
@@ -218,7 +218,7 @@ def give_up(engine: Engine, exchange: Exchange, hint: Reply | None) -> None:
             .values(state=State.LATE)
         )
         if late.rowcount and hint:
-            _insert(connection, [_reply(exchange, hint, State.SENT, hint_key(exchange.key))])
+            insert_rows(connection, [_reply(exchange, hint, State.SENT, hint_key(exchange.key))])
 
 
 _INSERT = insert(MessageLog).inline()
@@ -226,13 +226,13 @@ _KNOWN = select(MessageLog.dedup_key).where(MessageLog.dedup_key.in_(bindparam("
 _FOLLOWER_ID = select(Follower.id).where(
     Follower.account_id == bindparam("account_id"), Follower.openid == bindparam("openid")
 )
-_SEEN = update(Follower).where(Follower.id == bindparam("follower")).values(last_seen_at=bindparam("seen"))
+SEEN = update(Follower).where(Follower.id == bindparam("follower")).values(last_seen_at=bindparam("seen"))
 
 
 def _seen_and_insert() -> Insert:
-    """`_SEEN` and `_INSERT` in one statement for PostgreSQL, to which the rows travel as one JSON text.
+    """`SEEN` and `_INSERT` in one statement for PostgreSQL, to which the rows travel as one JSON text.
 
-    The followers are locked before anything is inserted, in the order of their ids, as by `_SEEN`.
+    The followers are locked before anything is inserted, in the order of their ids, as by `SEEN`.
     """
     names, types = _columns(MessageLog), MessageLog.__table__.c
     text = cast(bindparam("rows", type_=Text), JSON)
@@ -246,7 +246,7 @@ def _seen_and_insert() -> Insert:
 
 
 def _values_in_one(exchanges: Sequence[Exchange]) -> Row:
-    rows = [row for exchange in exchanges for row in _rows(exchange)]
+    rows = [row for exchange in exchanges for row in rows_of(exchange)]
     return {"rows": _to_json(rows), "seen": max(exchange.received_at for exchange in exchanges)}
 
 
@@ -263,20 +263,20 @@ def _with_followers(connection: Connection, exchanges: Sequence[Exchange]) -> li
     The followers' rows are locked, in the order of their ids, so that nobody else records for them.
     """
     ids: dict[str, int | None] = {}
-    for follower in _new_followers(exchanges):
+    for follower in new_followers(exchanges):
         follower_id = connection.scalar(_FOLLOWER_ID, follower)
         if follower_id is None:
             connection.execute(insert(Follower), follower)
             follower_id = connection.scalar(_FOLLOWER_ID, follower)
-            connection.execute(insert(Conversation), _conversation(follower_id))
+            connection.execute(insert(Conversation), new_conversation(follower_id))
         ids[follower["openid"]] = follower_id
     complete = _with_ids(exchanges, ids)
-    if seen := _seen(complete):
-        connection.execute(_SEEN, seen)
+    if seen := seen_values(complete):
+        connection.execute(SEEN, seen)
     return complete
 
 
-def _new_followers(exchanges: Sequence[Exchange]) -> list[Row]:
+def new_followers(exchanges: Sequence[Exchange]) -> list[Row]:
     """The rows of followers whom nobody knew when their exchanges began, in the order of their openids."""
     new = {e.message.openid: e for e in exchanges if e.follower_id is None and e.message.from_follower}
     return [
@@ -295,7 +295,8 @@ def _new_followers(exchanges: Sequence[Exchange]) -> list[Row]:
     ]
 
 
-def _conversation(follower_id: int | None) -> Row:
+def new_conversation(follower_id: int | None) -> Row:
+    """The row of a follower who has said nothing yet."""
     return {
         "follower_id": follower_id,
         "state": None,
@@ -310,8 +311,8 @@ def _with_ids(exchanges: Sequence[Exchange], ids: Mapping[str, int | None]) -> l
     return [e if e.follower_id else replace(e, follower_id=ids.get(e.message.openid)) for e in exchanges]
 
 
-def _seen(exchanges: Sequence[Exchange]) -> list[Row]:
-    """Parameters of `_SEEN`: each follower once, in an order in which no two processes block each other."""
+def seen_values(exchanges: Sequence[Exchange]) -> list[Row]:
+    """Parameters of `SEEN`: each follower once, in an order in which no two processes block each other."""
     seen = {e.follower_id: e.received_at for e in exchanges if e.follower_id}
     return [{"follower": follower_id, "seen": at} for follower_id, at in sorted(seen.items())]
 
@@ -341,7 +342,7 @@ def _change_dialogue(connection: Connection, follower_id: int, dialogue: Dialogu
     return changed.rowcount == 1
 
 
-def _change_subscription(connection: Connection, exchange: Exchange) -> None:
+def change_subscription(connection: Connection, exchange: Exchange) -> None:
     """Pushes arrive in any order (section 10.5): only one that is not older than the last counts."""
     event = exchange.message
     changes: dict[str, Any] = {"subscribed": False, "status_at": event.created_at}
@@ -356,7 +357,8 @@ def _change_subscription(connection: Connection, exchange: Exchange) -> None:
     )
 
 
-def _insert(connection: Connection, rows: Sequence[Row]) -> None:
+def insert_rows(connection: Connection, rows: Sequence[Row]) -> None:
+    """Add messages; those that are `READY` are kept for their followers."""
     if rows:
         connection.execute(_INSERT, rows)
     for row in rows:
@@ -364,7 +366,8 @@ def _insert(connection: Connection, rows: Sequence[Row]) -> None:
             outbox.keep(connection, row["follower_id"], row["dedup_key"])
 
 
-def _rows(exchange: Exchange) -> list[Row]:
+def rows_of(exchange: Exchange) -> list[Row]:
+    """The message, and what is said to it."""
     return [_incoming(exchange), *_outgoing(exchange)]
 
 

@@ -55,17 +55,17 @@ def _record(engine: Engine, chunk: Sequence[Told]) -> None:
     with transaction(engine) as connection:
         recorded = _with_followers(connection, [told.exchange for told in chunk])
         rows = [row for told, exchange in zip(chunk, recorded, strict=True) for row in _rows(told, exchange)]
-        exchanges._insert(connection, rows)
-        connection.execute(exchanges._SEEN, exchanges._seen(recorded))
+        exchanges.insert_rows(connection, rows)
+        connection.execute(exchanges.SEEN, exchanges.seen_values(recorded))
         for exchange in recorded:
             if isinstance(exchange.message, SubscribeEvent | UnsubscribeEvent):
-                exchanges._change_subscription(connection, exchange)
+                exchanges.change_subscription(connection, exchange)
 
 
 def _rows(told: Told, exchange: Exchange) -> Iterator[exchanges.Row]:
     """The rows of an exchange, as its fate left them."""
     fate = told.fate
-    for row in exchanges._rows(exchange):
+    for row in exchanges.rows_of(exchange):
         if row["direction"] is Direction.IN:
             yield row | {"attempts": fate.attempts}
         else:
@@ -83,9 +83,9 @@ def _with_followers(connection: Connection, told: Sequence[Exchange]) -> list[Ex
         if exchange.message.from_follower and exchange.message.openid not in ids:
             first.setdefault(exchange.message.openid, exchange)
     if first:
-        connection.execute(insert(Follower), exchanges._new_followers(list(first.values())))
+        connection.execute(insert(Follower), exchanges.new_followers(list(first.values())))
         added = _ids(connection, list(first.values()))
-        connection.execute(insert(Conversation), [exchanges._conversation(i) for i in added.values()])
+        connection.execute(insert(Conversation), [exchanges.new_conversation(i) for i in added.values()])
         ids |= added
     recorded = []
     for exchange in told:
