@@ -55,7 +55,7 @@ clean:
 
 .venv/run: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Installing what the program needs into .venv ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[postgres,mysql]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[postgres,mysql,redis,metrics]'
 	@touch $@
 
 .venv/dev: pyproject.toml constraints.txt | .venv/bin/python

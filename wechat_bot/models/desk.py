@@ -69,6 +69,8 @@ class Tag(Model):
     account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"))
     name: Mapped[str] = mapped_column(exact(32))
     colour: Mapped[str] = mapped_column(String(16))
+    platform_id: Mapped[int | None]
+    """The platform's number of the tag of this name."""
 
 
 class FollowerTag(Model):
@@ -114,6 +116,35 @@ class Presence(Model):
     follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"), primary_key=True)
     operator_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("operators.id"), primary_key=True)
     seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Draft(Model):
+    """What an operator has begun to write to a follower."""
+
+    __tablename__ = "drafts"
+    __table_args__ = MYSQL
+
+    follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"), primary_key=True)
+    operator_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("operators.id"), primary_key=True)
+    text: Mapped[str] = mapped_column(LONG_TEXT)
+    written_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class CannedReply(Model):
+    """An answer that operators have at hand."""
+
+    __tablename__ = "canned_replies"
+    __table_args__ = MYSQL
+
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"))
+    operator_id: Mapped[int | None] = mapped_column(ROW_ID, ForeignKey("operators.id"))
+    """Whose it is; None: everybody's."""
+    shortcut: Mapped[str] = mapped_column(exact(32))
+    """What is typed after "/" to find it."""
+    title: Mapped[str] = mapped_column(String(64))
+    text: Mapped[str] = mapped_column(LONG_TEXT)
+    used: Mapped[int] = mapped_column(default=0)
 
 
 class Progress(Model):

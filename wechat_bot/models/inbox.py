@@ -34,7 +34,8 @@ class State(StrEnum):
     → `ANSWERED` or `FAILED`. Most are `ANSWERED` from the start.
 
     Outgoing: `READY` (for the follower's next push or message) → `SENT`; `QUEUED` (for the API) → `SENDING`
-    → `SENT`, `FAILED`, `UNKNOWN` (it may have arrived) or back to `READY`.
+    → `SENT`, `FAILED`, `UNKNOWN` (it may have arrived) or back to `READY`; `WITHDRAWN` (by its operator,
+    before it was sent).
     """
 
     RECEIVED = "received"
@@ -46,6 +47,7 @@ class State(StrEnum):
     SENDING = "sending"
     SENT = "sent"
     UNKNOWN = "unknown"
+    WITHDRAWN = "withdrawn"
 
 
 UNSETTLED = text("state NOT IN ('answered', 'sent')")
@@ -61,8 +63,6 @@ class Account(Model):
     id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
     app_id: Mapped[str] = mapped_column(exact(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    customer_service_refused_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """When the platform last said that this account may not send customer-service messages (48001)."""
 
 
 class Follower(Model):
@@ -82,6 +82,14 @@ class Follower(Model):
     """The scene of the QR code of the last follow."""
     alias: Mapped[str] = mapped_column(String(64), default="")
     """What operators call the follower; the platform tells no names."""
+    remark: Mapped[str] = mapped_column(String(64), default="")
+    """What the account calls the follower at the platform, as of `synced_at`."""
+    unionid: Mapped[str] = mapped_column(exact(64), default="")
+    source: Mapped[str] = mapped_column(String(48), default="")
+    """How the follower found the account, in the platform's words (subscribe_scene)."""
+    subscribed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When the follower last followed, as the platform tells."""
+    synced_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     first_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
     last_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
 

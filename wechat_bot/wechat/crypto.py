@@ -11,7 +11,7 @@ import secrets
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from .errors import InvalidCiphertext
+from .errors import InvalidCiphertext, Refusal
 
 _BLOCK = 32  # the platform pads to its key length, not to AES's block of 16
 
@@ -65,7 +65,7 @@ class MessageCipher:
         if len(plain) < 20 or len(plain) < end:
             raise InvalidCiphertext("wrong key: the length field exceeds the data")
         if not hmac.compare_digest(plain[end:], self._app_id):
-            raise InvalidCiphertext("wrong app id")
+            raise InvalidCiphertext("wrong app id", Refusal.WRONG_APP_ID)
         return plain[20:end]
 
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 from . import messages, replies, xml
 from .credentials import Credentials, Mode
 from .crypto import MessageCipher, sign, verify
-from .errors import InvalidCiphertext, InvalidSignature
+from .errors import InvalidCiphertext, InvalidSignature, Refusal
 from .messages import Message
 
 MAX_SKEW = 300
@@ -59,10 +59,18 @@ class Webhook:
             cipher, body = self._decrypt(parameters, token, body)
         elif self._mode is Mode.SAFE:
             # The plain signature does not cover the body, so the body must not choose the mode.
-            raise InvalidCiphertext("plain text in safe mode")
+            raise InvalidCiphertext("plain text in safe mode", Refusal.PLAIN_IN_SAFE_MODE)
         else:
             cipher = None
         return Incoming(messages.parse(xml.parse(body)), token, parameters.once("nonce"), cipher)
+
+    def has_signed(self, query: str) -> bool:
+        """Whether `query` is the platform's, whatever the path that it was sent to."""
+        try:
+            self._authenticate(_Query(query))
+        except InvalidSignature:
+            return False
+        return True
 
     def seal(self, incoming: Incoming, reply: replies.Reply) -> str:
         """The body that answers `incoming` with `reply`, encrypted if the push was."""
@@ -93,15 +101,16 @@ class Webhook:
             raise InvalidSignature("the time stamp is no number")
         skew = int(timestamp) - self._clock()
         if abs(skew) > MAX_SKEW:
-            raise InvalidSignature(f"the time stamp differs by {skew:.0f} s from this machine's clock")
+            words = f"the time stamp differs by {skew:.0f} s from this machine's clock"
+            raise InvalidSignature(words, Refusal.OLD_TIMESTAMP, detail=f"{skew:.0f}")
         return token
 
     def _decrypt(self, parameters: _Query, token: str, body: bytes) -> tuple[MessageCipher, bytes]:
         encrypted = _encrypted(body)
         signed = (token, parameters.once("timestamp"), parameters.once("nonce"), encrypted)
         if not verify(parameters.once("msg_signature"), *signed):
-            raise InvalidSignature("wrong msg_signature")
-        problem = InvalidCiphertext("WECHAT_ENCODING_AES_KEY is not set")
+            raise InvalidSignature("wrong msg_signature", Refusal.MALFORMED)  # the token is right
+        problem = InvalidCiphertext("WECHAT_ENCODING_AES_KEY is not set", Refusal.ENCRYPTED_WITHOUT_KEY)
         for cipher in self._ciphers:
             try:
                 return cipher, cipher.decrypt(encrypted)
@@ -117,7 +126,7 @@ def _encrypted(body: bytes) -> str:
     """The text of the one ``Encrypt`` element; not parsed as XML, since nobody has vouched for it yet."""
     found = _ENCRYPT.findall(body)
     if len(found) != 1:
-        raise InvalidCiphertext("no Encrypt, or more than one")
+        raise InvalidCiphertext("no Encrypt, or more than one", Refusal.MALFORMED)
     encrypted: bytes = found[0]
     return encrypted.decode()
 
@@ -139,5 +148,6 @@ class _Query:
 
     def once(self, name: str) -> str:
         if name not in self._values or name in self._repeated:
-            raise InvalidSignature(f"{name} is {'repeated' if name in self._values else 'missing'}")
+            problem = "repeated" if name in self._values else "missing"
+            raise InvalidSignature(f"{name} is {problem}", Refusal.NOT_SIGNED)
         return self._values[name]

@@ -1,6 +1,19 @@
 """The platform's API: one module for each family, usable without Flask."""
 
-from ._http import Transport
+from ._http import Call, Download, File, Transport
+from ._network import network
 from .client import WeChatClient
+from .tokens import LEASE, MemoryTokens, Token, TokenStore
 
-__all__ = ["Transport", "WeChatClient"]
+__all__ = [
+    "LEASE",
+    "Call",
+    "Download",
+    "File",
+    "MemoryTokens",
+    "Token",
+    "TokenStore",
+    "Transport",
+    "WeChatClient",
+    "network",
+]

@@ -1,0 +1,110 @@
+"""Statistics (``wechat-platform.md`` section 7.18): ``client.datacube.get(USER_SUMMARY, begin, end)``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Generic, TypeVar
+
+from ._http import Http
+from .values import read
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class UserSummary:
+    """Who came by way of `user_source`, and who left."""
+
+    ref_date: str
+    user_source: int = 0
+    new_user: int = 0
+    cancel_user: int = 0
+
+
+@dataclass(frozen=True)
+class UserCumulate:
+    """All followers, at the end of a day."""
+
+    ref_date: str
+    cumulate_user: int = 0
+
+
+@dataclass(frozen=True)
+class UpstreamMessages:
+    """What followers sent: `msg_type` 1 text, 2 image, 3 voice, 4 video, 6 third-party app; `ref_hour` is 0
+    to 2300 where the report is by the hour."""
+
+    ref_date: str
+    ref_hour: int = 0
+    msg_type: int = 0
+    msg_user: int = 0
+    msg_count: int = 0
+
+
+@dataclass(frozen=True)
+class UpstreamDistribution:
+    """How many sent as many messages: `count_interval` 0 none, 1 1-5, 2 6-10, 3 more."""
+
+    ref_date: str
+    count_interval: int = 0
+    msg_user: int = 0
+
+
+@dataclass(frozen=True)
+class InterfaceSummary:
+    """How our callback did; the time costs are in milliseconds."""
+
+    ref_date: str
+    ref_hour: int = 0
+    callback_count: int = 0
+    fail_count: int = 0
+    total_time_cost: int = 0
+    max_time_cost: int = 0
+
+
+@dataclass(frozen=True)
+class Report(Generic[T]):
+    """A report of the platform's, its rows, and how many days it covers at most."""
+
+    name: str
+    row: type[T]
+    days: int
+
+
+Row = dict[str, Any]
+"""A row of a report whose fields the platform changes."""
+
+USER_SUMMARY = Report("getusersummary", UserSummary, 7)
+USER_CUMULATE = Report("getusercumulate", UserCumulate, 7)
+UPSTREAM = Report("getupstreammsg", UpstreamMessages, 7)
+UPSTREAM_HOUR = Report("getupstreammsghour", UpstreamMessages, 1)
+UPSTREAM_WEEK = Report("getupstreammsgweek", UpstreamMessages, 1)
+UPSTREAM_MONTH = Report("getupstreammsgmonth", UpstreamMessages, 1)
+UPSTREAM_DISTRIBUTION = Report("getupstreammsgdist", UpstreamDistribution, 15)
+UPSTREAM_DISTRIBUTION_WEEK = Report("getupstreammsgdistweek", UpstreamDistribution, 15)
+UPSTREAM_DISTRIBUTION_MONTH = Report("getupstreammsgdistmonth", UpstreamDistribution, 15)
+INTERFACE = Report("getinterfacesummary", InterfaceSummary, 30)
+INTERFACE_HOUR = Report("getinterfacesummaryhour", InterfaceSummary, 1)
+ARTICLE_SUMMARY = Report("getarticlesummary", Row, 1)
+ARTICLE_TOTAL = Report("getarticletotal", Row, 1)
+USER_READ = Report("getuserread", Row, 3)
+USER_READ_HOUR = Report("getuserreadhour", Row, 1)
+USER_SHARE = Report("getusershare", Row, 7)
+USER_SHARE_HOUR = Report("getusersharehour", Row, 1)
+ARTICLE_READ = Report("getarticleread", Row, 1)
+ARTICLE_SHARE = Report("getarticleshare", Row, 1)
+ARTICLE_TOTAL_DETAIL = Report("getarticletotaldetail", Row, 1)
+BUSINESS_SUMMARY = Report("getbizsummary", Row, 30)
+
+
+class DataCube:
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def get(self, report: Report[T], begin: date, end: date) -> tuple[T, ...]:
+        """The rows from `begin` to `end`, both included, Beijing time; yesterday is ready after 8 o'clock
+        (section 7.18)."""
+        body = {"begin_date": begin.isoformat(), "end_date": end.isoformat()}
+        answer = self._http.post(f"/datacube/{report.name}", body, idempotent=True)
+        return tuple(read(report.row, row) for row in read(tuple[Row, ...], answer.get("list"), "list"))

@@ -1,0 +1,93 @@
+"""Permanent material (``wechat-platform.md`` section 7.8)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ._http import MAX_FILE_BYTES, Download, File, Http
+from .draft import Article, ArticleList
+from .values import Page, all_items, read
+
+
+@dataclass(frozen=True)
+class Added:
+    """`url` is given for images only, and works only within the platform's own pages."""
+
+    media_id: str
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video is not downloaded here: `down_url` tells where it is."""
+
+    down_url: str
+    title: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Counts:
+    voice_count: int = 0
+    video_count: int = 0
+    image_count: int = 0
+    news_count: int = 0
+
+
+@dataclass(frozen=True)
+class Item:
+    """`update_time` is in seconds since 1970; `content` is that of news."""
+
+    media_id: str
+    name: str = ""
+    update_time: int = 0
+    url: str = ""
+    content: ArticleList = ArticleList()
+
+
+class Material:
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def add(self, kind: str, filename: str, content: bytes, content_type: str) -> Added:
+        """Keep an image, voice or thumb (section 7.8, material/add_material)."""
+        file = File(filename, content, content_type)
+        return read(Added, self._http.upload("/cgi-bin/material/add_material", file, {"type": kind}))
+
+    def add_video(
+        self, filename: str, content: bytes, content_type: str, title: str, introduction: str
+    ) -> Added:
+        """Keep a video (section 7.8, material/add_material)."""
+        file = File(filename, content, content_type)
+        description = json.dumps({"title": title, "introduction": introduction}, ensure_ascii=False)
+        form = {"description": description}
+        return read(Added, self._http.upload("/cgi-bin/material/add_material", file, {"type": "video"}, form))
+
+    def get(self, media_id: str, max_bytes: int = MAX_FILE_BYTES) -> Download | Video | tuple[Article, ...]:
+        """A file of at most `max_bytes`, a video or articles (section 7.8, material/get_material)."""
+        answer = self._http.download("/cgi-bin/material/get_material", max_bytes, body={"media_id": media_id})
+        if isinstance(answer, Download):
+            return answer
+        if "news_item" in answer:
+            return read(ArticleList, answer).news_item
+        return read(Video, answer)
+
+    def delete(self, media_id: str) -> None:
+        """Delete material that nothing refers to (section 7.8, material/del_material)."""
+        self._http.post("/cgi-bin/material/del_material", {"media_id": media_id})
+
+    def count(self) -> Counts:
+        """How much there is of each kind (section 7.8, material/get_materialcount)."""
+        return read(Counts, self._http.get("/cgi-bin/material/get_materialcount"))
+
+    def list(self, kind: str, offset: int = 0, count: int = 20) -> Page[Item]:
+        """At most 20 of a kind: image, voice, video or news (section 7.8, material/batchget_material)."""
+        body = {"type": kind, "offset": offset, "count": count}
+        answer = self._http.post("/cgi-bin/material/batchget_material", body, idempotent=True)
+        return Page.of(Item, answer)
+
+    def iterate(self, kind: str) -> Iterator[Item]:
+        """All of a kind (section 7.8, material/batchget_material)."""
+        return all_items(lambda offset: self.list(kind, offset))

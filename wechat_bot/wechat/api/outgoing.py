@@ -1,0 +1,104 @@
+"""Messages that the API sends and that are no passive replies (sections 7.4 and 7.11)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Protocol
+
+
+class Sendable(Protocol):
+    """What customer-service and mass messages carry: most replies, and what follows."""
+
+    def to_customer_message(self) -> dict[str, Any]:
+        """msgtype and its object."""
+
+
+class _Message:
+    """A dataclass with the fields of its msgtype's object."""
+
+    msgtype: ClassVar[str]
+
+    def to_customer_message(self) -> dict[str, Any]:
+        return {"msgtype": self.msgtype, self.msgtype: asdict(self)}  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class MpNews(_Message):
+    """An article of the account's drafts or material."""
+
+    msgtype = "mpnews"
+    media_id: str
+
+
+@dataclass(frozen=True)
+class MpNewsArticle(_Message):
+    """A published article; not for mass messages."""
+
+    msgtype = "mpnewsarticle"
+    article_id: str
+
+
+@dataclass(frozen=True)
+class WxCard(_Message):
+    """A card without codes of its own; not for mass messages."""
+
+    msgtype = "wxcard"
+    card_id: str
+
+
+@dataclass(frozen=True)
+class MiniProgramPage(_Message):
+    """A page of a linked mini program; not for mass messages."""
+
+    msgtype = "miniprogrampage"
+    title: str
+    appid: str
+    pagepath: str
+    thumb_media_id: str
+
+
+@dataclass(frozen=True)
+class MpVideo(_Message):
+    """A video for mass messages; `media_id` is what `Mass.prepare_video` gave."""
+
+    msgtype = "mpvideo"
+    media_id: str
+    title: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    id: str
+    content: str
+
+
+@dataclass(frozen=True)
+class MsgMenu:
+    """A question with answers to tap; what is tapped arrives as a text message with bizmsgmenuid `id`
+    (section 7.6). Not for mass messages."""
+
+    head_content: str
+    choices: tuple[Choice, ...]
+    tail_content: str = ""
+
+    def to_customer_message(self) -> dict[str, Any]:
+        menu = {
+            "head_content": self.head_content,
+            "list": [asdict(choice) for choice in self.choices],
+            "tail_content": self.tail_content,
+        }
+        return {"msgtype": "msgmenu", "msgmenu": menu}
+
+
+@dataclass(frozen=True)
+class Images:
+    """Pictures of a mass message."""
+
+    media_ids: tuple[str, ...]
+    recommend: str = ""
+    need_open_comment: int = 0
+    only_fans_can_comment: int = 0
+
+    def to_customer_message(self) -> dict[str, Any]:
+        return {"msgtype": "image", "images": asdict(self)}

@@ -1,0 +1,84 @@
+"""Publishing drafts (``wechat-platform.md`` section 7.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ._http import Http
+from .draft import Article, ArticleList
+from .values import Page, all_items, read
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A job, whose end the event PUBLISHJOBFINISH tells."""
+
+    publish_id: str
+    msg_data_id: str = ""
+
+
+@dataclass(frozen=True)
+class Address:
+    idx: int
+    article_url: str
+
+
+@dataclass(frozen=True)
+class Addresses:
+    count: int = 0
+    item: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """`publish_status` is 0 when published, 1 meanwhile, and 2 to 6 as section 4.8 says."""
+
+    publish_id: str
+    publish_status: int
+    article_id: str = ""
+    article_detail: Addresses = Addresses()
+    fail_idx: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Item:
+    """A published article; `update_time` is in seconds since 1970."""
+
+    article_id: str
+    content: ArticleList = ArticleList()
+    update_time: int = 0
+
+
+class Publish:
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def submit(self, media_id: str) -> Submitted:
+        """Publish a draft, which followers are not told of (section 7.10, freepublish/submit)."""
+        return read(Submitted, self._http.post("/cgi-bin/freepublish/submit", {"media_id": media_id}))
+
+    def get(self, publish_id: str) -> Job:
+        """How a job stands (section 7.10, freepublish/get)."""
+        body = {"publish_id": publish_id}
+        return read(Job, self._http.post("/cgi-bin/freepublish/get", body, idempotent=True))
+
+    def delete(self, article_id: str, index: int = 0) -> None:
+        """Delete one published article, or all of them at `index` 0, for ever (section 7.10,
+        freepublish/delete)."""
+        self._http.post("/cgi-bin/freepublish/delete", {"article_id": article_id, "index": index})
+
+    def article(self, article_id: str) -> tuple[Article, ...]:
+        """What was published (section 7.10, freepublish/getarticle)."""
+        body = {"article_id": article_id}
+        answer = self._http.post("/cgi-bin/freepublish/getarticle", body, idempotent=True)
+        return read(ArticleList, answer).news_item
+
+    def list(self, offset: int = 0, count: int = 20, *, content: bool = True) -> Page[Item]:
+        """At most 20 of what was published (section 7.10, freepublish/batchget)."""
+        body = {"offset": offset, "count": count, "no_content": int(not content)}
+        return Page.of(Item, self._http.post("/cgi-bin/freepublish/batchget", body, idempotent=True))
+
+    def iterate(self, *, content: bool = True) -> Iterator[Item]:
+        """All that was published (section 7.10, freepublish/batchget)."""
+        return all_items(lambda offset: self.list(offset, content=content))

@@ -1,0 +1,74 @@
+"""Followers (``wechat-platform.md`` section 7.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ._http import Http
+from .values import OpenIDPage, all_openids, read
+
+
+@dataclass(frozen=True)
+class User:
+    """What the platform tells of someone: no names since 2021. Whoever does not follow has an openid only;
+    `subscribe_time` is in seconds since 1970."""
+
+    openid: str
+    subscribe: bool = False
+    unionid: str = ""
+    subscribe_time: int = 0
+    subscribe_scene: str = ""
+    qr_scene: int = 0
+    qr_scene_str: str = ""
+    remark: str = ""
+    tagid_list: tuple[int, ...] = ()
+    groupid: int = 0
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class MovedUser:
+    """An openid of the former account and what became of it; `new_openid` is empty where `err_msg` says
+    why."""
+
+    ori_openid: str
+    new_openid: str = ""
+    err_msg: str = ""
+
+
+UserList = list[User]
+
+
+class Users:
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def list(self, next_openid: str = "") -> OpenIDPage:
+        """The followers after `next_openid`, 10 000 at most (section 7.1, user/get; 500 calls a day)."""
+        return OpenIDPage.of(self._http.get("/cgi-bin/user/get", {"next_openid": next_openid}))
+
+    def iter_openids(self, start: str = "") -> Iterator[str]:
+        """All followers after `start` (section 7.1, user/get)."""
+        return all_openids(self.list, start)
+
+    def get(self, openid: str, lang: str = "zh_CN") -> User:
+        """One user, follower or not; NotFollowing for openids of other accounts (section 7.1, user/info)."""
+        return read(User, self._http.get("/cgi-bin/user/info", {"openid": openid, "lang": lang}))
+
+    def batch(self, openids: Iterable[str], lang: str = "zh_CN") -> UserList:
+        """As many as 100 users (section 7.1, user/info/batchget)."""
+        wanted = [{"openid": openid, "lang": lang} for openid in openids]
+        answer = self._http.post("/cgi-bin/user/info/batchget", {"user_list": wanted}, idempotent=True)
+        return list(read(tuple[User, ...], answer.get("user_info_list"), "user_info_list"))
+
+    def set_remark(self, openid: str, remark: str) -> None:
+        """Name a follower, in less than 30 bytes (section 7.1, user/info/updateremark)."""
+        body = {"openid": openid, "remark": remark}
+        self._http.post("/cgi-bin/user/info/updateremark", body, idempotent=True)
+
+    def moved(self, from_app_id: str, openids: Iterable[str]) -> tuple[MovedUser, ...]:
+        """What became of as many as 100 openids when the account moved here (section 7.1, changeopenid)."""
+        body = {"from_appid": from_app_id, "openid_list": list(openids)}
+        answer = self._http.post("/cgi-bin/changeopenid", body, idempotent=True)
+        return read(tuple[MovedUser, ...], answer.get("result_list"), "result_list")

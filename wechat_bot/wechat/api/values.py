@@ -1,0 +1,106 @@
+"""Answers become values: JSON objects are read into frozen dataclasses, each field under its own name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from types import UnionType
+from typing import Any, Generic, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from ..errors import Unreachable
+
+T = TypeVar("T")
+
+Answer = dict[str, Any]
+
+
+def read(kind: type[T], data: object, where: str = "") -> T:
+    """`data` as a `kind`: a dataclass, str, int, bool, dict, or tuple of these; Unreachable if it is none.
+
+    The platform is not strict, so neither is this: a number may stand as text and text as a number, and a
+    list may be absent, or wrapped in an object (``{"list": […]}``). Unknown fields are left out.
+    """
+    where = where or kind.__name__
+    match data:
+        case dict() if is_dataclass(kind):
+            return cast(T, kind(**dict(_fields(kind, data, where))))
+        case {"list": list(items)} | list(items) if get_origin(kind) is tuple:
+            return cast(T, tuple(read(get_args(kind)[0], item, where) for item in items))
+        case None if get_origin(kind) is tuple:
+            return cast(T, ())
+        case str() | int() if kind is str and data is not True and data is not False:
+            return cast(T, str(data))
+        case int() if kind is bool or kind is int:
+            return kind(data)  # type: ignore[call-arg]
+        case str() if kind is int and re.fullmatch("[0-9]{0,19}", data):
+            return cast(T, int(data or 0))
+        case dict() if get_origin(kind) is dict:
+            return cast(T, data)
+        case _:
+            raise Unreachable(f"an answer whose {where} makes no sense", delivered=True)
+
+
+def _fields(kind: type[Any], data: Answer, where: str) -> Iterator[tuple[str, Any]]:
+    types = get_type_hints(kind)
+    for field in fields(kind):
+        if data.get(field.name) is not None:
+            present = types[field.name]
+            if isinstance(present, UnionType):  # X | None
+                present = get_args(present)[0]
+            yield field.name, read(present, data[field.name], f"{where}.{field.name}")
+        elif field.default is MISSING:
+            raise Unreachable(f"an answer without {where}.{field.name}", delivered=True)
+
+
+def given(**fields: Any) -> dict[str, Any]:
+    """The `fields` that say something: empty ones are not sent."""
+    return {name: value for name, value in fields.items() if value not in ("", None, (), [], {})}
+
+
+@dataclass(frozen=True)
+class OpenIDPage:
+    """Up to 10 000 of `total` openids; the next page begins after `next_openid`, "" at the end."""
+
+    total: int
+    openids: tuple[str, ...]
+    next_openid: str
+
+    @classmethod
+    def of(cls, answer: Answer) -> OpenIDPage:
+        data = read(Answer, answer.get("data", {}), "data")
+        openids = read(tuple[str, ...], data.get("openid"), "openid")
+        total = read(int, answer.get("total", answer.get("count", 0)), "total")
+        return cls(total, openids, read(str, answer.get("next_openid", ""), "next_openid"))
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """Some of `total` items."""
+
+    total: int
+    items: tuple[T, ...]
+
+    @classmethod
+    def of(cls, kind: type[T], answer: Answer, total: str = "total_count", items: str = "item") -> Page[T]:
+        found = tuple(read(kind, item, items) for item in read(tuple[dict[str, Any], ...], answer.get(items)))
+        return cls(read(int, answer.get(total, 0), total), found)
+
+
+def all_openids(page_after: Callable[[str], OpenIDPage], start: str) -> Iterator[str]:
+    """The openids of all pages after `start`."""
+    while (page := page_after(start)).openids:
+        yield from page.openids
+        if page.next_openid in {"", start}:
+            return
+        start = page.next_openid
+
+
+def all_items(page_from: Callable[[int], Page[T]]) -> Iterator[T]:
+    """The items of all pages, which are asked for by offset."""
+    offset = 0
+    while (page := page_from(offset)).items:
+        yield from page.items
+        offset += len(page.items)
+        if offset >= page.total:
+            return
