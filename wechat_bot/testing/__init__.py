@@ -15,18 +15,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from .api import FakeAPI
 from .platform import NOTICE, OPENID, Attempt, Delivery, FakePlatform, Send, client_sender, http_sender
+from .state import Account, AccountKind, Fault, FaultKind
+from .store import FileStore
 
 __all__ = [
     "NOTICE",
     "OPENID",
+    "Account",
+    "AccountKind",
     "Attempt",
     "Delivery",
     "FakeAPI",
     "FakePlatform",
+    "Fault",
+    "FaultKind",
+    "FileStore",
     "Send",
     "client_sender",
     "http_sender",
@@ -34,10 +41,17 @@ __all__ = [
 ]
 
 
+class _Silent(WSGIRequestHandler):
+    """Logs no requests: their addresses hold access tokens."""
+
+    def log_request(self, *args: Any) -> None:
+        pass
+
+
 @contextmanager
 def listening(application: Any) -> Iterator[str]:
     """Serve a WSGI application on a free port of this machine; its URL."""
-    server = make_server("127.0.0.1", 0, application, threaded=True)
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Silent)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NoAnswer
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import httpx2
@@ -20,6 +20,7 @@ from ..wechat.credentials import Credentials, Mode
 from ..wechat.crypto import MessageCipher, sign, verify
 from ..wechat.errors import InvalidCiphertext, InvalidReply, MalformedMessage
 from ..wechat.replies import Reply, TextReply
+from .api import FakeAPI
 
 NOTICE = "该公众号提供的服务出现故障，请稍后再试"
 """What a follower reads when the platform got no answer that it understands (section 1.7)."""
@@ -27,8 +28,33 @@ NOTICE = "该公众号提供的服务出现故障，请稍后再试"
 ACCOUNT = "gh_1a2b3c4d5e6f"
 OPENID = "oAbCd1EfGh2IjKl3MnOp4QrSt5Uv"
 
+
+def new_openid() -> str:
+    """The openid of somebody new."""
+    return "o" + secrets.token_urlsafe(21)[:27]
+
+
 Send = Callable[[str, str, bytes, float], tuple[int, bytes]]
 """Method, query string, body and time-out to status and body; TimeoutError after the time-out."""
+
+
+class Request(NamedTuple):
+    """Query string and body of a push, and the body before encryption."""
+
+    query: str
+    body: bytes
+    plain: str
+
+
+_ACTIONS = {
+    "subscribe": "follow",
+    "unsubscribe": "unfollow",
+    "scan": "scan",
+    "click": "click",
+    "scancode_push": "click",
+    "scancode_waitmsg": "click",
+}
+"""Events that are acts of a follower, as `FakeAPI.follower_acted` names them."""
 
 
 @dataclass(frozen=True)
@@ -48,22 +74,25 @@ class Attempt:
     problem: str = ""
     """Why the platform does not understand the answer."""
     reply: Reply | None = None
+    began: float = 0.0
+    """When it was sent: Unix time, whatever the platform's clock says."""
 
 
 @dataclass(frozen=True)
 class Delivery:
     """All pushes of one message."""
 
-    attempts: list[Attempt]
+    attempts: Sequence[Attempt]
 
     @property
     def failed(self) -> bool:
         """Whether the follower sees the failure notice."""
-        return bool(self.attempts[-1].problem)
+        return all(attempt.problem for attempt in self.attempts)
 
     @property
     def reply(self) -> Reply | None:
-        return self.attempts[-1].reply
+        """The first answer that the platform understands."""
+        return next((attempt.reply for attempt in self.attempts if not attempt.problem), None)
 
     @property
     def shown(self) -> str | Reply | None:
@@ -77,6 +106,7 @@ class FakePlatform:
     """Plays the platform for one account, and one follower at a time.
 
     `timeout` is how long a push is waited for and `pushes` how often it is made; `clock` is Unix time.
+    `api` is told what the follower does.
     """
 
     def __init__(
@@ -89,6 +119,7 @@ class FakePlatform:
         timeout: float = 5.0,
         pushes: int = 3,
         clock: Callable[[], float] = time.time,
+        api: FakeAPI | None = None,
     ) -> None:
         self.credentials = credentials
         self.openid = openid
@@ -97,6 +128,7 @@ class FakePlatform:
         self.pushes = pushes
         self._send = send
         self._clock = clock
+        self._api = api
         self._cipher = (
             MessageCipher(credentials.aes_keys[0], credentials.app_id)
             if credentials.mode is not Mode.PLAIN
@@ -151,12 +183,17 @@ class FakePlatform:
 
     # What the platform makes of it
 
-    def message(self, kind: str, **fields: Any) -> xml.Fields:
+    def message(self, kind: str, /, **fields: Any) -> xml.Fields:
         """The fields of a new message of the follower."""
+        if self._api:
+            self._api.follower_acted(self.openid, "message")
         return {**self._head(), "MsgType": kind, "MsgId": str(next(_ids)), **fields}
 
-    def event(self, name: str, **fields: Any) -> xml.Fields:
+    def event(self, name: str, /, **fields: Any) -> xml.Fields:
         """The fields of a new event of the follower."""
+        if self._api and (action := _ACTIONS.get(name.lower())):
+            scene = str(fields.get("EventKey", "")).removeprefix("qrscene_")
+            self._api.follower_acted(self.openid, action, scene)
         return {**self._head(), "MsgType": "event", "Event": name, **fields}
 
     def _head(self) -> xml.Fields:
@@ -172,27 +209,32 @@ class FakePlatform:
         All pushes have the same query and body. After a time-out the next follows at once, and so after
         a status other than 200; an answer that cannot be read ends it.
         """
-        query, body, plain = self.request(fields)
-        attempts: list[Attempt] = []
-        while len(attempts) < self.pushes:
-            attempts.append(self._attempt(query, body, plain, fields))
-            if attempts[-1].status == 200:
-                break
-        return Delivery(attempts)
+        return Delivery(list(self.attempts(self.request(fields))))
+
+    def attempts(self, request: Request, *, lost: int = 0) -> Iterator[Attempt]:
+        """The pushes of `push`, each when it is over; the first `lost` answers are lost on their way."""
+        for number in range(self.pushes):
+            attempt = self.attempt(request)
+            if number < lost:
+                yield replace(attempt, problem=attempt.problem or "the answer was lost", reply=None)
+                continue
+            yield attempt
+            if attempt.status == 200:
+                return
 
     def push_once(self, fields: xml.Fields) -> Attempt:
         """The first of the pushes alone."""
-        return self._attempt(*self.request(fields), fields)
+        return self.attempt(self.request(fields))
 
-    def request(self, fields: xml.Fields) -> tuple[str, bytes, str]:
+    def request(self, fields: xml.Fields) -> Request:
         """Query string and body of a push, and the body before encryption."""
         plain = xml.build(fields)
         if self._cipher is None:
-            return self.query(openid=str(fields.get("FromUserName"))), plain.encode(), plain
+            return Request(self.query(openid=str(fields.get("FromUserName"))), plain.encode(), plain)
         encrypted = self.encrypt(plain.encode())
         outer = dict(fields) if self.credentials.mode is Mode.COMPATIBLE else {"ToUserName": self.account}
         body = xml.build({**outer, "Encrypt": encrypted})
-        return self.query(encrypted, openid=str(fields.get("FromUserName"))), body.encode(), plain
+        return Request(self.query(encrypted, openid=str(fields.get("FromUserName"))), body.encode(), plain)
 
     def encrypt(self, plain: bytes) -> str:
         """The text of an ``Encrypt`` element, in the modes that have one."""
@@ -220,17 +262,18 @@ class FakePlatform:
         status, answer = self._send("GET", self.query(echostr=echo), b"", self.timeout)
         return status == 200 and answer == echo.encode()
 
-    def _attempt(self, query: str, body: bytes, plain: str, fields: xml.Fields) -> Attempt:
-        started = time.monotonic()
+    def attempt(self, request: Request) -> Attempt:
+        """Make `request` once."""
+        began, started = time.time(), time.monotonic()
         try:
-            status, answer = self._send("POST", query, body, self.timeout)
+            status, answer = self._send("POST", request.query, request.body, self.timeout)
         except TimeoutError:
-            attempt = Attempt(query, body, plain, None, b"", time.monotonic() - started)
+            attempt = Attempt(*request, None, b"", time.monotonic() - started, began=began)
             return replace(attempt, problem=f"no answer within {self.timeout:g} s")
         except httpx2.TransportError as error:
-            attempt = Attempt(query, body, plain, None, b"", time.monotonic() - started)
+            attempt = Attempt(*request, None, b"", time.monotonic() - started, began=began)
             return replace(attempt, problem=f"no connection: {error}")
-        attempt = Attempt(query, body, plain, status, answer, time.monotonic() - started)
+        attempt = Attempt(*request, status, answer, time.monotonic() - started, began=began)
         if status != 200:
             return replace(attempt, problem=f"status {status}")
         if answer in {b"", b"success"}:
@@ -238,7 +281,7 @@ class FakePlatform:
         try:
             opened = self._open(answer)
             attempt = replace(attempt, opened=opened.decode())
-            return replace(attempt, reply=_read_reply(opened, fields))
+            return replace(attempt, reply=_read_reply(opened, xml.parse(request.plain.encode())))
         except (InvalidReply, InvalidCiphertext, MalformedMessage) as error:
             return replace(attempt, problem=f"not understood: {error}")
 
@@ -296,7 +339,9 @@ def client_sender(app: Flask, path: str = "/wechat") -> Send:
 
 def http_sender(url: str) -> Send:
     """Sends to `url`, with a connection of its own for each push; follows no redirect."""
-    client = httpx2.Client(limits=httpx2.Limits(max_keepalive_connections=0))
+    needs_certificates = url.startswith("https:")  # it takes long to read them
+    limits = httpx2.Limits(max_keepalive_connections=0)
+    client = httpx2.Client(limits=limits, verify=needs_certificates)
 
     def send(method: str, query: str, body: bytes, timeout: float) -> tuple[int, bytes]:
         separator = "&" if "?" in url else "?"

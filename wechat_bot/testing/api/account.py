@@ -1,0 +1,82 @@
+"""What an account asks about itself and the platform (sections 1.10, 6.8, 7.17, 7.20, 7.22)."""
+
+from __future__ import annotations
+
+import re
+
+from ..state import JsTicket
+from .call import Answer, Area, Call, Family, Refused, new_secret
+
+family = Family(Area.ANY)
+
+
+@family.get("/cgi-bin/getcallbackip")
+def callback_addresses(call: Call) -> Answer:
+    return {"ip_list": ["127.0.0.1", "101.226.103.0/25"]}
+
+
+@family.get("/cgi-bin/get_api_domain_ip")
+def api_addresses(call: Call) -> Answer:
+    return {"ip_list": ["127.0.0.1", "101.89.47.0/25"]}
+
+
+@family.post("/cgi-bin/callback/check", {"action": str, "check_operator": str})
+def check_callback(call: Call) -> Answer:
+    action = call.body["action"]
+    if not call.state.account.callback_url:
+        raise Refused(40201)
+    if action not in {"dns", "ping", "all"}:
+        raise Refused(40202)
+    if call.body["check_operator"] not in {"CHINANET", "UNICOM", "CAP", "DEFAULT"}:
+        raise Refused(40203)
+    answer = {
+        "dns": [{"ip": "203.0.113.9", "real_operator": "UNICOM"}],
+        "ping": [{"ip": "203.0.113.9", "from_operator": "UNICOM", "package_loss": "0%", "time": "23.079ms"}],
+    }
+    return {name: part for name, part in answer.items() if action in {name, "all"}}
+
+
+@family.get("/cgi-bin/get_current_autoreply_info")
+def autoreplies(call: Call) -> Answer:
+    """An account whose console has no rules."""
+    return {
+        "is_add_friend_reply_open": 0,
+        "is_autoreply_open": 0,
+        "keyword_autoreply_info": {"list": []},
+    }
+
+
+@family.get("/cgi-bin/ticket/getticket", {"type": str})
+def js_ticket(call: Call) -> Answer:
+    """The same ticket while it is valid."""
+    kind = call.query["type"]
+    if kind not in {"jsapi", "wx_card"}:
+        raise Refused(40097)
+    ticket = call.state.js_tickets.get(kind)
+    if ticket is None or call.now >= ticket.ends:
+        ticket = call.state.js_tickets[kind] = JsTicket(new_secret(), call.now + 7200)
+    return {
+        "errcode": 0,
+        "errmsg": "ok",
+        "ticket": ticket.value,
+        "expires_in": round(ticket.ends - call.now),
+    }
+
+
+@family.post("/cgi-bin/openapi/rid/get", {"rid": str})
+def failed_call(call: Call) -> Answer:
+    rid = call.body["rid"]
+    failed = call.state.failed.get(rid)
+    if failed is None or not re.fullmatch(r"[0-9a-f]+-[0-9a-f]{8}-[0-9a-f]{8}", rid):
+        raise Refused(76001)
+    if call.now > failed.at + 7 * 86400:
+        raise Refused(76002)
+    request = {
+        "invoke_time": int(failed.at),
+        "cost_in_ms": 1,
+        "request_url": failed.url,
+        "request_body": failed.request,
+        "response_body": failed.response,
+        "client_ip": failed.ip,
+    }
+    return {"errcode": 0, "errmsg": "ok", "request": request}

@@ -1,0 +1,243 @@
+"""Files: temporary ones for three days, permanent ones (sections 7.7 and 7.8)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from werkzeug.wrappers import Response
+
+from ..state import Media, PlatformState
+from ..store import Store
+from .call import Answer, Area, Call, Family, Refused, Upload, new_secret, span
+
+family = Family(Area.TEMPORARY_MEDIA)
+
+VIDEOS = "/fake/video/"
+"""Where the fake serves videos; the platform has a host of its own for them."""
+
+_KB, _MB = 1024, 1024 * 1024
+_THREE_DAYS = 3 * 86400
+
+_MAGIC: dict[str, tuple[int, tuple[bytes, ...]]] = {
+    "png": (0, (b"\x89PNG\r\n\x1a\n",)),
+    "jpg": (0, (b"\xff\xd8\xff",)),
+    "gif": (0, (b"GIF8",)),
+    "bmp": (0, (b"BM",)),
+    "amr": (0, (b"#!AMR",)),
+    "mp3": (0, (b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")),
+    "wav": (8, (b"WAVE",)),
+    "wma": (0, (b"\x30\x26\xb2\x75",)),
+    "mp4": (4, (b"ftyp",)),
+}
+"""Formats, and where their first bytes say so."""
+
+_TEMPORARY = {
+    "image": ({"png", "jpg", "gif"}, 10 * _MB),
+    "voice": ({"amr", "mp3"}, 2 * _MB),
+    "video": ({"mp4"}, 10 * _MB),
+    "thumb": ({"jpg"}, 64 * _KB),
+}
+_PERMANENT = _TEMPORARY | {
+    "image": ({"bmp", "png", "jpg", "gif"}, 10 * _MB),
+    "voice": ({"mp3", "wma", "wav", "amr"}, 2 * _MB),
+}
+_TOO_LARGE = {"image": 40009, "voice": 40010, "video": 40011, "thumb": 40012}
+_STOCK = {"image": 100_000, "voice": 1000, "video": 1000, "thumb": 1000}
+
+
+def format_of(content: bytes) -> str:
+    """What the first bytes say; empty if they say nothing."""
+    for name, (offset, magic) in _MAGIC.items():
+        if content[offset : offset + 16].startswith(magic):
+            return name
+    return ""
+
+
+_AMR_FRAMES = (13, 14, 16, 18, 20, 21, 27, 32)
+"""Bytes of 20 ms, by mode."""
+
+
+def _seconds(content: bytes) -> float:
+    """How long a voice is, if it is AMR of a constant rate; others are not measured."""
+    if format_of(content) != "amr" or len(content) < 7:
+        return 0
+    mode = content[6] >> 3 & 0b1111
+    return (len(content) - 6) / _AMR_FRAMES[mode] / 50 if mode < len(_AMR_FRAMES) else 0
+
+
+def temporary(kind: str, filename: str, content_type: str, now: float) -> Media:
+    return Media(new_secret(), kind, filename, content_type, now, now + _THREE_DAYS)
+
+
+def _upload(call: Call, kinds: dict[str, tuple[set[str], int]]) -> tuple[str, Upload]:
+    kind = call.query["type"]
+    if kind not in kinds:
+        raise Refused(40004)
+    formats, limit = kinds[kind]
+    upload = _check(call, formats, limit, _TOO_LARGE[kind])
+    if kind == "voice" and _seconds(upload.content) > 60:
+        raise Refused(45007)
+    return kind, upload
+
+
+def check_image(call: Call, formats: set[str], limit: int) -> Upload:
+    """The picture of an upload; Refused if it is of another format or larger."""
+    return _check(call, formats, limit, 40009)
+
+
+def _check(call: Call, formats: set[str], limit: int, too_large: int) -> Upload:
+    upload = call.upload
+    assert upload, "the endpoint takes uploads"
+    if not upload.filename:
+        raise Refused(41005)
+    if not upload.content:
+        raise Refused(44001)
+    if format_of(upload.content) not in formats:
+        raise Refused(40005)
+    if len(upload.content) > limit:
+        raise Refused(too_large)
+    return upload
+
+
+@family.post("/cgi-bin/media/upload", query={"type": str}, uploads=True)
+def upload_temporary(call: Call) -> Answer:
+    kind, upload = _upload(call, _TEMPORARY)
+    media = temporary(kind, upload.filename, upload.content_type, call.now)
+    _keep(call, media, upload.content)
+    name = "thumb_media_id" if kind == "thumb" else "media_id"
+    return {"type": kind, name: media.media_id, "created_at": int(call.now)}
+
+
+def _keep(call: Call, media: Media, content: bytes) -> None:
+    call.store.write(media.media_id, content)
+    call.state.media[media.media_id] = media
+
+
+@family.get("/cgi-bin/media/get", {"media_id": str})
+def download(call: Call) -> Answer:
+    media = call.medium(call.query["media_id"])
+    if media.kind == "video":
+        return {"video_url": f"{call.root.rstrip('/')}{VIDEOS}{media.media_id}"}
+    return _file(call.store, media)
+
+
+@family.get("/cgi-bin/media/get/jssdk", {"media_id": str})
+def download_voice(call: Call) -> Answer:
+    return _file(call.store, call.medium(call.query["media_id"], "voice"))
+
+
+def video(store: Store, state: PlatformState, path: str) -> Answer:
+    """The file behind a video_url or down_url; no token is needed."""
+    media = state.media.get(path.removeprefix(VIDEOS))
+    return _file(store, media) if media else Response(status=404)
+
+
+def _file(store: Store, media: Media) -> Response:
+    """Named after its id, whatever its name was."""
+    content = store.read(media.media_id)
+    name = f"{media.media_id}.{format_of(content) or 'bin'}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, mimetype=media.content_type, headers=headers)
+
+
+@family.post("/cgi-bin/media/uploadimg", uploads=True, area=Area.ANY)
+def upload_article_picture(call: Call) -> Answer:
+    check_image(call, {"jpg", "png"}, _MB)
+    return {"url": picture_url(new_secret())}
+
+
+def picture_url(name: str) -> str:
+    return f"http://mmbiz.qpic.cn/mmbiz_png/{name}/0"
+
+
+@family.post("/cgi-bin/media/uploadvideo", {"media_id": str, "title": str, "description": str})
+def upload_mass_video(call: Call) -> Answer:
+    source = call.medium(call.body["media_id"], "video")
+    media = temporary("video", source.filename, source.content_type, call.now)
+    _keep(call, media, call.store.read(source.media_id))
+    return {"type": "video", "media_id": media.media_id, "created_at": int(call.now)}
+
+
+@family.post("/cgi-bin/material/add_material", query={"type": str}, uploads=True, area=Area.ANY)
+def add(call: Call) -> Answer:
+    kind, upload = _upload(call, _PERMANENT)
+    if len(_stock(call, kind)) >= _STOCK[kind]:
+        raise Refused(45006)
+    media = Media(new_secret(), kind, upload.filename, upload.content_type, call.now)
+    if kind == "video":
+        media.title, media.introduction = _description(call)
+    _keep(call, media, upload.content)
+    url = {"url": picture_url(media.media_id)} if kind == "image" else {}
+    return {"media_id": media.media_id, **url}
+
+
+def _description(call: Call) -> tuple[str, str]:
+    try:
+        description = json.loads(call.form["description"])
+        return str(description["title"]), str(description["introduction"])
+    except (KeyError, ValueError, TypeError):
+        raise Refused(47001) from None
+
+
+def _stock(call: Call, kind: str) -> list[Media]:
+    every = call.state.media.values()
+    return [media for media in every if media.ends is None and media.kind == kind]
+
+
+@family.post("/cgi-bin/material/get_material", {"media_id": str}, area=Area.ANY)
+def get(call: Call) -> Answer:
+    media = call.medium(call.body["media_id"], permanent=True)
+    if media.kind != "video":
+        return _file(call.store, media)
+    return {
+        "title": media.title,
+        "description": media.introduction,
+        "down_url": f"{call.root.rstrip('/')}{VIDEOS}{media.media_id}",
+    }
+
+
+@family.post("/cgi-bin/material/del_material", {"media_id": str}, area=Area.ANY)
+def delete(call: Call) -> Answer:
+    media = call.medium(call.body["media_id"], permanent=True)
+    menus = [call.state.menu, *(menu.buttons for menu in call.state.conditional_menus)]
+    if any(media.media_id in _media_ids(menu) for menu in menus):
+        raise Refused(48005)
+    del call.state.media[media.media_id]
+    return None
+
+
+def _media_ids(buttons: list[dict[str, Any]]) -> set[str]:
+    own = {button["media_id"] for button in buttons if "media_id" in button}
+    return own.union(*(_media_ids(button["sub_button"]) for button in buttons))
+
+
+@family.get("/cgi-bin/material/get_materialcount", area=Area.ANY)
+def count(call: Call) -> Answer:
+    """News are drafts and published articles today."""
+    return {
+        "voice_count": len(_stock(call, "voice")),
+        "video_count": len(_stock(call, "video")),
+        "image_count": len(_stock(call, "image")),
+        "news_count": 0,
+    }
+
+
+@family.post("/cgi-bin/material/batchget_material", {"type": str, "offset": int, "count": int}, area=Area.ANY)
+def list_materials(call: Call) -> Answer:
+    kind = call.body["type"]
+    if kind not in {"image", "voice", "video", "news"}:
+        raise Refused(40004)
+    newest_first = reversed(_stock(call, kind))
+    return span(
+        call.body,
+        [
+            {
+                "media_id": media.media_id,
+                "name": media.filename,
+                "update_time": int(media.created_at),
+                "url": picture_url(media.media_id) if kind == "image" else "",
+            }
+            for media in newest_first
+        ],
+    )

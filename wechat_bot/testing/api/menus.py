@@ -1,0 +1,199 @@
+"""Custom menus (section 7.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..state import ConditionalMenu, Follower, PlatformState
+from .call import Answer, Area, Call, Family, Refused
+
+family = Family(Area.MENUS)
+
+_KEYED = {
+    "click",
+    "scancode_push",
+    "scancode_waitmsg",
+    "pic_sysphoto",
+    "pic_photo_or_album",
+    "pic_weixin",
+    "location_select",
+}
+_NEEDS = {
+    **dict.fromkeys(_KEYED, ("key",)),
+    "view": ("url",),
+    "media_id": ("media_id",),
+    "view_limited": ("media_id",),
+    "article_id": ("article_id",),
+    "article_view_limited": ("article_id",),
+    "miniprogram": ("url", "appid", "pagepath"),
+}
+_BUTTON = {
+    "name?": str,
+    "type?": str,
+    "key?": str,
+    "url?": str,
+    "media_id?": str,
+    "article_id?": str,
+    "appid?": str,
+    "pagepath?": str,
+}
+_BUTTONS = [{**_BUTTON, "sub_button?": [{**_BUTTON, "sub_button?": [dict]}]}]
+
+_RULES = {"tag_id", "client_platform_type"}
+_WITHDRAWN = {"sex", "country", "province", "city", "language", "group_id"}
+
+# errcodes of top-level buttons; those of sub-menus are seven more
+_TYPE, _NAME, _KEY, _URL = 40017, 40018, 40019, 40020
+_SUB = 7
+
+
+def check_buttons(call: Call, buttons: list[dict[str, Any]]) -> None:
+    if not 1 <= len(buttons) <= 3:
+        raise Refused(40016)
+    for button in buttons:
+        if subs := button.get("sub_button"):
+            _check_name(button, 16, 0)
+            if len(subs) > 5:
+                raise Refused(40023)
+            for sub in subs:
+                if sub.get("sub_button"):
+                    raise Refused(40022)
+                _check_name(sub, 60, _SUB)
+                _check_action(call, sub, _SUB)
+        else:
+            _check_name(button, 16, 0)
+            _check_action(call, button, 0)
+    if len(_external_domains(buttons)) > 3:
+        raise Refused(65316)
+
+
+def _check_name(button: dict[str, Any], limit: int, sub: int) -> None:
+    if not 1 <= len(button.get("name", "").encode()) <= limit:
+        raise Refused(_NAME + sub)
+
+
+def _check_action(call: Call, button: dict[str, Any], sub: int) -> None:
+    kind = button.get("type", "")
+    if kind not in _NEEDS:
+        raise Refused(_TYPE + sub)
+    for name in _NEEDS[kind]:
+        value = button.get(name, "")
+        match name:
+            case "key" if not 1 <= len(value.encode()) <= 128:
+                raise Refused(_KEY + sub)
+            case "url" if not 1 <= len(value.encode()) <= 1024:
+                raise Refused(_URL + sub)
+            case "url" if not _is_url(value):
+                raise Refused(40054 if sub else 40055)
+            case "media_id":
+                call.medium(value, permanent=True)
+            case "article_id" if value not in call.state.published:
+                raise Refused(53600)
+            case "appid" | "pagepath" if not value:
+                raise Refused(47001)
+
+
+def _is_url(value: str) -> bool:
+    parts = urlsplit(value)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
+def _external_domains(buttons: list[dict[str, Any]]) -> set[str | None]:
+    every = [sub for button in buttons for sub in (button.get("sub_button") or [button])]
+    domains = {urlsplit(button["url"]).hostname for button in every if button.get("url")}
+    return domains - {"mp.weixin.qq.com"}
+
+
+def _stored(buttons: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As menu/get answers them: every button with a list of sub-buttons."""
+    return [{**button, "sub_button": _stored(button.get("sub_button", []))} for button in buttons]
+
+
+@family.post("/cgi-bin/menu/create", {"button": _BUTTONS})
+def create(call: Call) -> Answer:
+    check_buttons(call, call.body["button"])
+    call.state.menu, call.state.menuid = _stored(call.body["button"]), call.state.new_id()
+    return None
+
+
+@family.get("/cgi-bin/menu/get")
+def get(call: Call) -> Answer:
+    state = call.state
+    if not state.menu:
+        raise Refused(46003)
+    answer: dict[str, Any] = {"menu": {"button": state.menu, "menuid": state.menuid}}
+    if state.conditional_menus:
+        answer["conditionalmenu"] = [
+            {"button": menu.buttons, "matchrule": menu.matchrule, "menuid": menu.menuid}
+            for menu in state.conditional_menus
+        ]
+    return answer
+
+
+@family.get("/cgi-bin/menu/delete")
+def delete(call: Call) -> Answer:
+    call.state.menu, call.state.conditional_menus = [], []
+    return None
+
+
+@family.post(
+    "/cgi-bin/menu/addconditional",
+    {"button": _BUTTONS, "matchrule": {str: object}},
+    area=Area.CONDITIONAL_MENUS,
+)
+def add_conditional(call: Call) -> Answer:
+    rule = {name: str(value) for name, value in call.body["matchrule"].items() if value not in {"", None}}
+    if not rule:
+        raise Refused(65304)
+    if rule.keys() & _WITHDRAWN:
+        raise Refused(65320)
+    if rule.keys() - _RULES or rule.get("client_platform_type", "1") not in {"1", "2", "3"}:
+        raise Refused(40035)
+    if not call.state.menu:
+        raise Refused(65303)
+    check_buttons(call, call.body["button"])
+    menu = ConditionalMenu(call.state.new_id(), _stored(call.body["button"]), rule)
+    call.state.conditional_menus.append(menu)
+    return {"menuid": str(menu.menuid)}
+
+
+@family.post("/cgi-bin/menu/delconditional", {"menuid": int}, area=Area.CONDITIONAL_MENUS)
+def delete_conditional(call: Call) -> Answer:
+    menus = call.state.conditional_menus
+    left = [menu for menu in menus if menu.menuid != int(call.body["menuid"])]
+    if left == menus:
+        raise Refused(65301)
+    call.state.conditional_menus = left
+    return None
+
+
+@family.post("/cgi-bin/menu/trymatch", {"user_id": str}, area=Area.CONDITIONAL_MENUS)
+def try_match(call: Call) -> Answer:
+    if not call.state.menu:
+        raise Refused(46003)
+    return {"button": menu_of(call.state, call.follower(call.body["user_id"], 65302))}
+
+
+def menu_of(state: PlatformState, follower: Follower) -> list[dict[str, Any]]:
+    """The newest conditional menu that fits, or else the default."""
+    for menu in reversed(state.conditional_menus):
+        tag_id, platform = menu.matchrule.get("tag_id"), menu.matchrule.get("client_platform_type")
+        if (tag_id is None or int(tag_id) in follower.tags) and platform in {None, follower.platform}:
+            return menu.buttons
+    return state.menu
+
+
+@family.get("/cgi-bin/get_current_selfmenu_info", area=Area.ANY)
+def current(call: Call) -> Answer:
+    """In another form than menu/get, and without an error if there is no menu."""
+    if not call.state.menu:
+        return {"is_menu_open": 0, "selfmenu_info": {"button": []}}
+    return {"is_menu_open": 1, "selfmenu_info": {"button": [_current(b) for b in call.state.menu]}}
+
+
+def _current(button: dict[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in button.items() if name != "sub_button"}
+    if subs := button["sub_button"]:
+        return rest | {"sub_button": {"list": [_current(sub) for sub in subs]}}
+    return rest

@@ -1,0 +1,72 @@
+"""Statistics (section 7.18): of each day the same small numbers."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+from .call import Answer, Area, Call, Family, Handler, Refused
+
+family = Family(Area.STATISTICS)
+
+_MESSAGES = {"msg_type": 1, "msg_user": 3, "msg_count": 7}
+_DISTRIBUTION = {"count_interval": 1, "msg_user": 3}
+_INTERFACE = {"callback_count": 20, "fail_count": 1, "total_time_cost": 900, "max_time_cost": 120}
+_ARTICLE = {"msgid": "10001_1", "title": "示例", "int_page_read_user": 5, "int_page_read_count": 8}
+_READ = {"int_page_read_user": 5, "int_page_read_count": 8, "share_user": 1, "share_count": 1}
+_SHARE = {"share_scene": 1, "share_user": 1, "share_count": 1}
+_HOUR = {"ref_hour": 900}
+
+_KINDS: dict[str, tuple[int, dict[str, Any]]] = {
+    "getusersummary": (7, {"user_source": 0, "new_user": 4, "cancel_user": 1}),
+    "getusercumulate": (7, {"cumulate_user": 120}),
+    "getupstreammsg": (7, _MESSAGES),
+    "getupstreammsghour": (1, _MESSAGES | _HOUR),
+    "getupstreammsgweek": (1, _MESSAGES),
+    "getupstreammsgmonth": (1, _MESSAGES),
+    "getupstreammsgdist": (15, _DISTRIBUTION),
+    "getupstreammsgdistweek": (15, _DISTRIBUTION),
+    "getupstreammsgdistmonth": (15, _DISTRIBUTION),
+    "getinterfacesummary": (30, _INTERFACE),
+    "getinterfacesummaryhour": (1, _INTERFACE | _HOUR),
+    "getarticlesummary": (1, _ARTICLE),
+    "getarticletotal": (1, _ARTICLE),
+    "getuserread": (3, _READ),
+    "getuserreadhour": (1, _READ | _HOUR),
+    "getusershare": (7, _SHARE),
+    "getusersharehour": (1, _SHARE | _HOUR),
+    "getarticleread": (1, _ARTICLE),
+    "getarticleshare": (1, _ARTICLE),
+    "getarticletotaldetail": (1, _ARTICLE),
+    "getbizsummary": (30, _READ),
+}
+"""By name: how many days may be asked for at once by the newest documentation, and the fields of each."""
+
+_BEGIN = date(2014, 12, 1)
+
+
+def _days(days: int, fields: dict[str, Any]) -> Handler:
+    def handler(call: Call) -> Answer:
+        begin, end = _date(call.body["begin_date"]), _date(call.body["end_date"])
+        if not _BEGIN <= begin <= end or (end - begin).days >= days:
+            raise Refused(61501)
+        if end > (call.today - timedelta(days=1, hours=8)).date():
+            raise Refused(61503)  # a day is complete at 8 of the next
+        every = [begin + timedelta(days=number) for number in range((end - begin).days + 1)]
+        return {"list": [{"ref_date": day.isoformat(), **fields} for day in every]}
+
+    return handler
+
+
+def _date(text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise Refused(61500) from None
+    if day.isoformat() != text:
+        raise Refused(61500)
+    return day
+
+
+for _name, (_span, _fields) in _KINDS.items():
+    family.post(f"/datacube/{_name}", {"begin_date": str, "end_date": str})(_days(_span, _fields))

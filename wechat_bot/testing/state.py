@@ -1,0 +1,356 @@
+"""What the played platform knows of one account: a tree of plain values, to and from JSON.
+
+Times are seconds of Unix time by the fake clock. Contents of media are kept beside it, see `store`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, field, is_dataclass
+from enum import StrEnum
+from functools import cache
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+
+class AccountKind(StrEnum):
+    """Section 9.1."""
+
+    UNVERIFIED_SUBSCRIPTION = "unverified_subscription"
+    VERIFIED_SUBSCRIPTION = "verified_subscription"
+    UNVERIFIED_SERVICE = "unverified_service"
+    VERIFIED_SERVICE = "verified_service"
+    TEST = "test"
+
+
+@dataclass
+class Account:
+    """What the account is and how strictly it is played."""
+
+    kind: AccountKind = AccountKind.VERIFIED_SERVICE
+    strict: bool = False
+    """Followers who never did anything are foreign; otherwise they may be written to freely."""
+    token_seconds: float = 7200
+    allowed_ips: list[str] | None = None
+    """The white list (section 6.2); None: all may call."""
+    secret_frozen: bool = False
+    callback_url: str = "https://bot.example.com/wechat"
+    users_per_page: int = 10_000
+
+
+class FaultKind(StrEnum):
+    ERRCODE = "errcode"
+    """The call is refused with `Fault.errcode`. All others lose the answer of a call that was carried out."""
+    DELAY = "delay"
+    STATUS_500 = "status_500"
+    HTML = "html"
+    GARBAGE = "garbage"
+    CUT = "cut"
+    """The connection ends in the middle of the answer."""
+    HUGE = "huge"
+    """The answer has 10 MB."""
+
+
+@dataclass
+class Fault:
+    """What goes wrong with the next `times` calls; with all if it is None."""
+
+    kind: FaultKind
+    errcode: int = -1
+    seconds: float = 0
+    times: int | None = 1
+
+
+@dataclass
+class Token:
+    """An access token of the API; `stable` tells which of the two endpoints issued it (section 6.1)."""
+
+    value: str
+    stable: bool
+    ends: float
+    replaced: bool = False
+
+
+@dataclass
+class Follower:
+    """Someone who follows or followed."""
+
+    openid: str
+    subscribed: bool = True
+    subscribe_time: int = 0
+    subscribe_scene: str = "ADD_SCENE_SEARCH"
+    qr_scene: int = 0
+    qr_scene_str: str = ""
+    remark: str = ""
+    tags: list[int] = field(default_factory=list)
+    blacklisted: bool = False
+    refuses: bool = False
+    """Refuses messages of the account: 48002."""
+    nickname: str = "微信用户"
+    """Shown by OAuth only."""
+    platform: str = "2"
+    """client_platform_type of conditional menus: 1 iOS, 2 Android, 3 others."""
+    window_ends: float = 0
+    window_left: int = 0
+    """Customer-service messages that may still be sent until `window_ends` (section 7.4)."""
+    wrote_at: float = 0
+    typing_until: float = 0
+    accepted: dict[str, int] = field(default_factory=dict)
+    """Subscription messages that may be sent, by template."""
+    mass_months: dict[str, int] = field(default_factory=dict)
+    """Mass messages received, by month."""
+
+
+@dataclass
+class Sent:
+    """A message that reached a follower."""
+
+    path: str
+    openid: str
+    body: dict[str, Any]
+    at: float
+    arrived: float = field(default_factory=time.time)
+    """When it came, whatever the fake clock says."""
+
+
+@dataclass
+class Event:
+    """An event that the platform will push to the account at `due`, with `fields` as FakePlatform.event takes
+    them; `openid` is empty where it is of no follower."""
+
+    name: str
+    openid: str
+    fields: dict[str, Any]
+    due: float
+
+
+@dataclass
+class Tag:
+    id: int
+    name: str
+
+
+@dataclass
+class ConditionalMenu:
+    menuid: int
+    buttons: list[dict[str, Any]]
+    matchrule: dict[str, str]
+
+
+@dataclass
+class Media:
+    """An uploaded file; `ends` is None for permanent material."""
+
+    media_id: str
+    kind: str
+    filename: str
+    content_type: str
+    created_at: float
+    ends: float | None = None
+    title: str = ""
+    introduction: str = ""
+
+
+@dataclass
+class Draft:
+    articles: list[dict[str, Any]]
+    updated_at: float
+
+
+@dataclass
+class Published:
+    """Articles published by `publish_id`; visible as a success from `ready`."""
+
+    article_id: str
+    publish_id: str
+    articles: list[dict[str, Any]]
+    ready: float
+    deleted: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Mass:
+    """A job of mass sending."""
+
+    msg_id: int
+    clientmsgid: str
+    at: float
+    deleted: bool = False
+
+
+@dataclass
+class Template:
+    template_id: str
+    title: str
+    content: str
+    example: str = ""
+    subscription: bool = False
+    """One of subscription notices (section 7.13), not of template messages."""
+
+
+@dataclass
+class Ticket:
+    """A QR code with parameters; `ends` is None for a permanent one."""
+
+    ticket: str
+    url: str
+    scene: str
+    ends: float | None = None
+
+
+@dataclass
+class ShortKey:
+    long_data: str
+    created_at: float
+    seconds: int
+
+
+@dataclass
+class JsTicket:
+    value: str
+    ends: float
+
+
+@dataclass
+class Code:
+    """An OAuth code, valid 5 minutes and once."""
+
+    openid: str
+    scope: str
+    ends: float
+    used: bool = False
+
+
+@dataclass
+class OAuthToken:
+    openid: str
+    scope: str
+    refresh_token: str
+    ends: float
+    refresh_ends: float
+
+
+@dataclass
+class Agent:
+    kf_account: str
+    nickname: str
+    kf_id: int
+    invite_wx: str = ""
+    headimg: str = ""
+
+
+@dataclass
+class Session:
+    kf_account: str
+    createtime: int
+
+
+@dataclass
+class Comment:
+    msg_data_id: int
+    index: int
+    user_comment_id: int
+    openid: str
+    content: str
+    create_time: int
+    selected: bool = False
+    reply: str = ""
+    reply_time: int = 0
+
+
+@dataclass
+class FailedCall:
+    """What rid/get tells of a failed call (section 7.22)."""
+
+    at: float
+    url: str
+    request: str
+    response: str
+    ip: str
+
+
+@dataclass
+class PlatformState:
+    """All of it."""
+
+    account: Account = field(default_factory=Account)
+    clock_offset: float = 0
+    last_id: int = 1000
+    calls: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    failed: dict[str, FailedCall] = field(default_factory=dict)
+    faults: dict[str, Fault] = field(default_factory=dict)
+    """By path; ``*`` is for all."""
+    tokens: list[Token] = field(default_factory=list)
+    token_fetches: int = 0
+    forced_at: float = 0
+    used: dict[str, int] = field(default_factory=dict)
+    """Calls of one day or one minute, see `permissions.spend`."""
+    cleared: dict[str, int] = field(default_factory=dict)
+    """How often quotas were cleared, by kind of clearing and month."""
+    followers: dict[str, Follower] = field(default_factory=dict)
+    sent: list[Sent] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    tags: list[Tag] = field(default_factory=lambda: [Tag(2, "星标组")])
+    menu: list[dict[str, Any]] = field(default_factory=list)
+    menuid: int = 0
+    conditional_menus: list[ConditionalMenu] = field(default_factory=list)
+    media: dict[str, Media] = field(default_factory=dict)
+    drafts: dict[str, Draft] = field(default_factory=dict)
+    published: dict[str, Published] = field(default_factory=dict)
+    mass: list[Mass] = field(default_factory=list)
+    mass_speed: int = 0
+    templates: list[Template] = field(default_factory=list)
+    industries: list[str] = field(default_factory=list)
+    industry_month: str = ""
+    client_msg_ids: dict[str, tuple[int, float]] = field(default_factory=dict)
+    tickets: list[Ticket] = field(default_factory=list)
+    short_keys: dict[str, ShortKey] = field(default_factory=dict)
+    js_tickets: dict[str, JsTicket] = field(default_factory=dict)
+    codes: dict[str, Code] = field(default_factory=dict)
+    oauth_tokens: dict[str, OAuthToken] = field(default_factory=dict)
+    agents: list[Agent] = field(default_factory=list)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    articles: list[int] = field(default_factory=list)
+    """The msg_data_id of all that was published or sent to many."""
+    comments: list[Comment] = field(default_factory=list)
+
+    def new_id(self) -> int:
+        self.last_id += 1
+        return self.last_id
+
+    def new_article(self) -> int:
+        """Another msg_data_id."""
+        self.articles.append(self.new_id())
+        return self.last_id
+
+
+def to_json(state: PlatformState) -> str:
+    return json.dumps(asdict(state), ensure_ascii=False)
+
+
+def from_json(text: str) -> PlatformState:
+    """The state that `to_json` wrote; fields of another version are left out or have their defaults."""
+    state: PlatformState = _build(PlatformState, json.loads(text))
+    return state
+
+
+_hints = cache(get_type_hints)
+
+
+def _build(kind: Any, value: Any) -> Any:
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = _hints(kind)
+        return kind(**{name: _build(hints[name], part) for name, part in value.items() if name in hints})
+    arguments = get_args(kind)
+    match get_origin(kind):
+        case origin if origin is list:
+            return [_build(arguments[0], part) for part in value]
+        case origin if origin is dict:
+            return {name: _build(arguments[1], part) for name, part in value.items()}
+        case origin if origin is tuple:
+            return tuple(value)
+        case origin if origin is UnionType:
+            return None if value is None else _build(arguments[0], value)
+    return kind(value) if isinstance(kind, type) and issubclass(kind, StrEnum) else value
