@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,14 +12,14 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
 
+from tests.databases import SERVERS, Databases
 from wechat_bot import create_app
 from wechat_bot.extensions import db
 from wechat_bot.routing import Router
-from wechat_bot.settings import LogLevel, Settings
+from wechat_bot.settings import IN_MEMORY, LogLevel, Settings
 from wechat_bot.testing import FakeAPI, FakePlatform
 
 TOKEN = "blueheron2026"
@@ -28,53 +27,31 @@ AES_KEY = "Q7mB2xT9vLkW4nJ8sHdR5cYpE1zGfA6uXo3iKtNwVyM"
 APP_ID = "wx5f2c9a81d3e4b607"
 APP_SECRET = "0123456789abcdef0123456789abcdef"
 
-SERVERS = {
-    "postgresql": os.environ.get("TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1/postgres"),
-    "mariadb": os.environ.get("TEST_MYSQL_URL", "mysql+pymysql://root@127.0.0.1/mysql"),
-}
-"""Where databases for tests are created and dropped."""
 
-
-@contextmanager
-def empty_database(kind: str, folder: Path) -> Iterator[str]:
-    """The URL of a new database; a server that is not reachable skips the test, or fails it in CI."""
-    if kind == "sqlite":
-        yield f"sqlite:///{folder}/bot.db"
-        return
-    url = make_url(SERVERS[kind])
-    name = f"test_{secrets.token_hex(6)}"
-    admin = create_engine(url, isolation_level="AUTOCOMMIT")
-    try:
-        with admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-    except SQLAlchemyError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"{kind} is not reachable: {error}")
-    yield url.set(database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        force = " WITH (FORCE)" if kind == "postgresql" else ""
-        connection.execute(text(f"DROP DATABASE {name}{force}"))
-    admin.dispose()
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    made = Databases()
+    yield made
+    made.close()
 
 
 @pytest.fixture(params=["sqlite", *SERVERS])
-def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database: of SQLite, and of each server."""
-    with empty_database(request.param, tmp_path) as url:
+def any_database(request: pytest.FixtureRequest, tmp_path: Path, databases: Databases) -> Iterator[str]:
+    """The URL of a database without data: of SQLite, and of each server."""
+    with databases.borrow(request.param, tmp_path) as url:
         yield url
 
 
 @pytest.fixture(params=[*SERVERS])
-def server_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database of each server."""
-    with empty_database(request.param, tmp_path) as url:
+def server_database(request: pytest.FixtureRequest, tmp_path: Path, databases: Databases) -> Iterator[str]:
+    """The URL of a database without data of each server."""
+    with databases.borrow(request.param, tmp_path) as url:
         yield url
 
 
 @pytest.fixture
-def postgresql_database(tmp_path: Path) -> Iterator[str]:
-    with empty_database("postgresql", tmp_path) as url:
+def postgresql_database(tmp_path: Path, databases: Databases) -> Iterator[str]:
+    with databases.borrow("postgresql", tmp_path) as url:
         yield url
 
 
@@ -84,18 +61,30 @@ def settings(tmp_path: Path) -> Settings:
         secret_key="a key for tests only",
         database_url=f"sqlite:///{tmp_path}/bot.db",
         log_level=LogLevel.DEBUG,
+        job_queue_url=IN_MEMORY,
         wechat_token=TOKEN,
         wechat_app_id=APP_ID,
         wechat_encoding_aes_key=AES_KEY,
         wechat_message_mode="plain",
+        media_url=f"{tmp_path}/media",
     )
 
 
 MakeApp = Callable[..., Flask]
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database as `flask db upgrade` makes it, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "bot.db"
+    with create_app(Settings(database_url=f"sqlite:///{path}")).app_context():
+        upgrade()
+        db.engine.dispose()
+    return path
+
+
 @pytest.fixture
-def make_app(settings: Settings) -> Iterator[MakeApp]:
+def make_app(settings: Settings, migrated: Path) -> Iterator[MakeApp]:
     """Makes applications with a migrated database; keyword arguments change the settings."""
     made: list[Flask] = []
 
@@ -103,6 +92,10 @@ def make_app(settings: Settings) -> Iterator[MakeApp]:
         changed = replace(settings, **changes)  # type: ignore[arg-type]
         app = create_app(changed, router, api.transport if api else None)
         made.append(app)
+        path = Path(make_url(changed.sqlalchemy_url).database or "")
+        if changed.sqlalchemy_url.startswith("sqlite:///") and not path.exists():
+            shutil.copyfile(migrated, path)
+            return app
         with app.app_context():
             upgrade()
         return app

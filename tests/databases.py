@@ -1,0 +1,118 @@
+"""Databases for tests: new files of SQLite, and databases of servers, which are emptied and used again."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from wechat_bot.models import MessageLog
+
+SERVERS = {
+    "postgresql": os.environ.get("TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1/postgres"),
+    "mariadb": os.environ.get("TEST_MYSQL_URL", "mysql+pymysql://root@127.0.0.1/mysql"),
+}
+"""Where databases for tests are created and dropped."""
+
+TABLES = {*MessageLog.metadata.tables, "message_search", "follower_search", "alembic_version"}
+
+
+class Databases:
+    """Creates databases, and keeps those that are empty again, because migrating takes a second."""
+
+    def __init__(self) -> None:
+        self._spare: dict[str, list[str]] = {kind: [] for kind in SERVERS}
+
+    @contextmanager
+    def borrow(self, kind: str, folder: Path) -> Iterator[str]:
+        """The URL of a database without data; a server that is not reachable skips the test, or fails it
+        in CI."""
+        if kind == "sqlite":
+            yield f"sqlite:///{folder}/bot.db"
+            return
+        spare = self._spare[kind]
+        url = spare.pop() if spare else _create(kind)
+        yield url
+        if _empty(url):
+            spare.append(url)
+        else:
+            _drop(kind, url)
+
+    def close(self) -> None:
+        for kind, urls in self._spare.items():
+            for url in urls:
+                _drop(kind, url)
+
+
+def _create(kind: str) -> str:
+    name = f"test_{secrets.token_hex(6)}"
+    try:
+        _administer(kind, f"CREATE DATABASE {name}")
+    except SQLAlchemyError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"{kind} is not reachable: {error}")
+    return make_url(SERVERS[kind]).set(database=name).render_as_string(hide_password=False)
+
+
+def _drop(kind: str, url: str) -> None:
+    force = " WITH (FORCE)" if kind == "postgresql" else ""
+    _administer(kind, f"DROP DATABASE {make_url(url).database}{force}")
+
+
+def _administer(kind: str, statement: str) -> None:
+    engine = create_engine(SERVERS[kind], isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+def _empty(url: str) -> bool:
+    """Take all rows out; False if a test has left more than rows."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            if set(inspect(connection).get_table_names()) != TABLES:
+                return False
+            if connection.dialect.name != "postgresql" and connection.scalar(text(_CHANGED)):
+                return False
+            if connection.dialect.name == "postgresql":
+                _empty_postgresql(connection)
+            else:
+                _empty_mariadb(connection)
+            connection.execute(text("UPDATE progress SET watermark = 0, gaps = '[]'"))
+    except SQLAlchemyError:
+        return False
+    finally:
+        engine.dispose()
+    return True
+
+
+_CHANGED = "SELECT @@character_set_database <> @@character_set_server"
+_EMPTIED = sorted(TABLES - {"alembic_version", "progress"})
+
+
+def _empty_postgresql(connection: Connection) -> None:
+    others = "datname = current_database() AND pid <> pg_backend_pid()"
+    connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
+    deletes = "".join(f"DELETE FROM {table};" for table in _EMPTIED)
+    sequences = "PERFORM setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S';"
+    body = f"SET LOCAL session_replication_role = replica; {deletes} {sequences}"
+    connection.execute(text(f"DO $$ BEGIN {body} END $$"))
+
+
+def _empty_mariadb(connection: Connection) -> None:
+    connection.execute(
+        text("SET foreign_key_checks = 0, lock_wait_timeout = 2, innodb_lock_wait_timeout = 2")
+    )
+    counted = " UNION ALL ".join(f"SELECT '{t}', EXISTS (SELECT 1 FROM {t})" for t in _EMPTIED)
+    for table, used in connection.execute(text(counted)).all():
+        if used:
+            connection.execute(text(f"TRUNCATE TABLE {table}"))
