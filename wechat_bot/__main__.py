@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,12 +14,9 @@ from . import create_app
 from .extensions import db
 from .server import PortBusy, check_port, serve
 from .services.operators import FIRST_NAME, create_first
-from .services.sweep import sweep
 from .settings import Settings, SettingsError, create_env_file
 from .wechat.credentials import Mode
 
-SWEEP_SECONDS = 60
-DIGEST_SECONDS = 1
 MODES = {Mode.PLAIN: "明文模式", Mode.COMPATIBLE: "兼容模式", Mode.SAFE: "安全模式"}
 """What the platform's console calls them."""
 
@@ -44,8 +38,6 @@ def main() -> None:
     app = create_app(settings)
     _prepare_database(app)
     print(_screen(settings, _first_password(app)))
-    threading.Thread(target=_sweep_for_ever, args=(app,), daemon=True).start()
-    threading.Thread(target=_digest_for_ever, args=(app,), daemon=True).start()
     serve(settings)
 
 
@@ -67,25 +59,6 @@ def _first_password(app: Flask) -> str | None:
         password = create_first(db.engine)
         db.engine.dispose()
     return password
-
-
-def _sweep_for_ever(app: Flask) -> None:
-    while True:
-        try:
-            with app.app_context():
-                sweep(db.engine, app.extensions["outbox"], datetime.now(UTC))
-        except SQLAlchemyError as error:
-            app.logger.warning("sweep failed: %s", _brief(error))
-        time.sleep(SWEEP_SECONDS)
-
-
-def _digest_for_ever(app: Flask) -> None:
-    while True:
-        try:
-            app.extensions["digest"].catch_up(seconds=SWEEP_SECONDS)
-        except SQLAlchemyError as error:
-            app.logger.warning("digest failed: %s", _brief(error))
-        time.sleep(DIGEST_SECONDS)
 
 
 def _brief(error: Exception) -> str:
@@ -111,11 +84,12 @@ def _screen(settings: Settings, first_password: str | None) -> str:
             "\n  See it with made-up conversations, in another terminal:\n    .venv/bin/flask wechat seed\n"
         )
     demos = f"\n  Learn Flask from the demos:\n    {address}/demo/\n" if settings.demos_are_on else ""
+    phone = f"in the browser:\n    {address}/simulator/\n  or " if settings.simulator_is_on else ""
     entries = "\n".join(f"    {_padded(name)}{value}" for name, value in _console_entries(settings))
     return f"""
   wechat_bot is running at {address} ({settings.app_env}). Ctrl-C ends it.
 
-  Try it without an account, in another terminal:
+  Try it without an account, {phone}in another terminal:
     .venv/bin/flask wechat chat
 {console}{demos}
   Enter in the platform's console (设置与开发 › 开发接口管理 › 服务器配置):

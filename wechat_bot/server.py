@@ -7,7 +7,11 @@ import multiprocessing
 import os
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from multiprocessing.process import BaseProcess
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from granian import Granian
@@ -17,7 +21,9 @@ from granian.log import LogLevels
 from .settings import Settings
 
 STOP_SECONDS = 30
-"""So long slow handlers may go on when the server is stopped."""
+"""So long slow handlers and jobs may go on when the server is stopped."""
+WORKER_PAUSE = 1.0
+"""Seconds before the worker is started, and started again."""
 
 
 class PortBusy(Exception):
@@ -58,9 +64,9 @@ def _end_with_parent() -> None:
 
 
 def serve(settings: Settings) -> None:
-    """Serve ``wsgi:app`` until a signal ends it.
+    """Serve ``wsgi:app``, with a process for background jobs beside it, until a signal ends both.
 
-    The workers begin as new processes, so that they share no thread or connection with this one.
+    All processes begin as new ones, so that they share no thread or connection with this one.
     """
     multiprocessing.set_start_method("spawn", force=True)
     server = Granian(
@@ -77,4 +83,50 @@ def serve(settings: Settings) -> None:
         workers_kill_timeout=STOP_SECONDS,
         log_level=LogLevels.error,  # it warns of many threads, which wait for slow handlers
     )
-    server.serve(target_loader=load_app)
+    with _counting_together(settings), _jobs_done():
+        server.serve(target_loader=load_app)
+
+
+@contextmanager
+def _counting_together(settings: Settings) -> Iterator[None]:
+    """One folder where all processes count what Prometheus reads, unless the environment names one."""
+    name = "PROMETHEUS_MULTIPROC_DIR"
+    if not settings.metrics_are_on or name in os.environ:
+        yield
+        return
+    with TemporaryDirectory(prefix="wechat_bot-metrics-") as folder:
+        os.environ[name] = folder
+        yield
+
+
+@contextmanager
+def _jobs_done() -> Iterator[None]:
+    """A worker does jobs meanwhile; one that dies is replaced."""
+    ended = threading.Event()
+    current: list[BaseProcess] = []
+
+    def keep_working() -> None:
+        while not ended.wait(WORKER_PAUSE):  # also at the beginning: the server starts first
+            process = multiprocessing.get_context("spawn").Process(target=_work, name="jobs")
+            process.start()
+            current[:] = [process]
+            process.join()
+
+    keeper = threading.Thread(target=keep_working)
+    keeper.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        for process in current:
+            process.terminate()
+            process.join(STOP_SECONDS)
+            process.kill()
+        keeper.join()
+
+
+def _work() -> None:
+    os.setpgrp()  # Ctrl-C reaches the main process alone, which ends this one after the server
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    worker = import_module("wechat_bot.worker")
+    worker.work(import_module("wsgi").app)

@@ -17,8 +17,9 @@ from sqlalchemy import select, update
 
 from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
-from wechat_bot.models import Account, Direction, MessageLog, State
+from wechat_bot.models import Direction, MessageLog, State
 from wechat_bot.routing import Answer, Context, Router, matches
+from wechat_bot.services.capabilities import Feature, Reason
 from wechat_bot.services.sweep import sweep
 from wechat_bot.settings import Settings, Switch
 from wechat_bot.testing import Delivery, FakeAPI, FakePlatform, Send, client_sender
@@ -195,8 +196,8 @@ def test_what_the_api_says_decides_what_becomes_of_a_late_answer(
     assert platform.text("wait") is None
     bot.told.set()
     wait_until(lambda: states(app, Direction.OUT) == [state])
-    with app.app_context():
-        assert (db.session.scalar(select(Account.customer_service_refused_at)) is not None) is remembered
+    standing = app.extensions["capabilities"].all(1)[Feature.CUSTOMER_SERVICE]
+    assert (standing.reason is Reason.LEARNED) is remembered
     fetched = "waited" if state is State.READY else "echo more"
     assert platform.text("more") == fetched
 
@@ -236,10 +237,10 @@ def test_an_owner_can_do_without_customer_service_messages(
 def test_the_rest_of_a_long_text_is_sent_when_the_account_may(
     make_app: MakeApp, bot: SlowBot, api: FakeAPI
 ) -> None:
-    platform = FakePlatform.of(make_app(bot.router, api, wechat_app_secret=APP_SECRET))
+    app = make_app(bot.router, api, wechat_app_secret=APP_SECRET)
     text = "好" * 1000
-    first = platform.text(text)
-    wait_until(lambda: api.sent)
+    first = FakePlatform.of(app).text(text)
+    assert app.extensions["jobs"].run() == 1
     assert f"echo {text}" == str(first) + api.sent[0]["text"]["content"]
 
 

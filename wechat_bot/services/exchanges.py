@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 from operator import itemgetter
 from typing import Any
@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from ..extensions import Model, retry_conflicts, transaction, turn_to_write
-from ..models import Channel, Conversation, Direction, Follower, MessageLog, State
+from ..models import Conversation, Direction, Follower, MessageLog, State
 from ..prepared import Connections, Prepared
 from ..wechat import messages
 from ..wechat.messages import Event, Message, SubscribeEvent, UnsubscribeEvent
@@ -288,6 +288,11 @@ def new_followers(exchanges: Sequence[Exchange]) -> list[Row]:
             "follow_count": 0,
             "scene": "",
             "alias": "",
+            "remark": "",
+            "unionid": "",
+            "source": "",
+            "subscribed_at": None,
+            "synced_at": None,
             "first_seen_at": exchange.received_at,
             "last_seen_at": exchange.received_at,
         }
@@ -404,26 +409,7 @@ def _outgoing(exchange: Exchange) -> list[Row]:
 
 
 def _reply(exchange: Exchange, reply: Reply, state: State, key: str) -> Row:
-    now = datetime.now(UTC)
-    return {
-        "account_id": exchange.account_id,
-        "follower_id": exchange.follower_id,
-        "direction": Direction.OUT,
-        "channel": Channel.CUSTOMER if state is State.QUEUED else Channel.REPLY,
-        "kind": reply.kind,
-        "event": "",
-        "text": outbox.readable(reply),
-        "payload": {"MsgType": reply.kind, **reply.fields()},
-        "platform_id": "",
-        "dedup_key": key,
-        "created_at": now,
-        "received_at": now,
-        "state": state,
-        "attempts": 0,
-        "latency_ms": None,
-        "origin": exchange.origin,
-        "error": "",
-    }
+    return outbox.outgoing(exchange.account_id, exchange.follower_id, reply, state, key, exchange.origin)
 
 
 def readable(message: Message) -> str:

@@ -92,6 +92,13 @@ def page(
     return Page(rows, older=further, newer=back)
 
 
+def again(connection: Connection, follower_id: int, ids: Sequence[int]) -> Page:
+    """Some of a follower's messages, as they are now."""
+    found = select(*_ROW).join(Follower, Follower.id == MessageLog.follower_id)
+    found = found.where(MessageLog.id.in_(ids), MessageLog.follower_id == follower_id)
+    return Page(connection.execute(found.order_by(MessageLog.id.desc())).all(), None, None)
+
+
 def read(
     connection: Connection, chosen: MessageFilter, beyond: int | None, upwards: bool, limit: int
 ) -> tuple[Sequence[Row[Any]], int | None]:

@@ -21,7 +21,7 @@ from ..settings import Settings
 from ..wechat.messages import Message
 from ..wechat.replies import Reply, TextReply
 from .accounts import ensure_account
-from .exchanges import Exchange, Outcome, finish, give_up, reply_key, rest_key
+from .exchanges import Exchange, Outcome, finish, give_up
 from .memory import Memory
 from .outbox import Outbox
 from .recorder import NotRecorded, Recorder
@@ -37,6 +37,8 @@ HOLD_SECONDS = 0.5
 """So much longer a push is held that must not be answered: the platform is gone then."""
 POLL_SECONDS = 0.1
 """Between two looks at a message on which another process works."""
+REST_SECONDS = 1
+"""After which the rest of a long text is sent: its beginning travels in the answer to the push."""
 
 
 class LeftUnanswered(Exception):
@@ -127,7 +129,7 @@ class Inbox:
             self._start(turn)
             return self._await_answer(turn, State.RECEIVED)
         if exchange.rest and exchange.rest_state is State.QUEUED:
-            self._outbox.wake(rest_key(exchange.key))
+            self._outbox.wake(self._follower_id(turn), REST_SECONDS)
         return self._memory.reply(exchange.key) if exchange.collects else exchange.reply
 
     def _repeat(self, turn: Turn) -> Reply | None:
@@ -155,10 +157,8 @@ class Inbox:
         try:
             with self._app_context():
                 exchange, reply_state = self._run_and_store(turn)
-            if reply_state is State.QUEUED:
-                self._outbox.deliver(reply_key(exchange.key))
-            if exchange.rest and exchange.rest_state is State.QUEUED:
-                self._outbox.deliver(rest_key(exchange.key))
+            if State.QUEUED in {reply_state, exchange.rest and exchange.rest_state}:
+                self._outbox.send(self._follower_id(turn))
         except Exception:
             log.exception("the answer to a message could not be stored")
 
@@ -213,6 +213,13 @@ class Inbox:
         attempts, first_at = self._memory.pushes(push.key)
         age = (push.received_at - first_at).total_seconds()
         return attempts >= PUSHES or age > (PUSHES - 1) * PUSH_SECONDS - 1
+
+    def _follower_id(self, turn: Turn) -> int:
+        """Who sent a message that has been recorded; nobody knew a new follower before."""
+        message = turn.push.message
+        follower_id = turn.known.follower_id or self._memory.recall(message, self._account()).follower_id
+        assert follower_id
+        return follower_id
 
     def _account(self) -> int:
         if self._account_id is None:

@@ -8,38 +8,51 @@ from sqlalchemy import Engine, select, update
 
 from ..extensions import retry_conflicts, transaction
 from ..models import UNSETTLED, MessageLog, State
-from .outbox import Outbox
-
-ABANDONED = timedelta(minutes=10)
-"""After so long nobody works on a message any more."""
+from .outbox import Outbox, due
 
 _ENDS = {State.RECEIVED: State.FAILED, State.LATE: State.FAILED, State.SENDING: State.UNKNOWN}
+_ABANDONED = {
+    State.RECEIVED: timedelta(minutes=10),
+    State.LATE: timedelta(minutes=10),
+    State.SENDING: timedelta(minutes=5),
+    State.QUEUED: timedelta(seconds=5),
+}
+"""After so long nobody works on a message any more, or was not woken for it."""
 
 
 def sweep(engine: Engine, outbox: Outbox, now: datetime) -> int:
-    """End what was begun more than `ABANDONED` before `now`, and return how many messages that were.
+    """End what was begun and abandoned before `now`, and return how many messages that were.
 
     What a slow handler was interrupted at has failed, what was being sent may have arrived, and what was
     only queued is sent.
     """
-    left = select(MessageLog.id, MessageLog.dedup_key, MessageLog.state).where(
-        UNSETTLED, MessageLog.state.in_({*_ENDS, State.QUEUED}), MessageLog.received_at < now - ABANDONED
+    count = 0
+    for state, end in _ENDS.items():
+        count += _end(engine, state, end, now - _ABANDONED[state])
+    queued = select(MessageLog.follower_id).where(
+        UNSETTLED,
+        MessageLog.state == State.QUEUED,
+        MessageLog.received_at < now - _ABANDONED[State.QUEUED],
+        due(now),
     )
     with engine.connect() as connection:
-        rows = connection.execute(left).all()
-    for row in rows:
-        if row.state == State.QUEUED:
-            outbox.deliver(row.dedup_key)
-        else:
-            _end(engine, row.id, row.state)
-    return len(rows)
+        followers = connection.scalars(queued).all()
+    for follower_id in {follower_id for follower_id in followers if follower_id}:
+        outbox.send(follower_id)
+    return count + len(followers)
 
 
 @retry_conflicts
-def _end(engine: Engine, log_id: int, state: State) -> None:
+def _end(engine: Engine, state: State, end: State, before: datetime) -> int:
+    left = (UNSETTLED, MessageLog.state == state, MessageLog.received_at < before)
+    with engine.connect() as connection:
+        ids = connection.scalars(select(MessageLog.id).where(*left)).all()
+    if not ids:
+        return 0
     with transaction(engine) as connection:
-        connection.execute(
+        ended = connection.execute(
             update(MessageLog)
-            .where(MessageLog.id == log_id, MessageLog.state == state)
-            .values(state=_ENDS[state], error="interrupted")
+            .where(MessageLog.id.in_(ids), MessageLog.state == state)
+            .values(state=end, error="interrupted")
         )
+        return ended.rowcount

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from flask import abort, redirect, render_template, request, url_for
+from flask import abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_timezone, lazy_gettext
 from flask_babel import gettext as _
@@ -18,6 +18,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from ...extensions import db
 from ...models import (
+    Draft,
     Follower,
     FollowerTag,
     Mention,
@@ -31,11 +32,16 @@ from ...models import (
     Thread,
 )
 from ...services import desk, history
+from ...services.answers import Answers
+from ...services.capabilities import Capabilities, Feature
 from ...services.search import FOLLOWERS, Query
+from ...services.window import reckon, window
 from . import bp
 from .access import actor
 from .frame import catch_up
+from .media import attach
 from .messages import cursor, link
+from .sync import writes_back
 
 LISTED = 40
 SHOWN = 50
@@ -115,20 +121,27 @@ def conversation(follower_id: int) -> ResponseReturnValue:
 
 @bp.get("/conversations/<int:follower_id>/messages")
 def conversation_messages(follower_id: int) -> ResponseReturnValue:
-    """More of a conversation: what is older than `before`, or newer than `after`; 204 for nothing."""
-    follower = _follower(follower_id)
+    """More of a conversation: what is older than `before`, or newer than `after`; 204 for nothing.
+
+    `id` asks for messages again, whose state may have changed.
+    """
+    follower = find_follower(follower_id)
+    if ids := request.args.getlist("id", type=int):
+        page = history.again(db.session.connection(), follower_id, ids[:SHOWN])
+        return _log(follower, page, ())
     page = history.thread(db.session.connection(), follower_id, **cursor("before", "after"), limit=SHOWN)
     if "after" in request.args:
         desk.be_present(db.engine, current_user.id, follower_id, datetime.now(UTC))
         if not page.rows:
             return "", 204
         _mark_read(follower, page.rows)
+    return _log(follower, page, _notes(follower_id, page))
+
+
+def _log(follower: Any, page: history.Page, notes: Sequence[Any]) -> ResponseReturnValue:
+    attach(page.rows)
     return render_template(
-        "admin/_log.html",
-        follower=follower,
-        page=page,
-        items=timeline(page.rows, _notes(follower_id, page)),
-        query=None,
+        "admin/_log.html", follower=follower, page=page, items=timeline(page.rows, notes), query=None
     )
 
 
@@ -164,6 +177,7 @@ def listing() -> Listing:
     following = rows[LISTED - 1].follower_id if longest_first and len(rows) > LISTED else None
     if not longest_first and len(rows) > LISTED:
         following = rows[LISTED - 1].last_id
+    attach(rows[:LISTED])
     return Listing(tab, rows[:LISTED], following, longest_first)
 
 
@@ -204,7 +218,7 @@ def _paged(found: Select[Any], longest_first: bool) -> Select[Any]:
 
 
 def _conversation(follower_id: int) -> dict[str, Any]:
-    follower = _follower(follower_id)
+    follower = find_follower(follower_id)
     place: dict[str, Any] = {**cursor("before", "after", "at")}
     if text := request.args.get("date"):
         try:
@@ -215,18 +229,34 @@ def _conversation(follower_id: int) -> dict[str, Any]:
     query = Query.parse(request.args.get("find", "")[:200])
     if page.newer is None:
         _mark_read(follower, page.rows)
+    found = _find(follower_id) if query else None
+    attach([*page.rows, *(found.rows if found else [])])
     return {
         "follower": follower,
         "page": page,
         "items": timeline(page.rows, _notes(follower_id, page)),
         "here": place.get("at"),
         "query": query or None,
-        "found": _find(follower_id) if query else None,
+        "found": found,
         "operators": colleagues(follower_id),
+        **composer(follower, page.rows if page.newer is None else None),
     }
 
 
-def _follower(follower_id: int) -> Any:
+def composer(follower: Any, newest: Sequence[Any] | None = None) -> dict[str, Any]:
+    """Whether the follower can be answered, until when, or why not, as the `newest` messages tell."""
+    now = datetime.now(UTC)
+    if newest is None:
+        found = window(db.session.connection(), follower.id, now)
+    else:
+        found = reckon(follower.subscribed, newest, now)
+    answers: Answers = current_app.extensions["answers"]
+    capabilities: Capabilities = current_app.extensions["capabilities"]
+    standing = capabilities.standing(follower.account_id, Feature.CUSTOMER_SERVICE)
+    return {"window": found, "standing": standing, "obstacle": answers.obstacle(standing, found)}
+
+
+def find_follower(follower_id: int) -> Any:
     found = (
         select(
             Follower.__table__,
@@ -238,6 +268,10 @@ def _follower(follower_id: int) -> Any:
             Thread.messages_out,
             Thread.read_id,
             tags_of(Follower.id),
+            select(Draft.text)
+            .where(Draft.follower_id == Follower.id, Draft.operator_id == current_user.id)
+            .scalar_subquery()
+            .label("draft"),
             exists()
             .where(Note.follower_id == Follower.id, Mention.note_id == Note.id, *_unseen())
             .label("mentions_me"),
@@ -250,10 +284,17 @@ def _follower(follower_id: int) -> Any:
 
 def colleagues(follower_id: int | None = None) -> Sequence[Any]:
     """Operators to whom conversations can be given, and who of the others looks at this one."""
-    recent = Presence.seen_at > datetime.now(UTC) - PRESENT
-    here = and_(Presence.operator_id == Operator.id, Presence.follower_id == follower_id, recent)
-    found = select(Operator.id, Operator.name, (Presence.seen_at.is_not(None)).label("present"))
-    found = found.outerjoin(Presence, here if follower_id else false())
+    recent = datetime.now(UTC) - PRESENT
+    here = (Presence.operator_id == Operator.id, Presence.follower_id == follower_id)
+    writing = (Draft.operator_id == Operator.id, Draft.follower_id == follower_id)
+    found = select(
+        Operator.id,
+        Operator.name,
+        Presence.seen_at.is_not(None).label("present"),
+        Draft.written_at.is_not(None).label("writing"),
+    ).select_from(Operator)
+    found = found.outerjoin(Presence, and_(*here, Presence.seen_at > recent) if follower_id else false())
+    found = found.outerjoin(Draft, and_(*writing, Draft.written_at > recent) if follower_id else false())
     found = found.where(Operator.disabled == false()).order_by(Operator.name)
     return db.session.execute(found).all()
 
@@ -317,26 +358,26 @@ def timeline(rows: Iterable[Any], notes: Iterable[Any]) -> list[Entry]:
 # What operators do
 
 
-def _back(follower_id: int) -> ResponseReturnValue:
+def back(follower_id: int) -> ResponseReturnValue:
     return redirect(url_for("admin.conversation", follower_id=follower_id, tab=request.args.get("tab")), 303)
 
 
 @bp.post("/conversations/<int:follower_id>/status")
 def change_status(follower_id: int) -> ResponseReturnValue:
     desk.set_status(db.engine, actor(), [follower_id], _status(request.form["status"]))
-    return _back(follower_id)
+    return back(follower_id)
 
 
 @bp.post("/conversations/<int:follower_id>/assignee")
 def change_assignee(follower_id: int) -> ResponseReturnValue:
     _assign([follower_id])
-    return _back(follower_id)
+    return back(follower_id)
 
 
 @bp.post("/conversations/<int:follower_id>/star")
 def change_star(follower_id: int) -> ResponseReturnValue:
     desk.star(db.engine, actor(), [follower_id], request.form["starred"] == "1")
-    return _back(follower_id)
+    return back(follower_id)
 
 
 @bp.post("/conversations/<int:follower_id>/notes")
@@ -347,7 +388,7 @@ def add_note(follower_id: int) -> ResponseReturnValue:
         abort(400, _("笔记要有 1 到 %(count)s 个字。", count=desk.MAX_NOTE))
     except LookupError:
         abort(404, _("没有这个粉丝。"))
-    return _back(follower_id)
+    return back(follower_id)
 
 
 @bp.post("/conversations/bulk")
@@ -362,7 +403,7 @@ def change_many() -> ResponseReturnValue:
         case "star":
             desk.star(db.engine, actor(), ids, True)
         case "tag":
-            desk.tag(db.engine, actor(), ids, request.form["tag"])
+            desk.tag(db.engine, actor(), ids, request.form["tag"], write_back=writes_back())
         case _:
             abort(400, _("没有这个操作。"))
     return redirect(url_for("admin.conversations", tab=request.form.get("tab")), 303)

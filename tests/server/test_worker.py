@@ -1,0 +1,184 @@
+"""The worker is killed again and again: every message is sent once, or nobody knows and says so."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, insert, select, update
+
+from tests.conftest import APP_SECRET, MakeApp
+from tests.server.conftest import ROOT
+from wechat_bot.extensions import db
+from wechat_bot.models import Follower, MessageLog, State
+from wechat_bot.services.accounts import ensure_account
+from wechat_bot.services.outbox import outgoing
+from wechat_bot.testing import FakeAPI, listening
+from wechat_bot.wechat.replies import TextReply
+
+FOLLOWERS = 50
+MESSAGES = 500
+KILLS = 4
+
+
+def queue_messages(app: Flask) -> None:
+    """As if operators had written them a minute ago."""
+    with app.app_context():
+        account_id = ensure_account(db.engine, app.extensions["settings"].wechat_app_id)
+        now = datetime.now(UTC) - timedelta(minutes=1)
+        for n in range(FOLLOWERS):
+            db.session.add(
+                Follower(account_id=account_id, openid=f"o{n}", first_seen_at=now, last_seen_at=now)
+            )
+        db.session.flush()
+        ids = db.session.scalars(select(Follower.id)).all()
+        rows = [
+            outgoing(
+                account_id, ids[n % FOLLOWERS], TextReply(str(n)), State.QUEUED, f"operator:{n}", "operator:1"
+            )
+            | {"received_at": now}
+            for n in range(MESSAGES)
+        ]
+        db.session.execute(insert(MessageLog), rows)
+        db.session.commit()
+    for follower_id in ids:
+        app.extensions["outbox"].wake(follower_id, 0)
+
+
+def left(app: Flask) -> int:
+    """How many messages are not done with."""
+    open_ = MessageLog.state.in_([State.QUEUED, State.SENDING])
+    with app.app_context():
+        return db.session.scalar(select(func.count()).select_from(MessageLog).where(open_)) or 0
+
+
+@contextmanager
+def worker(folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    with (folder / "worker.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flask", "--app", "wechat_bot", "wechat", "worker"],
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment},
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The URL of a Redis of our own, and what restarts it; it keeps nothing."""
+    program = shutil.which("redis-server")
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("redis-server is not installed")
+        pytest.skip("redis-server is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [program, "--port", str(port), "--save", "", "--dir", str(folder), "--bind", "127.0.0.1"]
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        for process in running:
+            process.kill()
+            process.wait()
+        running[:] = [subprocess.Popen(command, stdout=subprocess.DEVNULL)]
+        wait_until(lambda: _accepts(port))
+
+    start()
+    try:
+        yield f"redis://127.0.0.1:{port}/0", start
+    finally:
+        running[0].kill()
+        running[0].wait()
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("queue", ["file", "redis"])
+def test_every_message_is_sent_once_or_marked_as_unknown(
+    make_app: MakeApp, api: FakeAPI, tmp_path: Path, queue: str
+) -> None:
+    chance = random.Random(5)
+    api.delay = 0.005
+    with ExitStack() as stack:
+        url, restart_redis = (
+            stack.enter_context(redis_server(tmp_path)) if queue == "redis" else ("", lambda: None)
+        )
+        base_url = stack.enter_context(listening(api))
+        app = make_app(wechat_app_secret=APP_SECRET, wechat_api_base_url=base_url, job_queue_url=url)
+        settings = app.extensions["settings"]
+        environment = {
+            "SECRET_KEY": settings.secret_key,
+            "DATABASE_URL": settings.database_url,
+            "WECHAT_APP_ID": settings.wechat_app_id,
+            "WECHAT_APP_SECRET": APP_SECRET,
+            "WECHAT_API_BASE_URL": base_url,
+            "JOB_QUEUE_URL": url,
+            "LOG_LEVEL": "WARNING",
+        }
+        queue_messages(app)
+        for kill in range(KILLS):
+            with worker(tmp_path, environment) as process:
+                before = len(api.sent)
+                wait_until(lambda before=before: len(api.sent) > before or not left(app))  # type: ignore[misc]
+                time.sleep(chance.uniform(0, 0.4))
+                process.send_signal(signal.SIGKILL)
+            if kill == KILLS // 2:
+                restart_redis()
+        with worker(tmp_path, environment):
+            wait_until(lambda: not left_after_giving_up(app))
+    outcomes(app, api)
+
+
+def left_after_giving_up(app: Flask) -> int:
+    """The same, when those that a killed worker was sending are so old as to be given up."""
+    now = datetime.now(UTC)
+    with app.app_context():
+        dead = MessageLog.state == State.SENDING, MessageLog.received_at < now - timedelta(seconds=5)
+        old = now - timedelta(minutes=6)
+        db.session.execute(update(MessageLog).where(*dead).values(received_at=old))
+        db.session.commit()
+    return left(app)
+
+
+def outcomes(app: Flask, api: FakeAPI) -> None:
+    sent = Counter(each["text"]["content"] for each in api.sent)
+    assert max(sent.values()) == 1, "none is doubled"
+    with app.app_context():
+        rows = db.session.execute(select(MessageLog.text, MessageLog.state)).all()
+    states = {row.text: row.state for row in rows}
+    assert set(states.values()) <= {State.SENT, State.UNKNOWN}, "none is lost"
+    assert {text for text, state in states.items() if state == State.SENT} <= set(sent)
+    assert set(sent) <= set(states)
+    assert sum(state == State.UNKNOWN for state in states.values()) <= KILLS * 4, "few are in doubt"

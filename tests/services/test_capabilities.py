@@ -1,0 +1,87 @@
+"""What the account may do, and who says so."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine
+
+from tests.conftest import APP_SECRET, MakeApp
+from wechat_bot.extensions import db
+from wechat_bot.models import Role
+from wechat_bot.services import operators
+from wechat_bot.services.accounts import ensure_account
+from wechat_bot.services.audit import Actor
+from wechat_bot.services.capabilities import Capabilities, Feature, Reason
+from wechat_bot.settings import AccountKind, Switch
+
+CUSTOMER = Feature.CUSTOMER_SERVICE
+SOMEBODY = Actor(None, "tests", "")
+
+
+def made(make_app: MakeApp, **changes: object) -> tuple[Capabilities, int, Engine]:
+    app: Flask = make_app(**{"wechat_app_secret": APP_SECRET, **changes})
+    with app.app_context():
+        engine = db.engine
+        return app.extensions["capabilities"], ensure_account(engine, "a"), engine
+
+
+def test_what_nobody_knows_is_tried_until_the_platform_refuses(make_app: MakeApp, any_database: str) -> None:
+    capabilities, account, _ = made(make_app, database_url=any_database)
+    assert capabilities.standing(account, CUSTOMER).reason is Reason.UNKNOWN
+    assert capabilities.allows(account, CUSTOMER)
+    capabilities.learn(account, CUSTOMER, allowed=False)
+    capabilities.learn(account, CUSTOMER, allowed=False)
+    standing = capabilities.standing(account, CUSTOMER)
+    assert (standing.allowed, standing.reason) == (False, Reason.LEARNED)
+    assert standing.at is not None
+
+
+def test_an_operator_s_word_stays_until_it_is_taken_back(make_app: MakeApp) -> None:
+    capabilities, account, engine = made(make_app)
+    operators.create(engine, SOMEBODY, "li", Role.ADMIN, "correct horse battery")
+    actor = Actor(1, "li", "")
+    capabilities.override(actor, account, CUSTOMER, True)
+    capabilities.learn(account, CUSTOMER, allowed=False)
+    assert capabilities.standing(account, CUSTOMER).reason is Reason.OPERATOR
+    assert capabilities.allows(account, CUSTOMER)
+    capabilities.override(actor, account, CUSTOMER, None)
+    assert capabilities.standing(account, CUSTOMER).reason is Reason.UNKNOWN
+
+
+@pytest.mark.parametrize(("switch", "allowed"), [(Switch.YES, True), (Switch.NO, False)])
+def test_the_settings_decide_where_they_say_something(
+    make_app: MakeApp, switch: Switch, allowed: bool
+) -> None:
+    capabilities, account, _ = made(make_app, wechat_customer_service=switch)
+    capabilities.learn(account, CUSTOMER, allowed=not allowed)
+    standing = capabilities.standing(account, CUSTOMER)
+    assert (standing.allowed, standing.reason) == (allowed, Reason.SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "may"),
+    [
+        (AccountKind.UNVERIFIED_SUBSCRIPTION, {Feature.JS_SDK}),
+        (AccountKind.UNVERIFIED_SERVICE, {Feature.JS_SDK, Feature.MENU}),
+        (
+            AccountKind.VERIFIED_SUBSCRIPTION,
+            set(Feature) - {Feature.TEMPLATES, Feature.QR_CODES, Feature.OAUTH},
+        ),
+        (AccountKind.VERIFIED_SERVICE, set(Feature)),
+        (AccountKind.TEST, set(Feature) - {Feature.PUBLISH, Feature.STATISTICS}),
+    ],
+)
+def test_a_kind_of_account_may_do_what_the_platform_s_table_says(
+    make_app: MakeApp, kind: AccountKind, may: set[Feature]
+) -> None:
+    capabilities, account, _ = made(make_app, wechat_account_kind=kind)
+    standings = capabilities.all(account)
+    assert {feature for feature, standing in standings.items() if standing.allowed} == may
+    assert {standing.reason for standing in standings.values()} == {Reason.KIND}
+
+
+def test_without_a_secret_there_is_no_api(make_app: MakeApp) -> None:
+    capabilities, account, _ = made(make_app, wechat_app_secret="")
+    assert {standing.reason for standing in capabilities.all(account).values()} == {Reason.NO_SECRET}
+    assert not capabilities.allows(account, CUSTOMER)

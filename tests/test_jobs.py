@@ -1,0 +1,80 @@
+"""The queue that wakes workers."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+
+from wechat_bot.jobs import Jobs
+from wechat_bot.settings import Settings
+
+
+def made(folder: Path, queue: str = "", key: str = "a key of these tests") -> tuple[Jobs, list[int]]:
+    jobs, done = Jobs(Settings(secret_key=key, job_queue_url=queue), folder), list[int]()
+    jobs.add("note", done.append)
+    return jobs, done
+
+
+@pytest.fixture(params=["memory", "file", "postgresql"])
+def queue(request: pytest.FixtureRequest) -> str:
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("postgresql_database")
+        return url.replace("+psycopg", "")
+    return "memory:" if request.param == "memory" else ""
+
+
+# Huey leaves the connections of its PostgreSQL queue to the garbage collector, of which psycopg warns.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_job_is_done_once_it_is_asked_for(tmp_path: Path, queue: str) -> None:
+    jobs, done = made(tmp_path, queue)
+    jobs.ask("note", 7)
+    jobs.ask("note", 8, 3600)
+    jobs.ask("note", 9)
+    assert done == []
+    assert jobs.run() == 3
+    assert sorted(done) == [7, 8, 9]
+    assert jobs.run() == 0
+
+
+def test_what_one_process_asks_for_another_one_does(tmp_path: Path) -> None:
+    asking, _ = made(tmp_path)
+    asking.ask("note", 7)
+    working, done = made(tmp_path)
+    working.run()
+    assert done == [7]
+
+
+def test_a_queue_that_is_gone_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    jobs, _ = made(tmp_path, "redis://127.0.0.1:1/0")
+    jobs.ask("note", 7)
+    assert "no worker could be woken to note 7" in caplog.text
+
+
+class Trap:
+    """Runs something when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("trapped",)
+
+
+def test_what_a_stranger_puts_into_the_queue_is_not_even_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    jobs, done = made(tmp_path)
+    jobs.queue.storage.enqueue(pickle.dumps(Trap()))
+    with pytest.raises(ValueError, match="Separator"):
+        jobs.run()
+    assert not (tmp_path / "trapped").exists()
+    assert done == []
+
+
+def test_nothing_is_opened_before_something_is_asked_for(tmp_path: Path) -> None:
+    folder = tmp_path / "instance"
+    jobs, _ = made(folder)
+    assert not folder.exists()
+    jobs.ask("note", 1)
+    assert (folder / "jobs.db").exists()

@@ -1,0 +1,58 @@
+"""Answers that operators have at hand."""
+
+from __future__ import annotations
+
+from flask import current_app, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from ...extensions import db
+from ...models import Role
+from ...services import canned as service
+from ...services.accounts import ensure_account
+from ...services.canned import InvalidCannedReply, Wording
+from . import bp
+from .access import actor, role
+
+
+def _account_id() -> int:
+    return ensure_account(db.engine, current_app.extensions["settings"].wechat_app_id)
+
+
+@bp.get("/canned")
+@role(Role.OPERATOR)
+def canned() -> ResponseReturnValue:
+    return _page()
+
+
+def _page(status: int = 200) -> ResponseReturnValue:
+    rows = service.at_hand(db.session.connection(), _account_id(), current_user.id)
+    changed = request.args.get("change", type=int)
+    return render_template(
+        "admin/canned.html",
+        rows=rows,
+        changed=next((row for row in rows if row.id == changed), None),
+        variables=service.VARIABLES,
+        max_text=service.MAX_TEXT,
+    ), status
+
+
+@bp.post("/canned")
+@role(Role.OPERATOR)
+def save_canned() -> ResponseReturnValue:
+    form = request.form
+    wording = Wording(form["shortcut"], form["title"], form["text"], own="own" in form)
+    try:
+        service.save(db.engine, actor(), _account_id(), wording, request.args.get("change", type=int))
+    except InvalidCannedReply:
+        flash(_("没有保存：口令和内容都要有，口令不能重复，变量只能用列出的几个。"), "danger")
+        return _page(422)
+    return redirect(url_for("admin.canned"), 303)
+
+
+@bp.post("/canned/<int:reply_id>/remove")
+@role(Role.OPERATOR)
+def remove_canned(reply_id: int) -> ResponseReturnValue:
+    service.remove(db.engine, actor(), _account_id(), reply_id)
+    return redirect(url_for("admin.canned"), 303)

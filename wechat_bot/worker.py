@@ -1,0 +1,67 @@
+"""``flask wechat worker``, which `make run` starts beside the server: all that is done in the background."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from .extensions import db
+from .services.accounts import ensure_account
+from .services.sweep import sweep
+from .services.workers import beat, leads, sign_off
+
+THREADS = 4
+"""Jobs at once: they wait for the platform most of the time."""
+STEP = 10
+"""Seconds after which a digest that is far behind lets go."""
+
+
+def work(app: Flask) -> None:
+    """Do jobs until SIGTERM (what has begun is finished) or SIGINT."""
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    ended = threading.Event()
+    duties: list[tuple[float, Callable[[], object]]] = [
+        (10, lambda: beat(db.engine, name)),
+        (10, lambda: sweep(db.engine, app.extensions["outbox"], datetime.now(UTC))),
+        (1, lambda: app.extensions["digest"].catch_up(STEP)),
+        (1, app.extensions["archive"].fetch_due),
+        (10, lambda: look_after_followers(app, name)),
+    ]
+    loops = [threading.Thread(target=_repeat, args=(app, ended, *duty)) for duty in duties]
+    for loop in loops:
+        loop.start()
+    try:
+        app.extensions["jobs"].consumer(THREADS).run()
+    finally:
+        ended.set()
+        for loop in loops:
+            loop.join()
+        with app.app_context():
+            sign_off(db.engine, name)
+
+
+def look_after_followers(app: Flask, name: str) -> None:
+    """Have the platform's list read when it is time, and tell what operators changed; one worker does."""
+    if leads(db.engine, name):
+        account_id = ensure_account(db.engine, app.extensions["settings"].wechat_app_id)
+        app.extensions["followers"].keep_going(account_id, datetime.now(UTC))
+        app.extensions["writebacks"].send(account_id)
+
+
+def _repeat(app: Flask, ended: threading.Event, seconds: float, do: Callable[[], object]) -> None:
+    """What no worker was woken for is found, and no error ends it."""
+    while not ended.is_set():
+        try:
+            with app.app_context():
+                do()
+        except SQLAlchemyError as error:
+            app.logger.warning("the database is in the way: %s", str(error).partition("\n")[0])
+        except Exception:
+            app.logger.exception("a round of the worker failed")
+        ended.wait(seconds)
