@@ -1,12 +1,16 @@
-"""Supervisors and load balancers: quick, and silent about details."""
+"""Supervisors, load balancers and Prometheus: quick, and silent about details to strangers."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app
+import ipaddress
+from hmac import compare_digest
+
+from flask import Blueprint, Response, abort, current_app, request
 
 from ..extensions import db
 from ..services.health import check_database, describe
 from ..services.inbox import Inbox
+from ..settings import Settings
 
 bp = Blueprint("health", __name__)
 
@@ -19,9 +23,35 @@ def healthz() -> Response:
 
 @bp.get("/readyz")
 def readyz() -> Response:
-    """Messages can be recorded."""
+    """Messages can be recorded. Without a worker they still are, and answered."""
     inbox: Inbox = current_app.extensions["inbox"]
     state = check_database(db.engine, current_app.extensions["migrate"].directory)
     if state == "ok" and inbox.trouble:
         state = describe(inbox.trouble)
     return Response(f"database: {state}", 200 if state == "ok" else 503, mimetype="text/plain")
+
+
+@bp.get("/metrics")
+def metrics() -> Response:
+    """Figures for Prometheus, if they are on."""
+    figures = current_app.extensions["metrics"] or abort(404)
+    if not _may_read_figures():
+        abort(401)
+    return Response(figures.text(), mimetype="text/plain")
+
+
+def _may_read_figures() -> bool:
+    """Whoever has the token, and this machine itself; a proxy on it speaks for others."""
+    settings: Settings = current_app.extensions["settings"]
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if settings.metrics_token and compare_digest(given.encode(), settings.metrics_token.encode()):
+        return True
+    return is_local() and "X-Forwarded-For" not in request.headers
+
+
+def is_local() -> bool:
+    """Whether the request comes from this machine."""
+    try:
+        return ipaddress.ip_address(request.remote_addr or "").is_loopback
+    except ValueError:
+        return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import parse_qsl
 
 import click
@@ -13,7 +13,8 @@ from flask.cli import AppGroup
 from ..extensions import db
 from ..services.sweep import sweep as sweep_messages
 from ..settings import Settings
-from ..testing import NOTICE, Attempt, Delivery, FakePlatform
+from ..testing import NOTICE, OPENID, Attempt, Delivery, FakePlatform, kinds, play
+from ..testing.platform import new_openid
 from ..wechat.credentials import Credentials, Mode
 from ..wechat.errors import CredentialsError
 from ..wechat.replies import TextReply
@@ -28,12 +29,12 @@ def _platform_options(command: Any) -> Any:
         click.option("--token", help="Its Token."),
         click.option("--aes-key", help="Its EncodingAESKey."),
         click.option("--app-id", help="Its AppID."),
-        click.option(
-            "--openid", default="oAbCd1EfGh2IjKl3MnOp4QrSt5Uv", show_default=True, help="Who speaks."
-        ),
     ):
         command = option(command)
     return command
+
+
+_openid_option = click.option("--openid", default=OPENID, show_default=True, help="Who speaks.")
 
 
 def _platform(
@@ -56,18 +57,21 @@ def _platform(
 
 @wechat.command()
 @_platform_options
+@_openid_option
 @click.option("--type", "kind", default="text", show_default=True, help="MsgType, or the name of an event.")
-@click.option("--content", default="帮助", show_default=True, help="Content of a text, EventKey of an event.")
+@click.option("--content", help="Content of a text (帮助 unless given), EventKey of an event.")
 @click.option("--field", "fields", multiple=True, metavar="NAME=VALUE", help="Any other element.")
-def push(kind: str, content: str, fields: tuple[str, ...], **options: Any) -> None:
+def push(kind: str, content: str | None, fields: tuple[str, ...], **options: Any) -> None:
     """One exchange, shown raw and decrypted. Fails when the follower would see the failure notice."""
     platform = _platform(**options)
     more = dict(_field(field) for field in fields)
-    if kind in {"text", "image", "voice", "video", "shortvideo", "location", "link"}:
-        own = {"Content": content} if kind == "text" else {}
-        message = platform.message(kind, **own, **more)
+    if kind == "text":
+        message = platform.message(kind, Content=content or "帮助", **more)
+    elif kind in kinds.MESSAGES:
+        message = platform.message(kind, **kinds.MESSAGES[kind] | more)
     else:
-        message = platform.event(kind, EventKey=content, **more)
+        own = {"EventKey": content} if content else {}
+        message = platform.event(kind, **kinds.EVENTS.get(kind, {}) | own | more)
     attempt = platform.push_once(message)
     click.echo(_show(attempt))
     if attempt.problem:
@@ -76,6 +80,7 @@ def push(kind: str, content: str, fields: tuple[str, ...], **options: Any) -> No
 
 @wechat.command()
 @_platform_options
+@_openid_option
 def chat(**options: Any) -> None:
     """A conversation: what you type is pushed, what the follower would read is printed."""
     platform = _platform(**options)
@@ -89,6 +94,40 @@ def chat(**options: Any) -> None:
             return
         if line:
             _print(platform.push(_message(platform, line)))
+
+
+@wechat.command("play")
+@_platform_options
+@click.argument("files", nargs=-1, required=True, type=click.File(encoding="utf-8"))
+def play_files(files: tuple[TextIO, ...], **options: Any) -> None:
+    """Conversations from FILES, as the simulator saves them, each of a new follower.
+
+    Fails when an answer is not the expected one.
+    """
+    failed = sum(_play(_platform(openid=new_openid(), **options), file) for file in files)
+    if failed:
+        raise click.ClickException(f"{failed} answers are not as expected.")
+
+
+def _play(platform: FakePlatform, file: TextIO) -> int:
+    """Play one file; how many steps failed."""
+    try:
+        conversation = play.load(file.read())
+    except play.PlayError as error:
+        raise click.ClickException(f"{file.name}: {error}") from error
+    click.echo(f"{file.name}: {conversation.name}")
+    failed = 0
+    for result in play.play(platform, conversation):
+        failed += not result.passed
+        click.secho(
+            f"  {'✓' if result.passed else '✗'} {play.sentence(result.step)}", fg=_COLOURS[result.passed]
+        )
+        if not result.passed:
+            click.echo(f"    expected {play.wanted(result.step)}, got {result.shown}: {result.text!r}")
+    return failed
+
+
+_COLOURS = {True: "green", False: "red"}
 
 
 @wechat.command()
@@ -107,17 +146,10 @@ def _field(text: str) -> tuple[str, str]:
 
 def _message(platform: FakePlatform, line: str) -> dict[str, Any]:
     command, _, argument = line.partition(" ")
-    match command:
-        case "/follow":
-            return platform.event("subscribe", EventKey=f"qrscene_{argument}" if argument else "")
-        case "/unfollow":
-            return platform.event("unsubscribe", EventKey="")
-        case "/scan":
-            return platform.event("SCAN", EventKey=argument, Ticket="ticket")
-        case "/click":
-            return platform.event("CLICK", EventKey=argument)
-        case _:
-            return platform.message("text", Content=line)
+    name = command.removeprefix("/")
+    if line.startswith("/") and name in play.ACTIONS:
+        return play.complete(platform, play.action(name, argument))
+    return platform.message("text", Content=line)
 
 
 def _print(delivery: Delivery) -> None:

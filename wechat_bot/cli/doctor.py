@@ -1,0 +1,60 @@
+"""``flask wechat doctor``: whether every step of the set-up is done."""
+
+from __future__ import annotations
+
+import json
+import os
+import unicodedata
+from collections.abc import Sequence
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+from flask_babel import force_locale
+
+from ..languages import LANGUAGES
+from ..services.doctor import Doctor
+from ..services.findings import Check, Health
+
+MARKS = {Health.OK: "✓", Health.WARN: "!", Health.FAIL: "✗", Health.UNKNOWN: "·"}
+COLOURS = {Health.OK: "green", Health.WARN: "yellow", Health.FAIL: "red", Health.UNKNOWN: None}
+
+
+def _language() -> str:
+    spoken = os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
+    return "zh" if spoken.startswith("zh") else "en"
+
+
+@click.command()
+@with_appcontext
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--offline", is_flag=True, help="Without asking the platform.")
+@click.option("--language", type=click.Choice([*LANGUAGES]), default=_language, help="That of LANG, or en.")
+def doctor(as_json: bool, offline: bool, language: str) -> None:
+    """Check every step of the set-up and say what to do. Fails when a step has failed."""
+    physician: Doctor = current_app.extensions["doctor"]
+    diagnosis = physician.diagnose(online=not offline)
+    current_app.extensions["observations"].write()
+    with force_locale(language):
+        if as_json:
+            click.echo(
+                json.dumps([check.as_json() for check in diagnosis.checks], ensure_ascii=False, indent=2)
+            )
+        else:
+            _print(diagnosis.checks)
+    if diagnosis.failed:
+        raise SystemExit(1)
+
+
+def _print(checks: Sequence[Check]) -> None:
+    width = max(_width(check.name) for check in checks) + 2
+    for check in checks:
+        mark = click.style(MARKS[check.state], fg=COLOURS[check.state])
+        click.echo(f"{mark} {check.name}{' ' * (width - _width(check.name))}{check.said}")
+        if check.remedy:
+            click.echo(f"{' ' * (width + 2)}→ {check.remedy}")
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal: a Chinese character takes two."""
+    return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)

@@ -1,0 +1,36 @@
+"""``flask wechat media …``: look after the files of messages."""
+
+from __future__ import annotations
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+
+from ..services.media.archive import Archive
+from .operator import tells_problems
+
+media = AppGroup("media", help="Look after the files of messages.")
+
+
+@media.command()
+@tells_problems
+def fetch() -> None:
+    """Fetch the files that are wanted, as workers do by themselves."""
+    tried = 0
+    while count := _archive().fetch_due():
+        tried += count
+    click.echo(f"{tried} files were tried.")
+
+
+@media.command()
+@tells_problems
+def convert() -> None:
+    """Convert the voices that were stored while ffmpeg was missing."""
+    if not _archive().converter.is_there:
+        raise click.ClickException("There is no ffmpeg: install it, e.g. apt install ffmpeg.")
+    click.echo(f"{_archive().convert()} voices can be played now.")
+
+
+def _archive() -> Archive:
+    archive: Archive = current_app.extensions["archive"]
+    return archive

@@ -1,0 +1,70 @@
+"""``flask wechat sync``: the followers as the platform lists them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from ..extensions import db
+from ..models import Sync, SyncState
+from ..services.accounts import ensure_account
+from ..services.capabilities import Capabilities, Feature
+from ..services.followers import Followers
+from ..wechat.errcodes import explain
+from .operator import ACTOR, tells_problems
+
+Progress = Callable[[int, int], object]
+
+
+@click.command()
+@click.option("--resume", is_flag=True, help="Go on with the run that failed or was interrupted.")
+@with_appcontext
+@tells_problems
+def sync(resume: bool) -> None:
+    """Fetch the list of followers, with remarks and tags. Workers do it every night at four, Beijing time."""
+    followers: Followers = current_app.extensions["followers"]
+    capabilities: Capabilities = current_app.extensions["capabilities"]
+    account_id = ensure_account(db.engine, current_app.extensions["settings"].wechat_app_id)
+    standing = capabilities.standing(account_id, Feature.FOLLOWERS)
+    if not standing.allowed:
+        raise click.ClickException(
+            f"The account may not list its followers ({standing.reason}): see flask wechat doctor."
+        )
+    sync_id = followers.resume(account_id) if resume else followers.begin(account_id, ACTOR)
+    if sync_id is None:
+        raise click.ClickException("There is nothing to go on with: leave out --resume.")
+    with _bar() as progress:
+        followers.run(sync_id, progress)
+    _tell(db.session.get_one(Sync, sync_id))
+
+
+def _tell(run: Sync) -> None:
+    if run.state == SyncState.FAILED:
+        code = run.error.split(" ", 1)[0]
+        remedy = explain(int(code), run.error).remedy.en if code.lstrip("-").isdigit() else ""
+        raise click.ClickException(
+            f"{run.done} of {run.total} followers, then: {run.error}. {remedy} Go on with --resume."
+        )
+    if run.state == SyncState.RUNNING:
+        raise click.ClickException("Another process is about it and goes on.")
+    click.echo(f"{run.done} followers are synchronised.")
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    """Shows how far a run is, to whoever looks at a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    with click.progressbar(length=1, label="Synchronising", file=sys.stderr) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+
+        yield show

@@ -1,0 +1,113 @@
+"""Figures for Prometheus, of all processes together. Needs the extra ``metrics``.
+
+Processes count in files of one folder (PROMETHEUS_MULTIPROC_DIR), which has to be there before this module
+is imported; without it every process counts alone. What the database knows is asked for when it is read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from .services import health
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+_counted = CollectorRegistry()
+_PUSHES = Counter(
+    "wechat_pushes", "Pushes by what they brought and how they ended.", ["kind", "outcome"], registry=_counted
+)
+_ANSWER_SECONDS = Histogram(
+    "wechat_answer_seconds",
+    "Until a push was answered; the platform waits 5 seconds.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4, 4.5, 5),
+    registry=_counted,
+)
+_REQUESTS = Counter(
+    "wechat_callback_requests", "Requests to the callback without a message.", ["outcome"], registry=_counted
+)
+_CALLS = Counter("wechat_api_calls", "Calls of the platform's API.", ["path", "errcode"], registry=_counted)
+_CALL_SECONDS = Histogram(
+    "wechat_api_call_seconds",
+    "Until a call of the platform's API ended.",
+    ["path"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    registry=_counted,
+)
+
+
+class Metrics:
+    """What an application counts, and what its database tells."""
+
+    def __init__(self, engine: Engine, digest_left: Callable[[], int]) -> None:
+        self._engine = engine
+        self._digest_left = digest_left
+
+    def pushed(self, kind: str, outcome: str, seconds: float) -> None:
+        _PUSHES.labels(kind, outcome).inc()
+        _ANSWER_SECONDS.observe(seconds)
+
+    def requested(self, outcome: str) -> None:
+        _REQUESTS.labels(outcome).inc()
+
+    def called(self, path: str, errcode: int, seconds: float) -> None:
+        _CALLS.labels(path, str(errcode)).inc()
+        _CALL_SECONDS.labels(path).observe(seconds)
+
+    def text(self) -> bytes:
+        """Everything, as Prometheus reads it."""
+        registry = CollectorRegistry()
+        if FOLDER in os.environ:
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        else:
+            registry.register(_counted)
+        registry.register(_Database(self._engine, self._digest_left))
+        return generate_latest(registry)
+
+
+class _Database(Collector):
+    """What the database knows; nothing but that it is away, when it is."""
+
+    def __init__(self, engine: Engine, digest_left: Callable[[], int]) -> None:
+        self._engine = engine
+        self._digest_left = digest_left
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        try:
+            yield from self._gauges()
+            up = 1
+        except SQLAlchemyError:
+            up = 0
+        yield GaugeMetricFamily("wechat_database_up", "Whether the database answers.", up)
+
+    def _gauges(self) -> Iterator[GaugeMetricFamily]:
+        with self._engine.connect() as connection:
+            backlog = health.backlog(connection)
+            alive = len(
+                [worker for worker in health.workers(connection) if worker.is_alive(datetime.now(UTC))]
+            )
+        for name, meaning, counts in (
+            ("wechat_outgoing_messages", "Outgoing messages that are not sent, by state.", backlog.outgoing),
+            (
+                "wechat_incoming_messages",
+                "Incoming messages that are not answered, by state.",
+                backlog.incoming,
+            ),
+            ("wechat_media", "Files of followers that are not stored, by state.", backlog.media),
+        ):
+            gauge = GaugeMetricFamily(name, meaning, labels=["state"])
+            for state, count in counts.items():
+                gauge.add_metric([state], count)
+            yield gauge
+        yield GaugeMetricFamily("wechat_workers", "Background workers that are alive.", alive)
+        yield GaugeMetricFamily(
+            "wechat_digest_lag", "Messages and followers that cannot be found yet.", self._digest_left()
+        )
