@@ -62,6 +62,7 @@ def settings(tmp_path: Path) -> Settings:
         database_url=f"sqlite:///{tmp_path}/bot.db",
         log_level=LogLevel.DEBUG,
         job_queue_url=IN_MEMORY,
+        instance_path=str(tmp_path / "instance"),
         wechat_token=TOKEN,
         wechat_app_id=APP_ID,
         wechat_encoding_aes_key=AES_KEY,
@@ -103,6 +104,8 @@ def make_app(settings: Settings, migrated: Path) -> Iterator[MakeApp]:
     yield make
     for app in made:
         app.extensions["inbox"].close()
+        with app.app_context():
+            db.engine.dispose()
 
 
 @pytest.fixture

@@ -42,6 +42,14 @@ def test_any_event_and_any_field_can_be_pushed(run: Run) -> None:
     assert "你扫描了「door」的二维码" in shown.output
 
 
+def test_what_is_not_given_of_a_kind_is_as_it_may_arrive(run: Run) -> None:
+    shown = run("push", "--type", "LOCATION", "--field", "Precision=9")
+    assert "<Latitude>31.230416</Latitude>" in shown.output
+    assert "<Precision>9</Precision>" in shown.output
+    assert "<EventKey>" not in shown.output
+    assert "收到你的位置" in run("push", "--type", "location").output
+
+
 def test_a_field_without_a_value_is_told(run: Run) -> None:
     shown = run("push", "--field", "Ticket")
     assert shown.exit_code == 2

@@ -134,8 +134,16 @@ def test_a_directory_is_no_settings_file(tmp_path: Path) -> None:
         ("WECHAT_APP_ID", "gh_1a2b3c4d5e6f", "WECHAT_APP_ID must be wx and 16 hex digits"),
         ("DATABASE_URL", "oracle://db", "DATABASE_URL must begin with sqlite://, postgres:// or mysql://."),
         ("DATABASE_URL", "sqlite://", "DATABASE_URL must name a file"),
+        ("MEDIA_MAX_BYTES", "0", "MEDIA_MAX_BYTES must be 1 or more."),
+        (
+            "MEDIA_URL",
+            "https://bucket",
+            "MEDIA_URL must be a folder, or begin with s3://",
+        ),
+        ("MEDIA_URL", "s3://", "MEDIA_URL must be a folder, or begin with s3://"),
         ("REDIS_URL", "localhost:6379", "REDIS_URL must begin with redis://, rediss:// or unix://."),
         ("WECHAT_API_BASE_URL", "api.weixin.qq.com", "WECHAT_API_BASE_URL must begin with https://"),
+        ("WECHAT_API_PROXY", "socks5://127.0.0.1:1080", "WECHAT_API_PROXY must begin with http://"),
     ],
 )
 def test_an_operator_reads_what_is_wrong(name: str, value: str, problem: str) -> None:
@@ -300,10 +308,18 @@ def test_the_example_is_the_defaults(env_file: Path) -> None:
 
 def test_a_fresh_file_can_be_used_at_once(env_file: Path) -> None:
     create_env_file(env_file)
-    settings = load({"APP_ENV": "production"}, env_file)
+    settings = load({"PORT": "5001"}, env_file)
     assert not settings.secrets_are_known
     assert settings.credentials.mode is Mode.PLAIN
-    assert load({"APP_ENV": "production", "WECHAT_APP_ID": APP_ID, "WECHAT_MESSAGE_MODE": "safe"}, env_file)
+    assert settings.api_base_url == "http://127.0.0.1:5001/simulator/api"
+
+
+def test_production_has_no_use_for_a_made_up_account(env_file: Path) -> None:
+    create_env_file(env_file)
+    with pytest.raises(SettingsError, match="set WECHAT_APP_ID"):
+        load({"APP_ENV": "production"}, env_file)
+    own = {"WECHAT_APP_ID": APP_ID, "WECHAT_API_BASE_URL": "https://api.weixin.qq.com"}
+    assert load({"APP_ENV": "production", "WECHAT_MESSAGE_MODE": "safe", **own}, env_file)
 
 
 def test_a_fresh_file_is_for_its_owner_alone(env_file: Path) -> None:
@@ -342,3 +358,10 @@ def test_the_core_needs_no_framework() -> None:
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout == "\n"
+
+
+def test_a_bucket_needs_a_library_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load({"MEDIA_URL": "s3://bucket"}).media_url == "s3://bucket"
+    monkeypatch.setitem(sys.modules, "boto3", None)  # as if it were not installed
+    expected = "MEDIA_URL names a bucket, which needs boto3: pip install 'wechat-bot[s3]'."
+    assert problems({"MEDIA_URL": "s3://bucket"}) == [expected]

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flask import Flask
+    from sqlalchemy import Engine
 
+    from .metrics import Metrics
     from .routing import Router
+    from .services.digest import Digest
+    from .services.observations import Observations
     from .settings import Settings
-    from .wechat.api import Transport
+    from .wechat.api import Transport, WeChatClient
 
 
 def create_app(
@@ -23,6 +27,8 @@ def create_app(
     `transport` replaces the network between us and the platform's API.
     """
     # Imported here, so that the core can be used where Flask is not installed.
+    from pathlib import Path
+
     from flask import Flask
     from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -31,7 +37,8 @@ def create_app(
 
     settings = settings or Settings.load()
     logs.configure_logging(settings)
-    app = Flask(__name__)
+    folder = str(Path(settings.instance_path).absolute()) if settings.instance_path else None
+    app = Flask(__name__, instance_path=folder)
     app.config.update(
         SECRET_KEY=settings.secret_key,
         SECRET_KEY_FALLBACKS=[settings.secret_key_previous] if settings.secret_key_previous else None,
@@ -53,31 +60,110 @@ def create_app(
 
 def _connect_bot(app: Flask, settings: Settings, router: Router, transport: Transport | None) -> None:
     from concurrent.futures import ThreadPoolExecutor
+    from functools import partial
+    from pathlib import Path
 
     from .extensions import create_reader, db
+    from .jobs import Jobs
     from .prepared import Connections
+    from .services.accounts import ensure_account
+    from .services.answers import Answers
+    from .services.capabilities import Capabilities
     from .services.digest import Digest
+    from .services.doctor import Doctor
+    from .services.followers import Followers
     from .services.inbox import Inbox
+    from .services.media.archive import Archive
+    from .services.media.converter import Converter
+    from .services.media.store import open_store
+    from .services.observations import Observations
     from .services.outbox import Outbox
-    from .settings import Switch
-    from .wechat.api import WeChatClient
+    from .services.writebacks import Writebacks
+    from .wechat.api.pictures import Pictures
     from .wechat.webhook import Webhook
 
-    credentials = settings.credentials
-    client = None
-    if settings.wechat_app_secret and settings.wechat_customer_service is not Switch.NO:
-        client = WeChatClient(credentials, settings.wechat_api_base_url, transport)
     with app.app_context():
         engine = db.engine
     reader = Connections(create_reader(engine, settings), settings.database_connections)
     executor = ThreadPoolExecutor(settings.wechat_slow_handlers, thread_name_prefix="slow")
-    trusted = settings.wechat_customer_service is Switch.YES
-    outbox = Outbox(engine, client, executor, trusted=trusted)
-    app.extensions["digest"] = Digest(engine, router)
-    app.extensions["settings"] = settings
-    app.extensions["outbox"] = outbox
-    app.extensions["inbox"] = Inbox(settings, engine, reader, router, outbox, executor, app.app_context)
-    app.extensions["webhook"] = Webhook(credentials)
+    jobs = Jobs(settings, Path(app.instance_path))
+    digest = Digest(engine, router)
+    metrics = _metrics(engine, digest) if settings.metrics_are_on else None
+    observations = Observations(engine, partial(ensure_account, engine, settings.wechat_app_id), metrics)
+    client = _client(settings, engine, transport, observations)
+    capabilities = Capabilities(engine, settings)
+    archive = Archive(
+        engine,
+        open_store(settings.media_url, Path(app.instance_path)),
+        client,
+        Pictures(settings.credentials, transport, settings.wechat_api_proxy),
+        capabilities,
+        Converter.of_this_machine(),
+        settings.media_max_bytes,
+    )
+    outbox = Outbox(engine, client, capabilities, archive, jobs.ask)
+    jobs.add("send", outbox.send)
+    jobs.add("show_typing", outbox.show_typing)
+    jobs.add("fetch", archive.fetch)
+    followers = Followers(engine, client, capabilities, jobs.ask)
+    jobs.add("sync", followers.run)
+    inbox = Inbox(settings, engine, reader, router, outbox, executor, app.app_context)
+    doctor = Doctor(
+        settings,
+        engine,
+        app.extensions["migrate"].directory,
+        Path(app.instance_path),
+        capabilities,
+        transport,
+        observations.call,
+    )
+    app.extensions |= {
+        "settings": settings,
+        "client": client,
+        "capabilities": capabilities,
+        "jobs": jobs,
+        "digest": digest,
+        "metrics": metrics,
+        "observations": observations,
+        "doctor": doctor,
+        "outbox": outbox,
+        "answers": Answers(engine, capabilities, outbox, archive),
+        "archive": archive,
+        "followers": followers,
+        "writebacks": Writebacks(engine, client, capabilities),
+        "inbox": inbox,
+        "webhook": Webhook(settings.credentials),
+    }
+
+
+def _client(
+    settings: Settings, engine: Engine, transport: Transport | None, observations: Observations
+) -> WeChatClient | None:
+    """The client of the API, whose tokens all processes share; None without AppID and AppSecret."""
+    from .services.tokens import DatabaseTokens
+    from .wechat.api import WeChatClient
+
+    if not (settings.wechat_app_id and settings.wechat_app_secret):
+        return None
+    return WeChatClient(
+        settings.credentials,
+        settings.api_base_url,
+        transport,
+        proxy=settings.wechat_api_proxy,
+        store=DatabaseTokens(engine, settings.wechat_app_id),
+        observe=observations.call,
+    )
+
+
+def _metrics(engine: Engine, digest: Digest) -> Metrics:
+    """What is counted for Prometheus; SettingsError where its library is missing."""
+    from .settings import SettingsError
+
+    try:
+        from .metrics import Metrics
+    except ImportError as error:
+        raise SettingsError(["METRICS_ENABLED needs: pip install 'wechat-bot[metrics]'."]) from error
+    return Metrics(engine, digest.left)
 
 
 def _register_blueprints(app: Flask, settings: Settings) -> None:
@@ -92,6 +178,11 @@ def _register_blueprints(app: Flask, settings: Settings) -> None:
         from .blueprints import demos
 
         app.register_blueprint(demos.bp)
+        app.register_blueprint(demos.follower_pages.bp)
+    if settings.simulator_is_on:
+        from .blueprints import simulator
+
+        app.register_blueprint(simulator.bp)
     if settings.console_is_on:
         from .blueprints import admin
 

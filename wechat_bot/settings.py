@@ -10,6 +10,7 @@ import string
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -56,6 +57,20 @@ class Switch(StrEnum):
     NO = "no"
 
 
+class AccountKind(StrEnum):
+    """What the platform lets an account do depends on it (``wechat-platform.md`` section 9)."""
+
+    UNKNOWN = "unknown"
+    UNVERIFIED_SUBSCRIPTION = "unverified_subscription"
+    VERIFIED_SUBSCRIPTION = "verified_subscription"
+    UNVERIFIED_SERVICE = "unverified_service"
+    VERIFIED_SERVICE = "verified_service"
+    TEST = "test"
+
+
+IN_MEMORY = "memory:"
+"""A queue of jobs within this process, for tests."""
+
 DEVELOPMENT_SECRET = "development"
 """What SECRET_KEY and WECHAT_TOKEN are in development when nobody set them."""
 
@@ -65,6 +80,7 @@ _GROUPS = {
     "database_url": "The database",
     "wechat_token": "The Official Account",
     "wechat_answer_seconds": "Answering",
+    "media_url": "Media",
 }
 
 
@@ -93,6 +109,11 @@ class Settings:
         LogLevel.INFO, "DEBUG, INFO, WARNING or ERROR; only DEBUG shows what followers wrote."
     )
     log_format: LogFormat = _setting(LogFormat.TEXT, "text or json: a line to read, or an object to collect.")
+    instance_path: str = _setting(
+        "",
+        "The folder of the SQLite database, the queue, media and the simulator; empty: instance, beside the"
+        " program.",
+    )
     console_enabled: Switch = _setting(
         Switch.YES, "Whether operators may sign in to the console at /admin: yes or no."
     )
@@ -101,6 +122,15 @@ class Settings:
         "Whether anybody may open the Flask tutorial at /demo: auto (in development, not in production),"
         " yes or no.",
     )
+    simulator_enabled: Switch = _setting(
+        Switch.AUTO,
+        "Whether the phone at /simulator is there: auto (in development, not in production), yes or no. Where"
+        " others can reach it, operators sign in first.",
+    )
+    metrics_enabled: Switch = _setting(
+        Switch.NO, "Whether Prometheus may read figures at /metrics: yes or no. From this machine, or with:"
+    )
+    metrics_token: str = _secret("The bearer token with which /metrics is read from other machines.")
 
     host: str = _setting("127.0.0.1", "The address to listen on.")
     port: int = _setting(5000, "The port to listen on.")
@@ -117,7 +147,10 @@ class Settings:
         Synchronous.FULL,
         "FULL: a power cut takes back no acknowledged message; NORMAL: faster, it may take back the last.",
     )
-    redis_url: str = _secret("redis://…; checked and kept for background jobs, not used yet.")
+    redis_url: str = _secret("redis://…; the queue of background jobs, unless JOB_QUEUE_URL says otherwise.")
+    job_queue_url: str = _secret(
+        "redis://… or postgres://…; empty: REDIS_URL, or the file instance/jobs.db of this machine."
+    )
 
     wechat_token: str = _secret("The Token entered in the platform's console; 3 to 32 letters, digits.")
     wechat_token_previous: str = _secret("The Token before, while it is being changed.")
@@ -132,7 +165,16 @@ class Settings:
         "plain, compatible (either is accepted) or safe (nothing but encrypted);"
         " empty: safe if there is a key, plain if not.",
     )
-    wechat_api_base_url: str = _setting("https://api.weixin.qq.com", "Where the platform's API is.")
+    wechat_api_base_url: str = _setting(
+        "https://api.weixin.qq.com",
+        "Where the platform's API is; simulator: the one that the simulator plays, for a made-up account.",
+    )
+    wechat_account_kind: AccountKind = _setting(
+        AccountKind.UNKNOWN,
+        "The kind of the account: unverified_subscription, verified_subscription, unverified_service,"
+        " verified_service, test, or unknown (what the platform refuses is remembered).",
+    )
+    wechat_api_proxy: str = _secret("http://… or https://…, a proxy to the platform's API; empty: none.")
     wechat_customer_service: Switch = _setting(
         Switch.AUTO,
         "Whether the account may send customer-service messages: auto (tried when AppSecret is set, and"
@@ -151,6 +193,12 @@ class Settings:
         "What a follower reads when a slow answer has to be fetched with another message.",
     )
     wechat_slow_handlers: int = _setting(16, "Slow handlers that one process runs at once.")
+
+    media_url: str = _secret(
+        "Where pictures, voices and videos are kept: a folder, or s3://bucket/prefix?endpoint=https://…;"
+        " empty: instance/media."
+    )
+    media_max_bytes: int = _setting(20 << 20, "The largest file that is kept, in bytes.")
 
     def __post_init__(self) -> None:
         if self.app_env is Environment.DEVELOPMENT:
@@ -176,6 +224,7 @@ class Settings:
             "web_threads",
             "database_connections",
             "wechat_slow_handlers",
+            "media_max_bytes",
             "wechat_session_ttl",
         ):
             if getattr(self, name) < 1:
@@ -194,8 +243,24 @@ class Settings:
             yield "DATABASE_URL must name a file: a database in memory is not shared by all connections."
         if self.redis_url and not re.match(r"(rediss?|unix)://", self.redis_url):
             yield "REDIS_URL must begin with redis://, rediss:// or unix://."
-        if not re.match(r"https?://[^/]", self.wechat_api_base_url):
-            yield "WECHAT_API_BASE_URL must begin with https:// or http://."
+        if self.job_queue_url and not re.match(
+            rf"(rediss?|unix|postgres(ql)?)://|{IN_MEMORY}$", self.job_queue_url
+        ):
+            yield "JOB_QUEUE_URL must begin with redis://, rediss://, unix:// or postgres://."
+        if "://" in self.media_url and not re.match(r"s3://[^/?]", self.media_url):
+            yield "MEDIA_URL must be a folder, or begin with s3:// and the name of a bucket."
+        if self.media_url.startswith("s3://") and find_spec("boto3") is None:
+            yield "MEDIA_URL names a bucket, which needs boto3: pip install 'wechat-bot[s3]'."
+        if self.api_is_played:
+            if not self.simulator_is_on:
+                yield (
+                    "WECHAT_API_BASE_URL=simulator is for a made-up account, and the simulator is off: set"
+                    " WECHAT_APP_ID and WECHAT_APP_SECRET to your account's, and empty WECHAT_API_BASE_URL."
+                )
+        elif not re.match(r"https?://[^/]", self.wechat_api_base_url):
+            yield "WECHAT_API_BASE_URL must begin with https:// or http://, or be simulator."
+        if self.wechat_api_proxy and not re.match(r"https?://[^/]", self.wechat_api_proxy):
+            yield "WECHAT_API_PROXY must begin with http:// or https://."
         try:
             _ = self.credentials
         except CredentialsError as error:
@@ -222,9 +287,27 @@ class Settings:
         return re.sub(r"^(mysql|mariadb)://", r"\1+pymysql://", url)
 
     @property
+    def api_is_played(self) -> bool:
+        """Whether the simulator plays the platform's API."""
+        return self.wechat_api_base_url == "simulator"
+
+    @property
+    def api_base_url(self) -> str:
+        """Where the platform's API is."""
+        if not self.api_is_played:
+            return self.wechat_api_base_url
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/simulator/api"
+
+    @property
     def console_is_on(self) -> bool:
         """Whether CONSOLE_ENABLED says so; "auto" is "yes"."""
         return self.console_enabled is not Switch.NO
+
+    @property
+    def metrics_are_on(self) -> bool:
+        """Whether METRICS_ENABLED says so; "auto" is "no"."""
+        return self.metrics_enabled is Switch.YES
 
     @property
     def demos_are_on(self) -> bool:
@@ -232,6 +315,19 @@ class Settings:
         if self.demos_enabled is Switch.AUTO:
             return self.app_env is Environment.DEVELOPMENT
         return self.demos_enabled is Switch.YES
+
+    @property
+    def simulator_is_on(self) -> bool:
+        """Whether SIMULATOR_ENABLED, or else the environment, switches the simulator on; it is off where
+        nobody could sign in to it."""
+        if self.simulator_enabled is Switch.AUTO and self.app_env is not Environment.DEVELOPMENT:
+            return False
+        return self.simulator_enabled is not Switch.NO and (self.simulator_is_open or self.console_is_on)
+
+    @property
+    def simulator_is_open(self) -> bool:
+        """Whether it may be used without signing in: in development, by this machine alone."""
+        return self.app_env is Environment.DEVELOPMENT and not self.reachable_from_outside
 
     @property
     def reachable_from_outside(self) -> bool:
@@ -326,7 +422,11 @@ def create_env_file(path: Path) -> None:
         "SECRET_KEY": secrets.token_hex(32),
         "WECHAT_TOKEN": "".join(secrets.choice(letters) for _ in range(24)),
         "WECHAT_ENCODING_AES_KEY": "".join(secrets.choice(letters) for _ in range(43)),
-        "WECHAT_MESSAGE_MODE": Mode.PLAIN.value,  # until WECHAT_APP_ID is known
+        "WECHAT_MESSAGE_MODE": Mode.PLAIN.value,  # as a new account has it
+        # An account that only the simulator knows, so that everything can be tried.
+        "WECHAT_APP_ID": f"wx{secrets.token_hex(8)}",
+        "WECHAT_APP_SECRET": secrets.token_hex(16),
+        "WECHAT_API_BASE_URL": "simulator",
     }
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(env_text(values))

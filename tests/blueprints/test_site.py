@@ -11,16 +11,24 @@ from wechat_bot.settings import Switch
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language": "en"}
 
 
-@pytest.mark.parametrize(("console", "target"), [(Switch.YES, "/admin/"), (Switch.NO, "/demo/")])
-def test_home_leads_to_the_console_or_else_to_the_demos(
-    make_app: MakeApp, console: Switch, target: str
+@pytest.mark.parametrize(
+    ("simulator", "console", "target"),
+    [
+        (Switch.AUTO, Switch.YES, "/simulator/"),
+        (Switch.NO, Switch.YES, "/admin/"),
+        (Switch.NO, Switch.NO, "/demo/"),
+    ],
+)
+def test_home_leads_to_the_first_that_is_on(
+    make_app: MakeApp, simulator: Switch, console: Switch, target: str
 ) -> None:
-    answer = make_app(console_enabled=console).test_client().get("/")
+    answer = make_app(simulator_enabled=simulator, console_enabled=console).test_client().get("/")
     assert (answer.status_code, answer.location) == (302, target)
 
 
-def test_home_is_a_plain_page_where_both_are_off(make_app: MakeApp) -> None:
-    answer = make_app(console_enabled=Switch.NO, demos_enabled=Switch.NO).test_client().get("/")
+def test_home_is_a_plain_page_where_all_are_off(make_app: MakeApp) -> None:
+    off = {"simulator_enabled": Switch.NO, "console_enabled": Switch.NO, "demos_enabled": Switch.NO}
+    answer = make_app(**off).test_client().get("/")
     assert answer.status_code == 200
     assert "这里是一个微信公众号的后台" in answer.text
 

@@ -55,22 +55,23 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def serving(app: Flask, folder: Path) -> Iterator[str]:
+def serving(app: Flask) -> Iterator[str]:
     """Serve `app`; its address."""
-    app.instance_path = str(folder / "instance")
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @pytest.fixture
 def site(make_app: MakeApp, tmp_path: Path) -> Iterator[str]:
     """The address of a running site."""
-    with serving(make_app(), tmp_path) as address:
+    with serving(make_app()) as address:
         yield address
 
 
@@ -127,7 +128,7 @@ def console(make_app: MakeApp, tmp_path: Path, browser: Browser) -> Iterator[Con
         plan = Plan(messages=600, until=datetime.now(UTC), seed=1)
         seed(db.engine, handlers.router, APP_ID, plan)
         app.extensions["digest"].catch_up()
-    with serving(app, tmp_path) as address, opening_pages(browser, address, [AXE]) as open_page:
+    with serving(app) as address, opening_pages(browser, address, [AXE]) as open_page:
         console = Console(app, open_page)
         console.add_operators()
         yield console

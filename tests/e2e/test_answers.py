@@ -26,7 +26,7 @@ SEND = "/cgi-bin/message/custom/send"
 def desk(make_app: MakeApp, api: FakeAPI, tmp_path: Path, browser: Browser) -> Iterator[Console]:
     """A console whose account may write to its one follower."""
     app = make_app(api=api, wechat_app_secret=APP_SECRET)
-    with serving(app, tmp_path) as address, opening_pages(browser, address, [AXE]) as open_page:
+    with serving(app) as address, opening_pages(browser, address, [AXE]) as open_page:
         console = Console(app, open_page)
         console.add_operators()
         console.says("oFollower1", "在吗")

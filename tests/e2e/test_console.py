@@ -28,6 +28,8 @@ PAGES = [
     "/admin/messages?kind=nothing&q=nothing-like-this",
     "/admin/followers",
     "/admin/followers/3",
+    "/admin/canned",
+    "/admin/health",
     "/admin/operators",
     "/admin/audit",
     "/admin/profile",

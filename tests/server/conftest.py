@@ -94,6 +94,7 @@ def make_program(tmp_path: Path) -> Iterator[MakeProgram]:
             folder,
             {
                 "PORT": str(port),
+                "INSTANCE_PATH": str(folder / "instance"),
                 "DATABASE_URL": f"sqlite:///{folder}/bot.db",
                 "WECHAT_TOKEN": TOKEN,
                 "WECHAT_APP_ID": APP_ID,

@@ -140,6 +140,7 @@ def test_every_message_is_sent_once_or_marked_as_unknown(
         settings = app.extensions["settings"]
         environment = {
             "SECRET_KEY": settings.secret_key,
+            "INSTANCE_PATH": settings.instance_path,
             "DATABASE_URL": settings.database_url,
             "WECHAT_APP_ID": settings.wechat_app_id,
             "WECHAT_APP_SECRET": APP_SECRET,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 
-from flask import Blueprint, Response, current_app, request
-from werkzeug.exceptions import HTTPException
+from flask import Blueprint, Response, current_app, g, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from ..services.inbox import Inbox, LeftUnanswered
+from ..services.observations import VERIFIED, Observations
 from ..services.recorder import NotRecorded
-from ..wechat.errors import MalformedMessage, WebhookError
+from ..wechat.errors import MalformedMessage, Refusal, WebhookError
 from ..wechat.webhook import Webhook
 
 log = logging.getLogger(__name__)
@@ -27,24 +28,23 @@ def _text(text: str, status: int = 200, mimetype: str = "text/plain") -> Respons
 @bp.get("/wechat", strict_slashes=False, provide_automatic_options=False)
 def verify() -> Response:
     webhook: Webhook = current_app.extensions["webhook"]
-    return _text(webhook.handshake(_query()))
+    echo = webhook.handshake(_query())
+    _observations().callback(VERIFIED)
+    return _text(echo)
 
 
 @bp.post("/wechat", strict_slashes=False, provide_automatic_options=False)
 def push() -> Response:
-    started = time.perf_counter()
+    g.started, g.kind = time.perf_counter(), "unknown"
     webhook: Webhook = current_app.extensions["webhook"]
     inbox: Inbox = current_app.extensions["inbox"]
     request.max_content_length = MAX_BODY
     incoming = webhook.open(_query(), request.get_data(cache=False))
+    g.kind = type(incoming.message).__name__
     reply = inbox.receive(incoming.message)
     answer = _text(webhook.seal(incoming, reply), mimetype="application/xml") if reply else _text("success")
-    log.info(
-        "%s answered with %s in %.0f ms",
-        type(incoming.message).__name__,
-        reply.kind if reply else "success",
-        (time.perf_counter() - started) * 1000,
-    )
+    outcome = reply.kind if reply else "success"
+    log.info("%s answered with %s in %.0f ms", g.kind, outcome, _count(outcome) * 1000)
     return answer
 
 
@@ -52,22 +52,43 @@ def _query() -> str:
     return request.query_string.decode("ascii", errors="replace")
 
 
+def _observations() -> Observations:
+    observations: Observations = current_app.extensions["observations"]
+    return observations
+
+
+def _count(outcome: str) -> float:
+    """Count a push that has ended; the seconds that it took."""
+    seconds: float = time.perf_counter() - g.started
+    _observations().push(g.kind, outcome, seconds)
+    return seconds
+
+
 @bp.errorhandler(WebhookError)
 def refuse(error: WebhookError) -> Response:
     log.warning("refused: %s", error)
+    _observations().callback(error.cause, error.detail)
     return _text("malformed", 400) if isinstance(error, MalformedMessage) else _text("forbidden", 403)
 
 
 @bp.errorhandler(LeftUnanswered)
 def leave_unanswered(_: LeftUnanswered) -> Response:
     log.info("left to the next push")
+    _count("unanswered")
     return _text("not yet", 503)
 
 
 @bp.errorhandler(NotRecorded)
 def ask_again(error: NotRecorded) -> Response:
     log.error("not recorded, the platform shall push again: %s", error)
+    _count("not recorded")
     return _text("unavailable", 503)
+
+
+@bp.errorhandler(RequestEntityTooLarge)
+def refuse_size(error: RequestEntityTooLarge) -> Response:
+    _observations().callback(Refusal.TOO_LARGE, f"{request.content_length or 0} bytes")
+    return explain(error)
 
 
 @bp.errorhandler(HTTPException)
@@ -78,4 +99,16 @@ def explain(error: HTTPException) -> Response:
 @bp.errorhandler(Exception)
 def survive(_: Exception) -> Response:
     log.exception("a push failed, the platform shall push again")
+    if "started" in g:
+        _count("failed")
     return _text("unavailable", 503)
+
+
+@bp.after_app_request
+def notice_wrong_path(response: Response) -> Response:
+    """The platform's requests are told from others by their signature, if the URL was entered wrongly."""
+    if request.blueprint != bp.name and b"signature=" in request.query_string:
+        webhook: Webhook = current_app.extensions["webhook"]
+        if webhook.has_signed(_query()):
+            _observations().callback(Refusal.WRONG_PATH, request.path)
+    return response

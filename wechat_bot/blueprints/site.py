@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 bp = Blueprint("site", __name__)
 
-HOMES = ("admin.home", "demos.index")
+HOMES = ("simulator.phone", "admin.home", "demos.index")
 """``/`` leads to the first of these that is switched on."""
 
 TITLES = {

@@ -1,4 +1,5 @@
-"""What is derived from messages, in small steps behind them: the search index, conversations, hours.
+"""What is derived from messages, in small steps behind them: the search index, conversations, hours, and
+the files to fetch.
 
 Pushes are answered first; this is caught up with every second, and before a page is shown that needs it.
 A step reads and computes, and then writes in a transaction of its own unless another process was faster.
@@ -30,6 +31,8 @@ from sqlalchemy import (
 from ..extensions import retry_conflicts, transaction
 from ..models import Direction, Follower, Hour, MessageLog, Progress, State, Status, Thread
 from ..routing import Router
+from .media.archive import want
+from .outbox import BY_OPERATOR
 from .search import MESSAGES, labels_of, refresh_followers, searchable, tokens_of
 
 BATCH = 500
@@ -37,9 +40,6 @@ BATCH = 500
 PATIENCE = 60
 """Seconds after which a missing id is no message that is still being committed."""
 MOST_GAPS = 200
-
-BY_OPERATOR = "operator:"
-"""How the origin of messages begins that operators sent."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +182,7 @@ class Digest:
             catch_alls = {route.name for route in self._router.routes() if route.catch_all}
             _update_threads(connection, rows, settled, {"", *catch_alls})
             _update_hours(connection, rows)
+            want(connection, rows)
             refresh_followers(connection, {row.follower_id for row in rows if row.event == "subscribe"})
             _save(connection, before, after)
 

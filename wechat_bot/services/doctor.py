@@ -110,7 +110,9 @@ class Doctor:
             facts = health.look(self._engine, account_id)
             checks += _check_callback(facts, self._settings.credentials.mode)
             checks += [_check_workers(facts), _check_queue(facts), self._check_capabilities(account_id)]
-        if not (self._settings.wechat_app_id and self._settings.wechat_app_secret):
+        if self._settings.api_is_played:
+            checks.append(Check(findings.API_PLAYED))
+        elif not (self._settings.wechat_app_id and self._settings.wechat_app_secret):
             checks.append(Check(findings.SECRET_MISSING))
         elif online:
             checks += self._ask_platform()
@@ -188,7 +190,7 @@ class Doctor:
         """Whether a token is to be had, what the platform sees of us, and how our clock goes."""
         transport = _Dated(self._transport or network(self._settings.wechat_api_proxy))
         client = WeChatClient(
-            self._settings.credentials, self._settings.wechat_api_base_url, transport, observe=self._observe
+            self._settings.credentials, self._settings.api_base_url, transport, observe=self._observe
         )
         try:
             client.system.callback_ips()

@@ -328,6 +328,15 @@ HTTPS_MISSING = Finding(
     lazy_gettext("在前面放一个有证书的反向代理，例如 Caddy 或 nginx。"),
 )
 CLOCK_FAR_OFF = replace(CLOCK_OFF, state=Health.FAIL)
+API_PLAYED = Finding(
+    "secret",
+    "api_played",
+    Health.WARN,
+    lazy_gettext("模拟器在扮演微信的接口，账号是编出来的。"),
+    lazy_gettext(
+        "接入真正的公众号时，在 .env 中填上它的 WECHAT_APP_ID 和 WECHAT_APP_SECRET，并清空 WECHAT_API_BASE_URL。"
+    ),
+)
 SECRET_MISSING = Finding(
     "secret",
     "missing",

@@ -92,7 +92,7 @@ def guard() -> ResponseReturnValue | None:
     if needed is None or request.endpoint == f"{bp.name}.static":
         return None
     if not current_user.is_authenticated:
-        return _ask_to_sign_in()
+        return ask_to_sign_in()
     own = Role(current_user.role)
     if not own.includes(needed):
         abort(403, _("这需要“%(needed)s”的权限，你的角色是“%(own)s”。", needed=ROLES[needed], own=ROLES[own]))
@@ -100,7 +100,8 @@ def guard() -> ResponseReturnValue | None:
     return None
 
 
-def _ask_to_sign_in() -> ResponseReturnValue:
+def ask_to_sign_in() -> ResponseReturnValue:
+    """The answer to a request of nobody."""
     if g.get("nobody_can_be_recognised"):
         abort(503, _("数据库暂时连接不上，请过一会儿再试。"))
     if "HX-Request" in request.headers or "text/html" not in request.headers.get("Accept", "text/html"):
@@ -119,7 +120,7 @@ def _remember_language() -> None:
 @bp.after_request
 def keep_out_of_caches(response: Response) -> Response:
     if request.endpoint != f"{bp.name}.static":
-        response.headers["Cache-Control"] = "no-store"
+        response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 

@@ -18,6 +18,7 @@ from ...services.search import Query
 from . import bp
 from .access import actor, role
 from .frame import WORDS, catch_up
+from .media import attach
 from .profile import save_preferences
 
 PAGE = 50
@@ -66,6 +67,7 @@ def messages() -> ResponseReturnValue:
     connection = db.session.connection()
     page = history.page(connection, chosen, **cursor("before", "after"), limit=PAGE)
     facets = history.facets(connection, chosen)
+    attach(page.rows)
     return render_template(
         "admin/messages.html",
         page=page,
@@ -108,6 +110,7 @@ def messages_jsonl() -> ResponseReturnValue:
 def message(message_id: int) -> ResponseReturnValue:
     row = _message(message_id)
     around = history.around(db.session.connection(), message_id)
+    attach([row, *around])
     name = "_message_detail" if "HX-Request" in request.headers else "message"
     return render_template(f"admin/{name}.html", message=row, around=around)
 

@@ -34,7 +34,8 @@ const KEYS = {
   "?": () => $("#shortcuts").showModal(),
   "j": () => moveRow(1),
   "k": () => moveRow(-1),
-  "n": () => $("#note")?.focus(),
+  "r": () => openWay("#reply"),
+  "n": () => openWay("#note"),
 };
 
 document.addEventListener("keydown", event => {
@@ -51,6 +52,13 @@ document.addEventListener("keydown", event => {
   event.preventDefault();
 });
 
+function openWay(selector) {
+  const area = $(selector);
+  if (!area) return;
+  area.closest("details").open = true;
+  area.focus();
+}
+
 function closeAll(event) {
   if (writing(event.target)) event.target.blur();
   $$("details.menu[open]").forEach(menu => { menu.open = false; $("summary", menu).focus(); });
@@ -65,9 +73,16 @@ document.addEventListener("click", event => {
   $$("details.menu[open]").forEach(menu => { if (!menu.contains(event.target) || opener) menu.open = false; });
   if (event.target.matches("dialog")) event.target.close();
   if (event.target.closest("[data-close]")) closeDrawer();
+  const picture = event.target.closest("[data-picture]");
+  if (picture && !event.ctrlKey && !event.metaKey && !event.shiftKey) { event.preventDefault(); showPicture(picture.href); }
   const copy = event.target.closest("[data-copy]");
   if (copy) navigator.clipboard.writeText(copy.dataset.copy).then(() => copy.append(` ✓ ${copy.dataset.done}`));
 });
+
+function showPicture(url) {
+  $("#picture img").src = url;
+  $("#picture").showModal();
+}
 
 function closeDrawer() {
   const drawer = $("#drawer");
@@ -153,6 +168,8 @@ async function poll() {
       await arrive();
     }
     else if ($("#log")) await appendNew();
+    await showFiles();
+    await showOutcomes();
   } catch (error) {
     failures += 1;
     showLive("lost");
@@ -199,6 +216,8 @@ function openThread() {
     if (item.classList.contains("current")) { item.classList.remove("unread"); $(".dot", item)?.remove(); }
   });
   restoreDrafts();
+  canned = null;
+  openComposer();
   if (!log || log.dataset.ready) return;
   log.dataset.ready = "1";
   const here = $(".here, :target", log);
@@ -243,6 +262,125 @@ async function appendNew() {
   const ids = fresh.flatMap(element => [element, ...$$("[id]", element)]).map(element => /^m(\d+)$/.exec(element.id)?.[1]).filter(Boolean);
   log.dataset.newest = Math.max(log.dataset.newest, ...ids);
   if (atBottom) log.scrollTop = log.scrollHeight;
+  if (fresh.some(element => element.matches(".bubble"))) await renewWindow();
+}
+
+// Files that were still on their way when their message was shown
+
+async function showFiles() {
+  for (const waiting of $$("[data-waiting]").slice(-5)) {
+    const response = await ask(waiting.dataset.waiting);
+    if (response.status !== 204) waiting.replaceWith(...parse(await response.text()));
+  }
+}
+
+// What becomes of answers, and whether another may be sent
+
+async function showOutcomes() {
+  const log = $("#log"), unsettled = $$("[data-unsettled]", log ?? document);
+  if (!log || !unsettled.length) return;
+  const query = new URLSearchParams(unsettled.map(element => ["id", element.dataset.unsettled]));
+  const now = parse(await (await ask(`${log.dataset.more}?${query}`)).text());
+  for (const element of now.filter(each => each.id)) {
+    const before = document.getElementById(element.id);
+    if (before && before.textContent !== element.textContent) before.replaceWith(element);
+  }
+  if ($$("[data-unsettled]", log).length < unsettled.length) await renewWindow();
+}
+
+async function renewWindow() {
+  const shown = $("#window");
+  if (!shown) return;
+  const fresh = parse(await (await ask(shown.dataset.again)).text())[0];
+  shown.replaceWith(fresh);
+  $$(".way.answer form :is(textarea, button, input)").forEach(part => { part.disabled = "closed" in fresh.dataset; });
+}
+
+function tick() {
+  const shown = $("#window"), left = $("[data-left]", shown ?? document);
+  const seconds = shown && left ? (new Date(shown.dataset.ends) - Date.now()) / 1000 : Infinity;
+  if (seconds <= 0) renewWindow().catch(() => {});
+  else if (seconds < 600) left.textContent = `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+  else if (left) left.textContent = `${Math.floor(seconds / 3600)}:${String(Math.floor(seconds / 60) % 60).padStart(2, "0")}`;
+  $$("[data-undo]").forEach(button => {
+    const rest = Math.ceil((new Date(button.dataset.undo) - Date.now()) / 1000 + Number(body.dataset.undoSeconds));
+    button.dataset.rest = Math.max(rest, 0);
+  });
+}
+
+setInterval(tick, 1000);
+
+// The composer: bytes that the platform counts, a draft that stays, answers at hand
+
+const encoder = new TextEncoder();
+
+function openComposer() {
+  const area = $("#reply");
+  if (!area || area.dataset.ready) return;
+  area.dataset.ready = "1";
+  let timer = 0, saved = area.value;
+  const save = async () => {
+    timer = 0;
+    if (area.value === saved || !area.isConnected) return;
+    saved = area.value;
+    const form = new FormData(area.form);
+    await fetch(area.dataset.keep, {method: "POST", body: new URLSearchParams({csrf_token: form.get("csrf_token"), text: saved})}).catch(() => {});
+  };
+  const changed = () => {
+    const counter = $(".bytes", area.form), used = encoder.encode(area.value.trim()).length, limit = Number(area.dataset.bytes);
+    counter.textContent = used ? fill(counter.dataset.words, {used, limit}) : "";
+    counter.classList.toggle("over", used > limit);
+    area.setCustomValidity(used > limit ? counter.textContent : "");
+    timer ||= setTimeout(save, 1500);
+    showCanned(area);
+  };
+  area.addEventListener("input", changed);
+  area.addEventListener("keydown", event => chooseCanned(event, area));
+  area.form.addEventListener("submit", () => clearTimeout(timer));
+  changed();
+}
+
+let canned = null;
+
+async function showCanned(area) {
+  const list = $("#canned"), wanted = /^\/(\S*)$/.exec(area.value);
+  if (!wanted) { list.hidden = true; return; }
+  canned ??= await (await ask(area.dataset.canned)).json();
+  const text = wanted[1].toLowerCase();
+  const found = canned.filter(each => `${each.shortcut} ${each.title}`.toLowerCase().includes(text)).slice(0, 8);
+  list.replaceChildren(...found.map((each, index) => {
+    const item = document.createElement("li"), name = document.createElement("b"), says = document.createElement("span");
+    item.role = "option";
+    item.ariaSelected = index === 0;
+    name.textContent = `/${each.shortcut} ${each.title}`;
+    says.textContent = each.missing.length ? fill(list.dataset.missing, {names: each.missing.join(", ")}) : each.text;
+    item.append(name, says);
+    item.onclick = () => takeCanned(area, each);
+    return item;
+  }));
+  list.hidden = !found.length;
+}
+
+function chooseCanned(event, area) {
+  const list = $("#canned");
+  if (list.hidden || event.isComposing) return;
+  const items = $$("li", list), at = items.findIndex(item => item.ariaSelected === "true");
+  const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
+  if (step) {
+    items[at].ariaSelected = false;
+    items[(at + step + items.length) % items.length].ariaSelected = true;
+  } else if (event.key === "Enter" && !event.ctrlKey) items[at].click();
+  else if (event.key === "Escape") list.hidden = true;
+  else return;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+function takeCanned(area, reply) {
+  area.value = reply.text;
+  area.form.elements.canned.value = reply.id;
+  area.dispatchEvent(new Event("input"));
+  area.focus();
 }
 
 function parse(html) {

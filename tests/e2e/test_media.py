@@ -1,0 +1,124 @@
+"""Files of followers in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, Page, expect
+
+from tests.conftest import APP_SECRET, MakeApp
+from tests.e2e.conftest import AXE, opening_pages, serving
+from tests.e2e.console import Console, check_page, expect_no_script
+from tests.files import HTML, SVG, needs_ffmpeg, picture
+from wechat_bot.services.media.archive import Archive
+from wechat_bot.testing import FakeAPI, FakePlatform
+from wechat_bot.testing.samples import AMR
+
+CONVERSATION = "/admin/conversations/1"
+LOADED = "picture => picture.complete && picture.naturalWidth > 0"
+
+
+@pytest.fixture
+def app(make_app: MakeApp, api: FakeAPI) -> Flask:
+    return make_app(api=api, wechat_app_secret=APP_SECRET)
+
+
+@pytest.fixture
+def console(app: Flask, tmp_path: Path, browser: Browser) -> Iterator[Console]:
+    with serving(app) as address, opening_pages(browser, address, [AXE]) as open_page:
+        console = Console(app, open_page)
+        console.add_operators()
+        yield console
+
+
+Receive = Callable[..., None]
+
+
+@pytest.fixture
+def receive(app: Flask, api: FakeAPI) -> Receive:
+    """Lets a follower send a file, which is fetched unless told otherwise."""
+
+    def receive(kind: str, content: bytes, content_type: str, *, fetch: bool = True) -> None:
+        platform = FakePlatform.of(app)
+        media_id = api.give_media(kind, content, f"a.{kind}", content_type)
+        platform.push(platform.message(kind, MediaId=media_id, PicUrl="", Format="amr"))
+        app.extensions["digest"].catch_up()
+        if fetch:
+            archive: Archive = app.extensions["archive"]
+            archive.fetch_due()
+
+    return receive
+
+
+def width_of(page: Page, selector: str) -> Any:
+    return page.locator(selector).evaluate("picture => picture.naturalWidth")
+
+
+def test_a_picture_is_shown_and_opens_in_full_size(console: Console, receive: Receive) -> None:
+    receive("image", picture(width=900, height=600), "image/jpeg")
+    page = console.sign_in(CONVERSATION)
+    small = page.locator(".picture img")
+    page.wait_for_function(f"({LOADED})(document.querySelector('.picture img'))")
+    box = small.bounding_box()
+    assert box
+    assert box["width"] <= 320
+    check_page(page)
+    small.click()
+    expect(page.locator("#picture")).to_be_visible()
+    page.wait_for_function(f"({LOADED})(document.querySelector('#picture img'))")
+    assert width_of(page, "#picture img") == 900
+    check_page(page)
+    page.keyboard.press("Escape")
+    expect(page.locator("#picture")).to_be_hidden()
+    page.goto("/admin/messages")
+    page.wait_for_function(f"({LOADED})(document.querySelector('img.thumbnail'))")
+
+
+def test_without_scripts_a_picture_opens_as_a_page(console: Console, receive: Receive) -> None:
+    receive("image", picture(width=900, height=600), "image/jpeg")
+    page = console.sign_in(CONVERSATION, java_script_enabled=False)
+    with page.context.expect_page() as opened:
+        page.locator(".picture").click()
+    opened.value.wait_for_load_state()
+    assert opened.value.url.endswith("/admin/media/1")
+
+
+@needs_ffmpeg
+def test_a_voice_plays(console: Console, receive: Receive) -> None:
+    receive("voice", AMR, "audio/amr")
+    page = console.sign_in(CONVERSATION)
+    audio = page.locator("audio")
+    audio.evaluate("audio => { audio.muted = true; return audio.play(); }")
+    page.wait_for_function("document.querySelector('audio').currentTime > 0")
+    assert audio.evaluate("audio => audio.error") is None
+    assert 0.5 < audio.evaluate("audio => audio.duration") < 2
+    check_page(page)
+
+
+def test_what_only_claims_to_be_a_picture_is_never_shown(console: Console, receive: Receive) -> None:
+    receive("image", HTML, "image/jpeg")
+    receive("image", SVG, "image/svg+xml")
+    page = console.sign_in(CONVERSATION)
+    expect(page.get_by_text("没有保存：内容不是这类消息该有的格式")).to_have_count(2)
+    expect(page.locator(".log img, .log audio, .log video, .log iframe")).to_have_count(0)
+    check_page(page)
+    expect_no_script(page)
+    for number in (1, 2):
+        answer = page.goto(f"/admin/media/{number}")
+        assert answer
+        assert answer.status == 404
+        assert page.evaluate("window.hacked") is None
+
+
+def test_a_picture_that_is_still_on_its_way_appears_by_itself(
+    app: Flask, console: Console, receive: Receive
+) -> None:
+    receive("image", picture(), "image/jpeg", fetch=False)
+    page = console.sign_in(CONVERSATION)
+    expect(page.get_by_text("正在取回…")).to_be_visible()
+    app.extensions["archive"].fetch_due()
+    expect(page.locator(".picture img")).to_be_visible()

@@ -1,0 +1,55 @@
+"""The platform's API, played: what the bot asks the platform for while it is tried."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import abort, request
+from werkzeug.datastructures import FileStorage
+from werkzeug.wrappers import Response
+
+from ...wechat.xml import Fields
+from . import bp
+from .parts import platform_api, store
+
+_SAMPLES = {
+    "image": ("sample.png", "image/png"),
+    "voice": ("sample.amr", "audio/amr"),
+    "video": ("sample.mp4", "video/mp4"),
+}
+"""What a follower sends who has chosen no file."""
+
+
+@bp.route("/api/<path:path>", methods=["GET", "POST"], endpoint="api")
+def answer(path: str) -> Response:
+    """What WECHAT_API_BASE_URL may name in development."""
+    environ = {**request.environ, "PATH_INFO": f"/{path}", "SCRIPT_NAME": ""}
+    return Response.from_app(platform_api(), environ)
+
+
+def keep_media(kind: str, upload: FileStorage | None, base_url: str) -> Fields:
+    """The fields of a file that a follower sends: his own, or a sample."""
+    if upload and upload.filename:
+        content, filename, mimetype = upload.read(), upload.filename, upload.mimetype
+    else:
+        filename, mimetype = _SAMPLES[kind]
+        content = (Path(bp.static_folder or "") / filename).read_bytes()
+    media_id = platform_api().give_media(kind, content, filename, mimetype)
+    match kind:
+        case "image":
+            return {"MediaId": media_id, "PicUrl": f"{base_url}/simulator/media/{media_id}"}
+        case "voice":
+            return {"MediaId": media_id, "Format": Path(filename).suffix.removeprefix(".")}
+        case _:
+            return {"MediaId": media_id, "ThumbMediaId": media_id}
+
+
+@bp.get("/media/<media_id>")
+def media(media_id: str) -> Response:
+    """A file that a follower or the bot sent; PicUrl leads here."""
+    with store().opened() as state:
+        found = state.media.get(media_id)
+    if not found:
+        abort(404)
+    headers = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+    return Response(store().read(media_id), mimetype=found.content_type, headers=headers)

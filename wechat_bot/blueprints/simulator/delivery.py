@@ -1,0 +1,88 @@
+"""How a push reaches the bot: over HTTP, in a thread, recorded step by step."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from ...testing.api import FakeAPI
+from ...testing.platform import Attempt, FakePlatform, Request
+from ...wechat import xml
+from ...wechat.credentials import Credentials
+from .journal import Choices, Course, Exchange, Fault, Journal
+
+QUICK_SECONDS = 0.5
+"""So long a browser is kept waiting, which shows most answers at once."""
+OLD_SECONDS = 600
+"""By so much a time stamp is old that should be refused."""
+BIG = "长" * 400_000
+"""1.2 MB, more than the platform ever sends."""
+OTHER_TOKEN = "someOtherToken"
+OTHER_KEY = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"
+
+
+def play(url: str, credentials: Credentials, choices: Choices, api: FakeAPI) -> FakePlatform:
+    """A platform that makes the mistake in `choices`, and whose `api` hears of what followers do."""
+    clock = time.time
+    if choices.fault is Fault.SIGNATURE:
+        credentials = replace(credentials, tokens=(OTHER_TOKEN,))
+    if choices.fault is Fault.KEY and credentials.aes_keys:
+        credentials = replace(credentials, aes_keys=(OTHER_KEY,))
+    if choices.fault is Fault.TIMESTAMP:
+
+        def clock() -> float:
+            return time.time() - OLD_SECONDS
+
+    return FakePlatform.at(url, credentials, clock=clock, api=api)
+
+
+class Courier:
+    """Delivers what `begin` and `repeat` make, and keeps the journal of it."""
+
+    def __init__(self, journal: Journal, url: str, platform: FakePlatform, choices: Choices) -> None:
+        self._journal = journal
+        self._url = url
+        self.platform = platform
+        self._choices = choices
+
+    def begin(self, fields: xml.Fields) -> Exchange:
+        """Push a message."""
+        if self._choices.fault is Fault.SIZE:
+            fields = {**fields, "Padding": BIG}
+        return self.repeat(str(fields["FromUserName"]), self.platform.request(fields))
+
+    def repeat(self, openid: str, request: Request) -> Exchange:
+        """Push what may have been pushed before, byte by byte."""
+        exchange = self._journal.begin(
+            Exchange(openid, self._url, self.platform.credentials.mode, request, self._choices)
+        )
+        if not exchange.held:
+            thread = threading.Thread(target=self._deliver, args=(exchange,), daemon=True)
+            thread.start()
+            thread.join(QUICK_SECONDS)
+        return exchange
+
+    def _deliver(self, exchange: Exchange) -> None:
+        for attempt in self._attempts(exchange):
+            exchange = replace(exchange, attempts=[*exchange.attempts, attempt])
+            self._journal.update(exchange)
+        self._journal.update(replace(exchange, ended=True))
+        for held in self._journal.take_held(exchange.openid):
+            self._deliver(held)
+
+    def _attempts(self, exchange: Exchange) -> Iterator[Attempt]:
+        platform, request = self.platform, exchange.request
+        match exchange.choices.course:
+            case Course.LOST:
+                yield from platform.attempts(request, lost=platform.pushes - 1)
+            case Course.PARALLEL:
+                with ThreadPoolExecutor(platform.pushes) as pool:
+                    yield from pool.map(platform.attempt, [request] * platform.pushes)
+            case Course.DUPLICATE:
+                yield from platform.attempts(request)
+                yield platform.attempt(request)
+            case _:
+                yield from platform.attempts(request)

@@ -1,0 +1,64 @@
+"""The parts of the simulator, as the present request needs them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from flask import current_app, request
+
+from ...settings import Settings
+from ...testing import FakeAPI
+from ...testing.store import FileStore
+from ...wechat.credentials import Credentials, Mode
+from ...wechat.errors import CredentialsError
+from .delivery import Courier, play
+from .journal import Journal
+
+
+def settings() -> Settings:
+    ours: Settings = current_app.extensions["settings"]
+    return ours
+
+
+def folder() -> Path:
+    """Where the simulator keeps everything."""
+    return Path(current_app.instance_path) / "simulator"
+
+
+def journal() -> Journal:
+    return Journal(folder() / "journal.db")
+
+
+def store() -> FileStore:
+    return FileStore(folder())
+
+
+def platform_api() -> FakeAPI:
+    return FakeAPI(settings().credentials, store=store())
+
+
+def courier(openid: str) -> Courier:
+    """Delivers what a follower does, as the platform's choices say."""
+    choices = journal().choices()
+    url = f"{base_url()}/wechat"
+    platform = play(url, credentials(choices.mode), choices, platform_api()).follower(openid)
+    return Courier(journal(), url, platform, choices)
+
+
+def credentials(mode: str) -> Credentials:
+    """The bot's, in another mode if one is chosen that its settings allow."""
+    ours = settings().credentials
+    try:
+        return replace(ours, mode=Mode(mode)) if mode else ours
+    except (CredentialsError, ValueError):
+        return ours
+
+
+def base_url() -> str:
+    """Where this server listens, whatever name the browser knows it by."""
+    server = request.environ.get("werkzeug.proxy_fix.orig", request.environ)
+    port = server.get("SERVER_PORT") or settings().port
+    listening = settings().host
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listening, listening)  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{server.get('SCRIPT_NAME', '')}"

@@ -1,0 +1,74 @@
+"""What things are called on the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import lazy_gettext
+
+from ...testing.state import AccountKind, FaultKind
+from ...wechat.credentials import Mode
+from .journal import Course, Fault
+
+MODES: dict[Mode, Any] = {
+    Mode.PLAIN: lazy_gettext("明文模式"),
+    Mode.COMPATIBLE: lazy_gettext("兼容模式"),
+    Mode.SAFE: lazy_gettext("安全模式"),
+}
+FAULTS: dict[Fault, Any] = {
+    Fault.NONE: lazy_gettext("没有差错"),
+    Fault.SIGNATURE: lazy_gettext("签名错误"),
+    Fault.TIMESTAMP: lazy_gettext("时间戳是 10 分钟前的"),
+    Fault.KEY: lazy_gettext("AES 密钥错误"),
+    Fault.SIZE: lazy_gettext("消息体过大（1.2 MB）"),
+}
+COURSES: dict[Course, Any] = {
+    Course.NORMAL: lazy_gettext("正常投递"),
+    Course.LOST: lazy_gettext("前两次的回答丢失，迫使重推"),
+    Course.DUPLICATE: lazy_gettext("回答之后再推一次"),
+    Course.PARALLEL: lazy_gettext("三次推送同时到达"),
+    Course.HELD: lazy_gettext("扣住，等下一条之后才送到（乱序）"),
+}
+KIND_WORDS: dict[str, Any] = {
+    "text": lazy_gettext("文本"),
+    "image": lazy_gettext("图片"),
+    "voice": lazy_gettext("语音"),
+    "video": lazy_gettext("视频"),
+    "shortvideo": lazy_gettext("小视频"),
+    "location": lazy_gettext("位置"),
+    "link": lazy_gettext("链接"),
+    "file": lazy_gettext("文件"),
+    "miniprogrampage": lazy_gettext("小程序卡片"),
+    "subscribe": lazy_gettext("关注"),
+    "unsubscribe": lazy_gettext("取消关注"),
+    "SCAN": lazy_gettext("扫码"),
+    "LOCATION": lazy_gettext("上报位置"),
+    "CLICK": lazy_gettext("点击菜单"),
+    "VIEW": lazy_gettext("打开链接"),
+    "view_miniprogram": lazy_gettext("打开小程序"),
+    "TEMPLATESENDJOBFINISH": lazy_gettext("模板消息结果"),
+    "MASSSENDJOBFINISH": lazy_gettext("群发结果"),
+    "PUBLISHJOBFINISH": lazy_gettext("发布结果"),
+}
+"""Kinds that have a short name; the others are called as the platform calls them."""
+ACCOUNT_KINDS: dict[AccountKind, Any] = {
+    AccountKind.VERIFIED_SERVICE: lazy_gettext("认证服务号"),
+    AccountKind.UNVERIFIED_SERVICE: lazy_gettext("未认证服务号"),
+    AccountKind.VERIFIED_SUBSCRIPTION: lazy_gettext("认证订阅号"),
+    AccountKind.UNVERIFIED_SUBSCRIPTION: lazy_gettext("未认证订阅号（API 回答 48001）"),
+    AccountKind.TEST: lazy_gettext("测试号"),
+}
+API_FAULTS: dict[str, Any] = {
+    "-1": lazy_gettext("-1 系统繁忙"),
+    "45009": lazy_gettext("45009 调用次数用完"),
+    "40164": lazy_gettext("40164 IP 不在白名单"),
+    "45015": lazy_gettext("45015 超过 48 小时"),
+    "45047": lazy_gettext("45047 客服消息条数用完"),
+    "48001": lazy_gettext("48001 没有权限"),
+    FaultKind.DELAY: lazy_gettext("回答太迟（15 秒）"),
+    FaultKind.STATUS_500: lazy_gettext("状态 500"),
+    FaultKind.HTML: lazy_gettext("HTML 页面"),
+    FaultKind.GARBAGE: lazy_gettext("乱码"),
+    FaultKind.CUT: lazy_gettext("回答中途断开"),
+}
+"""An errcode, or a `FaultKind`."""

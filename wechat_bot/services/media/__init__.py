@@ -1,0 +1,1 @@
+"""Files of messages: fetched before the platform forgets them, checked, kept, and made fit for browsers."""
