@@ -40,7 +40,15 @@ MESSAGES = 6000
 def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with TemporaryDirectory() as folder:
-        app = create_app(Settings(database_url=f"sqlite:///{folder}/bot.db", log_level=LogLevel.ERROR))
+        settings = Settings(
+            database_url=f"sqlite:///{folder}/bot.db",
+            instance_path=folder,
+            log_level=LogLevel.ERROR,
+            wechat_app_id="wx0123456789abcdef",
+            wechat_app_secret="only for the pictures",  # noqa: S106
+            wechat_api_base_url="simulator",
+        )
+        app = create_app(settings)
         follower = fill(app)
         pages = {
             "messages": "/admin/messages",
@@ -52,6 +60,7 @@ def main() -> None:
                 page = sign_in(browser, site, locale)
                 for name, path in pages.items():
                     take(page, site + path, f"{name}.{language}")
+                play(browser, site, language, locale)
             page = sign_in(browser, site, LANGUAGES["zh"], phone=True)
             take(page, site + pages["conversation"], "phone.zh")
         app.extensions["inbox"].close()
@@ -63,7 +72,8 @@ def fill(app: Flask) -> int:
         upgrade()
         for name in (NAME, "小李", "阿珍"):
             operators.create(db.engine, Actor(None, "pictures", ""), name, Role.ADMIN, PASSWORD)
-        seed.seed(db.engine, handlers.router, "", seed.Plan(messages=MESSAGES, until=datetime.now(UTC)))
+        app_id = app.extensions["settings"].wechat_app_id
+        seed.seed(db.engine, handlers.router, app_id, seed.Plan(messages=MESSAGES, until=datetime.now(UTC)))
         while app.extensions["digest"].catch_up():
             pass
         furnish(db.engine, seed=1)
@@ -106,6 +116,17 @@ def sign_in(browser: Browser, site: str, locale: str, *, phone: bool = False) ->
     page.locator("[name=password]").press("Enter")
     page.wait_for_url(lambda url: "sign-in" not in url)
     return page
+
+
+def play(browser: Browser, site: str, language: str, locale: str) -> None:
+    """A conversation in the simulator's phone."""
+    page = browser.new_page(viewport=DESK, locale=locale, color_scheme="light")
+    page.goto(f"{site}/simulator/")
+    for text in ("帮助", "改名", "小明"):
+        page.keyboard.type(text)
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(1500)
+    page.screenshot(path=IMAGES / f"simulator.{language}.png")
 
 
 def take(page: Page, address: str, name: str) -> None:

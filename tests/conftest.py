@@ -103,9 +103,8 @@ def make_app(settings: Settings, migrated: Path) -> Iterator[MakeApp]:
 
     yield make
     for app in made:
+        app.extensions["observations"].close()
         app.extensions["inbox"].close()
-        with app.app_context():
-            db.engine.dispose()
 
 
 @pytest.fixture

@@ -40,6 +40,8 @@ P = ParamSpec("P")
 BASE, USERINFO = "snsapi_base", "snsapi_userinfo"
 REMEMBERED = 7 * 86400
 """Seconds for which a visitor need not be asked again."""
+SNAPSHOT_REMEMBERED = 300
+"""The same for one who is not real."""
 JSSDK = "https://res.wx.qq.com/open/js/jweixin-1.6.0.js"
 """The script that has ``wx.config``."""
 JSSDK_POLICY = HEADERS["Content-Security-Policy"].replace(
@@ -75,8 +77,9 @@ def oauth_required(
     `scope` is `BASE` (the openid, nobody is asked) or `USERINFO` (name and picture, the visitor is asked; let
     a tap lead to such a page, or WeChat shows a snapshot with a made-up visitor). The visitor is remembered
     in the session for `REMEMBERED` seconds. A sign-in counts only in the browser that began it: its state is
-    random, and in the session. Nobody can know that session beforehand, as it is the signed cookie itself.
-    Requests other than GET are answered with 401 when the visitor is unknown.
+    random, and in the session. A session that somebody planted tells them nothing: it is the signed cookie
+    itself, and another one after the sign-in. Requests other than GET are answered with 401 when the visitor
+    is unknown.
     """
 
     def decorate(
@@ -110,7 +113,9 @@ def jssdk_config(
 
     The page's domain must be registered in the platform's console, and its address reach us unchanged.
     """
-    config = client().jssdk.config(iri_to_uri(request.url))
+    query = request.query_string.decode("latin-1")  # as it came: every character counts
+    page = iri_to_uri(request.base_url)
+    config = client().jssdk.config(f"{page}?{query}" if query else page)
     return {**config, "jsApiList": list(apis), "openTagList": list(open_tags)}
 
 
@@ -122,8 +127,9 @@ def _remembered(scope: str) -> Visitor | None:
 
 
 def _remember(visitor: Visitor, scope: str) -> None:
+    until = time.time() + (SNAPSHOT_REMEMBERED if visitor.is_snapshot else REMEMBERED)
     session.pop(_STATE)
-    session[_VISITOR] = {"visitor": asdict(visitor), "scope": scope, "until": time.time() + REMEMBERED}
+    session[_VISITOR] = {"visitor": asdict(visitor), "scope": scope, "until": until}
 
 
 def _identify(client: WeChatClient, scope: str) -> Visitor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -141,7 +140,12 @@ def test_a_visitor_is_asked_again_after_a_week(browser: FlaskClient, api: FakeAP
 
 def test_without_an_app_secret_such_a_page_is_not_available(make_app: MakeApp) -> None:
     app = make_app()
-    app.add_url_rule("/orders", view_func=oauth_required()(lambda visitor: visitor.openid))
+
+    @app.get("/orders")
+    @oauth_required()
+    def orders(visitor: Visitor) -> str:
+        return visitor.openid
+
     assert app.test_client().get("/orders").status_code == 503
 
 
@@ -163,11 +167,11 @@ def test_the_signature_is_of_the_address_as_the_browser_shows_it(
 
 
 @pytest.fixture
-def demo(make_app: MakeApp, tmp_path: Path) -> Iterator[FlaskClient]:
+def demo(make_app: MakeApp, tmp_path: Path) -> FlaskClient:
     """The demo, without an AppSecret."""
     app = make_app()
     app.instance_path = str(tmp_path / "instance")
-    yield app.test_client()
+    return app.test_client()
 
 
 def test_without_an_account_the_demo_plays_wechat_and_says_so(demo: FlaskClient) -> None:

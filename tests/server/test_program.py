@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -108,3 +111,25 @@ def wait_until_nobody_listens(program: Program) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("a worker still answers")
+
+
+def test_a_worker_for_jobs_runs_beside_the_server_and_ends_with_it(program: Program) -> None:
+    program.start()
+    first = wait_for_another_worker(program, "")
+    os.kill(int(first.rpartition(":")[2]), signal.SIGKILL)
+    wait_for_another_worker(program, first)
+    assert program.stop(signal.SIGINT) == 0
+    assert workers(program) == [first], "the one that ended in order has signed off"
+
+
+def wait_for_another_worker(program: Program, known: str) -> str:
+    deadline = time.monotonic() + 60
+    while not (found := [name for name in workers(program) if name != known]):
+        assert time.monotonic() < deadline, program.log.read_text()
+        time.sleep(0.1)
+    return found[0]
+
+
+def workers(program: Program) -> list[str]:
+    with closing(sqlite3.connect(program.folder / "bot.db")) as database:
+        return [row[0] for row in database.execute("SELECT name FROM workers")]

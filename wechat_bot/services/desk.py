@@ -1,4 +1,7 @@
-"""What operators do with followers and conversations. Every change is in the audit log."""
+"""What operators do with followers and conversations. Every change is in the audit log.
+
+With `write_back` the platform is told, too: for accounts that may change its followers' remarks and tags.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from sqlalchemy import Connection, Engine, and_, delete, exists, insert, select,
 
 from ..extensions import retry_conflicts, transaction
 from ..models import Follower, FollowerTag, Mention, Note, Operator, Presence, Status, Tag, Thread
-from . import audit
+from . import audit, writebacks
 from .audit import Actor
 from .search import refresh_followers
 
@@ -28,7 +31,7 @@ def subject(follower_id: int) -> str:
 
 
 @retry_conflicts
-def rename(engine: Engine, actor: Actor, follower_id: int, alias: str) -> None:
+def rename(engine: Engine, actor: Actor, follower_id: int, alias: str, *, write_back: bool = False) -> None:
     """Call a follower `alias`; empty: by nothing but the openid."""
     alias = " ".join(alias.split())[:64]
     with transaction(engine) as connection:
@@ -36,29 +39,37 @@ def rename(engine: Engine, actor: Actor, follower_id: int, alias: str) -> None:
         if before in {None, alias}:
             return
         connection.execute(update(Follower).where(Follower.id == follower_id).values(alias=alias))
+        if write_back:
+            writebacks.queue(connection, follower_id, writebacks.REMARK, alias)
         refresh_followers(connection, {follower_id})
         audit.record(connection, actor, "alias_changed", subject(follower_id), before=before, after=alias)
 
 
 @retry_conflicts
-def tag(engine: Engine, actor: Actor, follower_ids: Sequence[int], name: str) -> None:
+def tag(
+    engine: Engine, actor: Actor, follower_ids: Sequence[int], name: str, *, write_back: bool = False
+) -> None:
     """Put the tag `name`, which is made if it is new, on followers."""
     name = " ".join(name.split())[:32]
     if not name:
         return
     with transaction(engine) as connection:
         for follower_id, account_id in _known(connection, follower_ids):
-            tag_id = _ensure_tag(connection, account_id, name)
+            tag_id = ensure_tag(connection, account_id, name)
             has = exists().where(FollowerTag.follower_id == follower_id, FollowerTag.tag_id == tag_id)
             if connection.scalar(select(has)):
                 continue
             connection.execute(insert(FollowerTag).values(follower_id=follower_id, tag_id=tag_id))
+            if write_back:
+                writebacks.queue(connection, follower_id, writebacks.TAG, str(tag_id))
             refresh_followers(connection, {follower_id})
             audit.record(connection, actor, "tag_added", subject(follower_id), after=name)
 
 
 @retry_conflicts
-def untag(engine: Engine, actor: Actor, follower_ids: Sequence[int], tag_id: int) -> None:
+def untag(
+    engine: Engine, actor: Actor, follower_ids: Sequence[int], tag_id: int, *, write_back: bool = False
+) -> None:
     """Take a tag off followers."""
     with transaction(engine) as connection:
         name = connection.scalar(select(Tag.name).where(Tag.id == tag_id))
@@ -69,6 +80,8 @@ def untag(engine: Engine, actor: Actor, follower_ids: Sequence[int], tag_id: int
                 )
             )
             if taken.rowcount:
+                if write_back:
+                    writebacks.queue(connection, follower_id, writebacks.UNTAG, str(tag_id))
                 refresh_followers(connection, {follower_id})
                 audit.record(connection, actor, "tag_removed", subject(follower_id), before=name)
 
@@ -191,7 +204,8 @@ def _known(connection: Connection, follower_ids: Sequence[int]) -> list[tuple[in
     return [(row.id, row.account_id) for row in connection.execute(found.order_by(Follower.id))]
 
 
-def _ensure_tag(connection: Connection, account_id: int, name: str) -> int:
+def ensure_tag(connection: Connection, account_id: int, name: str) -> int:
+    """The id of the tag `name`, which is made if it is new."""
     found = select(Tag.id).where(Tag.account_id == account_id, Tag.name == name)
     tag_id = connection.scalar(found)
     if tag_id is None:

@@ -128,6 +128,14 @@ class Observations:
         except SQLAlchemyError as error:
             log.warning("observations are lost: %s", str(error).partition("\n")[0])
 
+    def close(self) -> None:
+        """Write what has gathered now, and nothing later."""
+        with self._lock:
+            timer = self._timer
+        if timer:
+            timer.cancel()
+            self.write()
+
     def _write_soon(self) -> None:
         if self._timer is None:
             self._timer = Timer(WRITE_SECONDS, self.write)

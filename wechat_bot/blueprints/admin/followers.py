@@ -13,15 +13,18 @@ from flask_babel import lazy_gettext
 from sqlalchemy import ColumnElement, Row, Select, exists, false, func, or_, select, true
 
 from ...extensions import db
-from ...models import AuditEntry, Follower, FollowerTag, MessageLog, Note, Operator, Tag, Thread
+from ...models import AuditEntry, Follower, FollowerTag, MessageLog, Note, Operator, Tag, Thread, Writeback
 from ...services import desk
 from ...services.search import FOLLOWERS, Query
+from ...services.writebacks import MAX_ATTEMPTS, REMARK
 from . import bp
 from .access import actor
 from .audit import ACTIONS
 from .conversations import Entry, tags_of
 from .frame import catch_up
+from .media import attach
 from .messages import cursor, link
+from .sync import progress, writes_back
 
 LISTED = 50
 STORY = 100
@@ -32,6 +35,22 @@ SPOKEN = {
     "never": lazy_gettext("从未说话"),
 }
 _DAYS = {"day": 1, "week": 7, "month": 30}
+SOURCES = {
+    "ADD_SCENE_SEARCH": lazy_gettext("公众号搜索"),
+    "ADD_SCENE_ACCOUNT_MIGRATION": lazy_gettext("公众号迁移"),
+    "ADD_SCENE_PROFILE_CARD": lazy_gettext("名片分享"),
+    "ADD_SCENE_QR_CODE": lazy_gettext("扫描二维码"),
+    "ADD_SCENE_PROFILE_LINK": lazy_gettext("文章里的名称"),
+    "ADD_SCENE_PROFILE_ITEM": lazy_gettext("文章右上角菜单"),
+    "ADD_SCENE_PAID": lazy_gettext("支付后关注"),
+    "ADD_SCENE_WECHAT_ADVERTISEMENT": lazy_gettext("微信广告"),
+    "ADD_SCENE_REPRINT": lazy_gettext("他人转载"),
+    "ADD_SCENE_LIVESTREAM": lazy_gettext("视频号直播"),
+    "ADD_SCENE_CHANNELS": lazy_gettext("视频号"),
+    "ADD_SCENE_WXA": lazy_gettext("小程序"),
+    "ADD_SCENE_OTHERS": lazy_gettext("其他"),
+}
+"""How followers found the account, in the platform's words and in ours."""
 STATES = {"following": lazy_gettext("已关注"), "left": lazy_gettext("已取消关注")}
 
 
@@ -53,6 +72,7 @@ def followers() -> ResponseReturnValue:
         spoken=SPOKEN,
         states=STATES,
         link=link,
+        sync=progress(),
     )
 
 
@@ -61,12 +81,17 @@ def follower(follower_id: int) -> ResponseReturnValue:
     catch_up()
     found = _listed().where(Follower.id == follower_id)
     row = db.session.execute(found).one_or_none() or abort(404, _("没有这个粉丝。"))
+    untold = _untold(follower_id)
     return render_template(
         "admin/follower.html",
         follower=row,
         story=_story(follower_id),
         notes=_notes(follower_id),
         actions=ACTIONS,
+        untold=untold,
+        tag_names=_tag_names(untold),
+        max_attempts=MAX_ATTEMPTS,
+        sources=SOURCES,
     )
 
 
@@ -159,7 +184,9 @@ def _story(follower_id: int) -> list[Entry]:
         .where(AuditEntry.subject == desk.subject(follower_id), AuditEntry.action != "note_added")
         .order_by(AuditEntry.id.desc())
     )
-    entries = [Entry("message", row.received_at, row) for row in db.session.scalars(messages.limit(STORY))]
+    told = db.session.scalars(messages.limit(STORY)).all()
+    attach(told)
+    entries = [Entry("message", row.received_at, row) for row in told]
     entries += [Entry("change", row.at, row) for row in db.session.scalars(changes.limit(STORY))]
     entries += [Entry("note", note.created_at, note) for note in _notes(follower_id)]
     return sorted(entries, key=lambda entry: entry.time, reverse=True)[:STORY]
@@ -175,6 +202,19 @@ def _notes(follower_id: int) -> Sequence[Row[Any]]:
     ).all()
 
 
+def _untold(follower_id: int) -> Sequence[Writeback]:
+    """What the platform does not know yet."""
+    of_follower = select(Writeback).where(Writeback.follower_id == follower_id)
+    return db.session.scalars(of_follower.order_by(Writeback.id)).all()
+
+
+def _tag_names(changes: Sequence[Writeback]) -> dict[int, str]:
+    """Names of the tags that changes are about."""
+    ids = [int(change.value) for change in changes if change.what != REMARK]
+    found = select(Tag.id, Tag.name).where(Tag.id.in_(ids))
+    return {row.id: row.name for row in db.session.execute(found)} if ids else {}
+
+
 # What operators do
 
 
@@ -187,24 +227,25 @@ def _back(follower_id: int) -> ResponseReturnValue:
 
 @bp.post("/followers/<int:follower_id>/alias")
 def rename(follower_id: int) -> ResponseReturnValue:
-    desk.rename(db.engine, actor(), follower_id, request.form["alias"])
+    desk.rename(db.engine, actor(), follower_id, request.form["alias"], write_back=writes_back())
     return _back(follower_id)
 
 
 @bp.post("/followers/<int:follower_id>/tags")
 def tag(follower_id: int) -> ResponseReturnValue:
-    desk.tag(db.engine, actor(), [follower_id], request.form["tag"])
+    desk.tag(db.engine, actor(), [follower_id], request.form["tag"], write_back=writes_back())
     return _back(follower_id)
 
 
 @bp.post("/followers/<int:follower_id>/tags/<int:tag_id>/remove")
 def untag(follower_id: int, tag_id: int) -> ResponseReturnValue:
-    desk.untag(db.engine, actor(), [follower_id], tag_id)
+    desk.untag(db.engine, actor(), [follower_id], tag_id, write_back=writes_back())
     return _back(follower_id)
 
 
 @bp.post("/followers/bulk")
 def tag_many() -> ResponseReturnValue:
     """Put a tag on all followers that are ticked."""
-    desk.tag(db.engine, actor(), request.form.getlist("id", type=int), request.form["tag"])
+    ids = request.form.getlist("id", type=int)
+    desk.tag(db.engine, actor(), ids, request.form["tag"], write_back=writes_back())
     return redirect(url_for("admin.followers"), 303)

@@ -4,6 +4,7 @@ from . import (
     cookies,
     decorators,
     errors,
+    follower_pages,
     methods,
     redirects,
     request_data,
@@ -34,4 +35,4 @@ for topic in (
 ):
     bp.register_blueprint(topic.bp)
 
-__all__ = ["bp"]
+__all__ = ["bp", "follower_pages"]

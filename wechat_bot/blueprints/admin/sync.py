@@ -1,0 +1,116 @@
+"""Followers as the platform lists them: the run that fetches them, and what waits to be told to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import abort, current_app, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from sqlalchemy import func, select
+
+from ...extensions import db
+from ...models import CallCount, SyncState
+from ...services import writebacks
+from ...services.accounts import ensure_account
+from ...services.capabilities import Capabilities, Feature, Reason, Standing
+from ...services.followers import BEIJING, LIST, Followers, newest_run
+from ...settings import AccountKind, Settings
+from . import bp
+from .access import actor
+
+DAILY = {AccountKind.TEST: 100}
+"""Calls of `LIST` in a day; other kinds have 500 (``wechat-platform.md`` section 6.7)."""
+REASONS = {
+    Reason.KIND: lazy_gettext("未认证的账号没有粉丝列表接口；完成微信认证后才有。"),
+    Reason.LEARNED: lazy_gettext("微信回答过 48001：账号没有粉丝列表接口。获得权限后，到“健康”页改回来。"),
+}
+"""Why the list may not be asked for, where that differs from why nothing may be sent."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """All that the part of the page shows; `run` is the newest one, if there is any."""
+
+    standing: Standing
+    run: Any
+    used: int
+    daily: int
+
+    @property
+    def running(self) -> bool:
+        return self.run is not None and self.run.state == SyncState.RUNNING
+
+    @property
+    def failed(self) -> bool:
+        return self.run is not None and self.run.state == SyncState.FAILED
+
+
+@bp.context_processor
+def wording() -> dict[str, Any]:
+    return {"sync_reasons": REASONS}
+
+
+def progress() -> Progress:
+    """How far the platform's list has been read."""
+    settings: Settings = current_app.extensions["settings"]
+    account_id = _account_id()
+    run = db.session.execute(newest_run(account_id)).one_or_none()
+    used = db.session.scalar(
+        select(func.coalesce(func.sum(CallCount.calls), 0)).where(
+            CallCount.account_id == account_id, CallCount.path == LIST, CallCount.hour >= _first_hour()
+        )
+    )
+    daily = DAILY.get(settings.wechat_account_kind, 500)
+    return Progress(_standing(account_id), run, int(used or 0), daily)
+
+
+def writes_back() -> bool:
+    """Whether the platform is told of changed remarks and tags."""
+    return _standing(_account_id()).allowed
+
+
+def _account_id() -> int:
+    settings: Settings = current_app.extensions["settings"]
+    return ensure_account(db.engine, settings.wechat_app_id)
+
+
+def _standing(account_id: int) -> Standing:
+    capabilities: Capabilities = current_app.extensions["capabilities"]
+    return capabilities.standing(account_id, Feature.FOLLOWERS)
+
+
+def _first_hour() -> int:
+    """Of today in Beijing, when quotas are reset; in hours since 1970."""
+    here = datetime.now(UTC) + BEIJING
+    return int((here - timedelta(hours=here.hour) - BEIJING).timestamp()) // 3600
+
+
+@bp.get("/followers/sync")
+def show_sync() -> ResponseReturnValue:
+    """Asked for again and again while a run is going on; at its end the whole page is, for the list."""
+    sync = progress()
+    headers = {} if sync.running else {"HX-Refresh": "true"}
+    return render_template("admin/_sync.html", sync=sync), headers
+
+
+@bp.post("/followers/sync")
+def sync() -> ResponseReturnValue:
+    """Begin a run, or go on with the one that failed."""
+    account_id = _account_id()
+    if not _standing(account_id).allowed:
+        abort(409, _("现在不能从微信同步粉丝。"))
+    followers: Followers = current_app.extensions["followers"]
+    resumed = followers.resume(account_id) if "resume" in request.form else None
+    followers.wake(resumed or followers.begin(account_id, actor()))
+    return redirect(url_for("admin.followers"), 303)
+
+
+@bp.post("/followers/<int:follower_id>/writebacks")
+def write_back_again(follower_id: int) -> ResponseReturnValue:
+    """Tell the platform once more what it refused."""
+    writebacks.try_again(db.engine, follower_id)
+    return redirect(url_for("admin.follower", follower_id=follower_id), 303)
