@@ -59,80 +59,99 @@ def create_app(
 
 
 def _connect_bot(app: Flask, settings: Settings, router: Router, transport: Transport | None) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-    from functools import partial
     from pathlib import Path
 
-    from .extensions import create_reader, db
+    from .extensions import db
     from .jobs import Jobs
-    from .prepared import Connections
-    from .services.accounts import ensure_account
-    from .services.answers import Answers
-    from .services.capabilities import Capabilities
     from .services.digest import Digest
-    from .services.doctor import Doctor
-    from .services.followers import Followers
-    from .services.inbox import Inbox
-    from .services.media.archive import Archive
-    from .services.media.converter import Converter
-    from .services.media.store import open_store
-    from .services.observations import Observations
-    from .services.outbox import Outbox
-    from .services.writebacks import Writebacks
-    from .wechat.api.pictures import Pictures
     from .wechat.webhook import Webhook
 
     with app.app_context():
         engine = db.engine
-    reader = Connections(create_reader(engine, settings), settings.database_connections)
-    executor = ThreadPoolExecutor(settings.wechat_slow_handlers, thread_name_prefix="slow")
-    jobs = Jobs(settings, Path(app.instance_path))
-    digest = Digest(engine, router)
-    metrics = _metrics(engine, digest) if settings.metrics_are_on else None
+    app.extensions |= {
+        "settings": settings,
+        "webhook": Webhook(settings.credentials),
+        "digest": Digest(engine, router),
+        "jobs": Jobs(settings, Path(app.instance_path)),
+    }
+    _connect_api(app, settings, engine, transport)
+    _connect_services(app, settings, engine, router)
+
+
+def _connect_api(app: Flask, settings: Settings, engine: Engine, transport: Transport | None) -> None:
+    """What stands between the program and the platform's API."""
+    from functools import partial
+    from pathlib import Path
+
+    from .services.accounts import ensure_account
+    from .services.capabilities import Capabilities
+    from .services.doctor import Doctor
+    from .services.media.archive import Archive
+    from .services.media.converter import Converter
+    from .services.media.store import open_store
+    from .services.observations import Observations
+    from .wechat.api.pictures import Pictures
+
+    folder = Path(app.instance_path)
+    metrics = _metrics(engine, app.extensions["digest"]) if settings.metrics_are_on else None
     observations = Observations(engine, partial(ensure_account, engine, settings.wechat_app_id), metrics)
     client = _client(settings, engine, transport, observations)
     capabilities = Capabilities(engine, settings)
-    archive = Archive(
-        engine,
-        open_store(settings.media_url, Path(app.instance_path)),
-        client,
-        Pictures(settings.credentials, transport, settings.wechat_api_proxy),
-        capabilities,
-        Converter.of_this_machine(),
-        settings.media_max_bytes,
+    app.extensions |= {
+        "metrics": metrics,
+        "observations": observations,
+        "client": client,
+        "capabilities": capabilities,
+        "archive": Archive(
+            engine,
+            open_store(settings.media_url, folder),
+            client,
+            Pictures(settings.credentials, transport, settings.wechat_api_proxy),
+            capabilities,
+            Converter.of_this_machine(),
+            settings.media_max_bytes,
+        ),
+        "doctor": Doctor(
+            settings,
+            engine,
+            app.extensions["migrate"].directory,
+            folder,
+            capabilities,
+            transport,
+            observations.call,
+        ),
+    }
+
+
+def _connect_services(app: Flask, settings: Settings, engine: Engine, router: Router) -> None:
+    """What receives and sends, and the jobs of it."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from .extensions import create_reader
+    from .prepared import Connections
+    from .services.answers import Answers
+    from .services.followers import Followers
+    from .services.inbox import Inbox
+    from .services.outbox import Outbox
+    from .services.writebacks import Writebacks
+
+    client, capabilities, archive, jobs = (
+        app.extensions[name] for name in ("client", "capabilities", "archive", "jobs")
     )
+    reader = Connections(create_reader(engine, settings), settings.database_connections)
+    executor = ThreadPoolExecutor(settings.wechat_slow_handlers, thread_name_prefix="slow")
     outbox = Outbox(engine, client, capabilities, archive, jobs.ask)
+    followers = Followers(engine, client, capabilities, jobs.ask)
     jobs.add("send", outbox.send)
     jobs.add("show_typing", outbox.show_typing)
     jobs.add("fetch", archive.fetch)
-    followers = Followers(engine, client, capabilities, jobs.ask)
     jobs.add("sync", followers.run)
-    inbox = Inbox(settings, engine, reader, router, outbox, executor, app.app_context)
-    doctor = Doctor(
-        settings,
-        engine,
-        app.extensions["migrate"].directory,
-        Path(app.instance_path),
-        capabilities,
-        transport,
-        observations.call,
-    )
     app.extensions |= {
-        "settings": settings,
-        "client": client,
-        "capabilities": capabilities,
-        "jobs": jobs,
-        "digest": digest,
-        "metrics": metrics,
-        "observations": observations,
-        "doctor": doctor,
         "outbox": outbox,
         "answers": Answers(engine, capabilities, outbox, archive),
-        "archive": archive,
         "followers": followers,
         "writebacks": Writebacks(engine, client, capabilities),
-        "inbox": inbox,
-        "webhook": Webhook(settings.credentials),
+        "inbox": Inbox(settings, engine, reader, router, outbox, executor, app.app_context),
     }
 
 

@@ -38,6 +38,13 @@ class Obstacle(StrEnum):
     """What shall be taken back or tried again is no longer in a state that allows it."""
 
 
+def obstacle(standing: Standing, found: Window) -> Obstacle | None:
+    """What keeps operators from answering a follower, whose window is `found`."""
+    if not standing.allowed:
+        return Obstacle.NO_API
+    return Obstacle(found.closed) if found.closed else None
+
+
 class CannotSend(Exception):
     """An answer that was not accepted; nothing has changed."""
 
@@ -49,19 +56,11 @@ class CannotSend(Exception):
 class Answers:
     """Takes what operators write."""
 
-    def __init__(
-        self, engine: Engine, capabilities: Capabilities, outbox: Outbox, files: Archive
-    ) -> None:
+    def __init__(self, engine: Engine, capabilities: Capabilities, outbox: Outbox, files: Archive) -> None:
         self._engine = engine
         self._files = files
         self._capabilities = capabilities
         self._outbox = outbox
-
-    def obstacle(self, standing: Standing, found: Window) -> Obstacle | None:
-        """What keeps operators from answering a follower, whose window is `found`."""
-        if not standing.allowed:
-            return Obstacle.NO_API
-        return Obstacle(found.closed) if found.closed else None
 
     def _obstacle(self, follower_id: int) -> Obstacle | None:
         with self._engine.connect() as connection:
@@ -69,22 +68,22 @@ class Answers:
             found = window(connection, follower_id, datetime.now(UTC))
         if account_id is None:
             return Obstacle.GONE
-        return self.obstacle(self._capabilities.standing(account_id, Feature.CUSTOMER_SERVICE), found)
+        return obstacle(self._capabilities.standing(account_id, Feature.CUSTOMER_SERVICE), found)
 
     def send(self, actor: Actor, follower_id: int, reply: Reply | MsgMenu, file: Kept | None = None) -> int:
         """Queue an answer, to be sent when it can no longer be taken back; its id. CannotSend."""
         if isinstance(reply, TextReply) and len(reply.content.encode()) > MAX_TEXT_BYTES:
             raise CannotSend(Obstacle.TOO_LONG)
-        if obstacle := self._obstacle(follower_id):
-            raise CannotSend(obstacle)
+        if found := self._obstacle(follower_id):
+            raise CannotSend(found)
         message_id = self._queue(actor, follower_id, reply, file)
         self._outbox.wake(follower_id, UNDO_SECONDS + 1)
         return message_id
 
     def send_file(self, actor: Actor, follower_id: int, kind: str, content: bytes) -> int:
         """Queue an image, voice or video like `send`; CannotSend, RefusedMedia."""
-        if obstacle := self._obstacle(follower_id):
-            raise CannotSend(obstacle)
+        if found := self._obstacle(follower_id):
+            raise CannotSend(found)
         replies = {"image": ImageReply, "voice": VoiceReply, "video": VideoReply}
         return self.send(actor, follower_id, replies[kind](TO_UPLOAD), self._files.keep(content, kind))
 
@@ -119,10 +118,10 @@ class Answers:
         """
         with self._engine.connect() as connection:
             follower_id = connection.scalar(select(MessageLog.follower_id).where(MessageLog.id == message_id))
-        obstacle = self._obstacle(follower_id) if follower_id else Obstacle.GONE
+        found = self._obstacle(follower_id) if follower_id else Obstacle.GONE
         # The platform's word about the window is older than the operator's wish to try again.
-        if obstacle in {Obstacle.NO_API, Obstacle.LEFT, Obstacle.GONE}:
-            raise CannotSend(obstacle)
+        if found in {Obstacle.NO_API, Obstacle.LEFT, Obstacle.GONE}:
+            raise CannotSend(found)
         states = {State.FAILED, State.UNKNOWN}
         follower_id, _ = self._change(actor, message_id, states, State.QUEUED, "sent_again")
         self._outbox.wake(follower_id, UNDO_SECONDS + 1)

@@ -334,7 +334,7 @@ API_PLAYED = Finding(
     Health.WARN,
     lazy_gettext("模拟器在扮演微信的接口，账号是编出来的。"),
     lazy_gettext(
-        "接入真正的公众号时，在 .env 中填上它的 WECHAT_APP_ID 和 WECHAT_APP_SECRET，并清空 WECHAT_API_BASE_URL。"
+        "接入真正的公众号：在 .env 中填上 WECHAT_APP_ID 和 WECHAT_APP_SECRET，并清空 WECHAT_API_BASE_URL。"
     ),
 )
 SECRET_MISSING = Finding(

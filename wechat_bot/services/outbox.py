@@ -226,7 +226,6 @@ class Outbox:
             message = replace(message, media_id=self._upload(claimed.id))
         self._client.customer.send(claimed.openid, message)
 
-
     def _upload(self, message_id: int) -> str:
         """The platform's media id of an operator's file; APIError."""
         assert self._client

@@ -32,7 +32,7 @@ from ...models import (
     Thread,
 )
 from ...services import desk, history
-from ...services.answers import Answers
+from ...services.answers import obstacle
 from ...services.capabilities import Capabilities, Feature
 from ...services.search import FOLLOWERS, Query
 from ...services.window import reckon, window
@@ -250,10 +250,9 @@ def composer(follower: Any, newest: Sequence[Any] | None = None) -> dict[str, An
         found = window(db.session.connection(), follower.id, now)
     else:
         found = reckon(follower.subscribed, newest, now)
-    answers: Answers = current_app.extensions["answers"]
     capabilities: Capabilities = current_app.extensions["capabilities"]
     standing = capabilities.standing(follower.account_id, Feature.CUSTOMER_SERVICE)
-    return {"window": found, "standing": standing, "obstacle": answers.obstacle(standing, found)}
+    return {"window": found, "standing": standing, "obstacle": obstacle(standing, found)}
 
 
 def find_follower(follower_id: int) -> Any:
