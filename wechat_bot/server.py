@@ -49,11 +49,17 @@ def load_app(target: str) -> Any:
 
     Otherwise workers of a killed server would go on to take a share of the connections.
     """
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _follow_parent()
     module, _, name = target.partition(":")
     app = getattr(import_module(module), name)
     gc.freeze()  # what lives as long as the process need not be looked through again and again
     return app
+
+
+def _follow_parent() -> None:
+    """Let the main process alone decide when this one ends: Ctrl-C reaches it no longer."""
+    os.setpgrp()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
@@ -126,7 +132,6 @@ def _jobs_done() -> Iterator[None]:
 
 
 def _work() -> None:
-    os.setpgrp()  # Ctrl-C reaches the main process alone, which ends this one after the server
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _follow_parent()
     worker = import_module("wechat_bot.worker")
     worker.work(import_module("wsgi").app)
