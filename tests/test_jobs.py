@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 from pathlib import Path
@@ -37,6 +38,9 @@ def test_a_job_is_done_once_it_is_asked_for(tmp_path: Path, queue: str) -> None:
     assert jobs.run() == 3
     assert sorted(done) == [7, 8, 9]
     assert jobs.run() == 0
+    jobs.queue.storage.close()
+    del jobs
+    gc.collect()  # now, while the warnings are expected
 
 
 def test_what_one_process_asks_for_another_one_does(tmp_path: Path) -> None:

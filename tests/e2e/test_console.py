@@ -68,7 +68,7 @@ def test_a_day_of_an_operator(console: Console) -> None:
     page.locator("tbody tr", has_text="20261124").locator(".person a").click()
     expect(page.locator(".here")).to_contain_text("我要退款")
 
-    page.get_by_label("内部笔记").fill("已经答应退款 @admin")
+    page.locator("#note").fill("已经答应退款 @admin")
     page.get_by_role("button", name="记下").click()
     expect(page.locator(".bubble.note")).to_contain_text("已经答应退款 @admin")
     page.get_by_label("备注名").fill("王姐")
@@ -188,7 +188,7 @@ def test_the_whole_console_works_without_javascript(console: Console) -> None:
     page.locator("tbody .content a").first.click()
     expect(page.locator("main")).to_contain_text("没有脚本也行")
     page.goto(f"/admin/conversations/{follower_id}")
-    page.get_by_label("内部笔记").fill("纯表单")
+    page.locator("#note").fill("纯表单")
     page.get_by_role("button", name="记下").click()
     expect(page.locator(".bubble.note")).to_contain_text("纯表单")
     page.get_by_role("button", name="已处理").click()

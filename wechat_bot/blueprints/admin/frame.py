@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from ...extensions import db
 from ...models import Direction, Mention, MessageLog, Role, State, Status, Thread
 from ...services.digest import Digest
+from ...services.doctor import Doctor
 from . import bp
 
 COUNTED = 100
@@ -160,4 +161,5 @@ def surround() -> dict[str, Any]:
 def live() -> ResponseReturnValue:
     """What changes while a page is open: the badges, and the newest message."""
     newest = db.session.scalar(select(func.max(MessageLog.id))) or 0
-    return jsonify(newest=newest, **counts())
+    doctor: Doctor = current_app.extensions["doctor"]
+    return jsonify(newest=newest, problems=doctor.problems(), **counts())

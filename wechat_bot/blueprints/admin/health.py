@@ -106,12 +106,6 @@ def health_json() -> ResponseReturnValue:
     return jsonify(_as_json(_report(online=False)))
 
 
-@bp.get("/health/badge")
-def health_badge() -> ResponseReturnValue:
-    """How many steps have failed, for the navigation."""
-    return render_template("admin/health/badge.html", problems=_doctor().problems())
-
-
 @bp.post("/health/capabilities/<feature>")
 @role(Role.ADMIN)
 def override_capability(feature: str) -> ResponseReturnValue:

@@ -161,7 +161,8 @@ async function poll() {
     failures = 0;
     updated = new Date();
     showLive("on");
-    showCount(state.open);
+    showCount("open", state.open);
+    showCount("problems", state.problems);
     if (state.newest !== newest) {
       if (newest) $$("[data-stale]").forEach(element => { element.hidden = false; });
       newest = state.newest;
@@ -185,8 +186,8 @@ function showLive(state) {
   live.title = text;
 }
 
-function showCount(count) {
-  const badge = $('[data-count="open"]');
+function showCount(name, count) {
+  const badge = $(`[data-count="${name}"]`);
   if (!badge) return;
   badge.textContent = count > 99 ? "99+" : count;
   badge.hidden = !count;
