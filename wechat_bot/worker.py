@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -34,14 +36,16 @@ def work(app: Flask) -> None:
         (10, lambda: look_after_followers(app, name)),
     ]
     loops = [threading.Thread(target=_repeat, args=(app, ended, *duty)) for duty in duties]
-    for loop in loops:
-        loop.start()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # until the consumer has its own handler
     try:
+        for loop in loops:
+            loop.start()
         app.extensions["jobs"].consumer(THREADS).run()
     finally:
         ended.set()
         for loop in loops:
-            loop.join()
+            if loop.ident:
+                loop.join()
         with app.app_context():
             sign_off(db.engine, name)
 

@@ -19,7 +19,6 @@ from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.testing.samples import AMR
 
 CONVERSATION = "/admin/conversations/1"
-LOADED = "picture => picture.complete && picture.naturalWidth > 0"
 
 
 @pytest.fixture
@@ -62,20 +61,20 @@ def test_a_picture_is_shown_and_opens_in_full_size(console: Console, receive: Re
     receive("image", picture(width=900, height=600), "image/jpeg")
     page = console.sign_in(CONVERSATION)
     small = page.locator(".picture img")
-    page.wait_for_function(f"({LOADED})(document.querySelector('.picture img'))")
+    expect(page.locator(".picture img")).not_to_have_js_property("naturalWidth", 0)
     box = small.bounding_box()
     assert box
     assert box["width"] <= 320
     check_page(page)
     small.click()
     expect(page.locator("#picture")).to_be_visible()
-    page.wait_for_function(f"({LOADED})(document.querySelector('#picture img'))")
+    expect(page.locator("#picture img")).not_to_have_js_property("naturalWidth", 0)
     assert width_of(page, "#picture img") == 900
     check_page(page)
     page.keyboard.press("Escape")
     expect(page.locator("#picture")).to_be_hidden()
     page.goto("/admin/messages")
-    page.wait_for_function(f"({LOADED})(document.querySelector('img.thumbnail'))")
+    expect(page.locator("img.thumbnail")).not_to_have_js_property("naturalWidth", 0)
 
 
 def test_without_scripts_a_picture_opens_as_a_page(console: Console, receive: Receive) -> None:
@@ -93,7 +92,7 @@ def test_a_voice_plays(console: Console, receive: Receive) -> None:
     page = console.sign_in(CONVERSATION)
     audio = page.locator("audio")
     audio.evaluate("audio => { audio.muted = true; return audio.play(); }")
-    page.wait_for_function("document.querySelector('audio').currentTime > 0")
+    expect(audio).not_to_have_js_property("currentTime", 0)
     assert audio.evaluate("audio => audio.error") is None
     assert 0.5 < audio.evaluate("audio => audio.duration") < 2
     check_page(page)

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Engine, func, insert, select, update
 
 from tests.conftest import APP_SECRET, MakeApp
 from tests.server.conftest import ROOT
-from wechat_bot.extensions import db
+from wechat_bot.extensions import db, retry_conflicts, transaction
 from wechat_bot.models import Follower, MessageLog, State
 from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.outbox import outgoing
@@ -164,13 +164,18 @@ def test_every_message_is_sent_once_or_marked_as_unknown(
 
 def left_after_giving_up(app: Flask) -> int:
     """The same, when those that a killed worker was sending are so old as to be given up."""
-    now = datetime.now(UTC)
     with app.app_context():
-        dead = MessageLog.state == State.SENDING, MessageLog.received_at < now - timedelta(seconds=5)
-        old = now - timedelta(minutes=6)
-        db.session.execute(update(MessageLog).where(*dead).values(received_at=old))
-        db.session.commit()
+        give_up(db.engine)
     return left(app)
+
+
+@retry_conflicts
+def give_up(engine: Engine) -> None:
+    now = datetime.now(UTC)
+    dead = MessageLog.state == State.SENDING, MessageLog.received_at < now - timedelta(seconds=5)
+    with transaction(engine) as connection:
+        old = now - timedelta(minutes=6)
+        connection.execute(update(MessageLog).where(*dead).values(received_at=old))
 
 
 def outcomes(app: Flask, api: FakeAPI) -> None:
