@@ -50,11 +50,14 @@ class Simulator:
 
     def call(self, path: str, body: dict[str, Any]) -> int:
         """Call the platform's API as a program does that is configured to; the errcode."""
-        secret = {"grant_type": "client_credential", "appid": APP_ID, "secret": APP_SECRET}
-        token = self.client.post("/simulator/api/cgi-bin/stable_token", json=secret).json()["access_token"]
         content = json.dumps(body, ensure_ascii=False)
-        answer = self.client.post(f"/simulator/api{path}", params={"access_token": token}, content=content)
+        answer = self.client.post(f"/simulator/api{path}", params=self.token(), content=content)
         return int(answer.json()["errcode"])
+
+    def token(self) -> dict[str, str]:
+        secret = {"grant_type": "client_credential", "appid": APP_ID, "secret": APP_SECRET}
+        answer = self.client.post("/simulator/api/cgi-bin/stable_token", json=secret).json()
+        return {"access_token": answer["access_token"]}
 
     def send(self, text: str) -> int:
         """Send a customer-service message; the errcode."""

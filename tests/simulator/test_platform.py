@@ -17,6 +17,7 @@ from wechat_bot.models import MessageLog
 from wechat_bot.routing import Answer, Context, Router, keyword, matches
 from wechat_bot.settings import Switch
 from wechat_bot.testing import NOTICE, OPENID, AccountKind
+from wechat_bot.testing.samples import MP4
 from wechat_bot.wechat.messages import TextMessage
 from wechat_bot.wechat.replies import TextReply
 
@@ -323,3 +324,11 @@ def test_a_database_that_is_away_takes_the_phone_with_it_not(simulator: Simulato
         db.session.commit()
     assert "机器人没有记录这条消息" in words(simulator.page())
     assert NOTICE not in words(simulator.page())
+
+
+def test_a_video_is_fetched_from_where_the_api_says(simulator: Simulator) -> None:
+    media_id = simulator.api.give_media("video", MP4, "a.mp4", "video/mp4")
+    query = {**simulator.token(), "media_id": media_id}
+    url = simulator.client.get("/simulator/api/cgi-bin/media/get", params=query).json()["video_url"]
+    assert "/simulator/api/" in url
+    assert simulator.client.get(url).content == MP4

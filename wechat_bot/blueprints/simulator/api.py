@@ -23,7 +23,8 @@ _SAMPLES = {
 @bp.route("/api/<path:path>", methods=["GET", "POST"], endpoint="api")
 def answer(path: str) -> Response:
     """What WECHAT_API_BASE_URL may name in development."""
-    environ = {**request.environ, "PATH_INFO": f"/{path}", "SCRIPT_NAME": ""}
+    mounted_at = request.script_root + request.path.removesuffix(f"/{path}")
+    environ = {**request.environ, "PATH_INFO": f"/{path}", "SCRIPT_NAME": mounted_at}
     return Response.from_app(platform_api(), environ)
 
 

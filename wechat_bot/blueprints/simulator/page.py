@@ -25,7 +25,7 @@ from ..admin.frame import WORDS
 from . import anatomy, bp, forms
 from .access import is_open
 from .journal import Exchange, Follower
-from .parts import base_url, credentials, journal, platform_api, settings, store
+from .parts import credentials, journal, platform_api, settings, store
 from .words import ACCOUNT_KINDS, API_FAULTS, COURSES, FAULTS, KIND_WORDS, MODES
 
 SHOWN = 100
@@ -79,7 +79,6 @@ def _context() -> dict[str, Any]:
         "sample": list(forms.leaves(forms.sample(kind))),
         "kinds": [*MESSAGES, *EVENTS],
         "stored": stored(request.args.get("message", type=int)),
-        "api_url": f"{base_url()}/simulator/api",
         "api_used": urlsplit(settings().api_base_url).path.startswith("/simulator/api"),
         "link": _link,
         "notice": NOTICE,
