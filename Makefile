@@ -9,7 +9,7 @@ run: .venv/run
 	@exec $(BIN)/python -m wechat_bot
 
 test: check
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 check: .venv/dev
 	$(BIN)/ruff check .
