@@ -69,7 +69,7 @@ def serving(app: Flask) -> Iterator[str]:
 
 
 @pytest.fixture
-def site(make_app: MakeApp, tmp_path: Path) -> Iterator[str]:
+def site(make_app: MakeApp) -> Iterator[str]:
     """The address of a running site."""
     with serving(make_app()) as address:
         yield address
@@ -121,7 +121,7 @@ def opening_pages(browser: Browser, site: str, scripts: Sequence[str] = ()) -> I
 
 
 @pytest.fixture
-def console(make_app: MakeApp, tmp_path: Path, browser: Browser) -> Iterator[Console]:
+def console(make_app: MakeApp, browser: Browser) -> Iterator[Console]:
     """A console with a seeded account and three operators; pages of it report what goes wrong."""
     app = make_app()
     with app.app_context():

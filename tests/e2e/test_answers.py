@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -23,7 +22,7 @@ SEND = "/cgi-bin/message/custom/send"
 
 
 @pytest.fixture
-def desk(make_app: MakeApp, api: FakeAPI, tmp_path: Path, browser: Browser) -> Iterator[Console]:
+def desk(make_app: MakeApp, api: FakeAPI, browser: Browser) -> Iterator[Console]:
     """A console whose account may write to its one follower."""
     app = make_app(api=api, wechat_app_secret=APP_SECRET)
     with serving(app) as address, opening_pages(browser, address, [AXE]) as open_page:

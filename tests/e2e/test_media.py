@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ def app(make_app: MakeApp, api: FakeAPI) -> Flask:
 
 
 @pytest.fixture
-def console(app: Flask, tmp_path: Path, browser: Browser) -> Iterator[Console]:
+def console(app: Flask, browser: Browser) -> Iterator[Console]:
     with serving(app) as address, opening_pages(browser, address, [AXE]) as open_page:
         console = Console(app, open_page)
         console.add_operators()
