@@ -168,14 +168,53 @@ def test_facets_count_the_values_of_what_matches(journal: Journal, engine: Engin
     assert found.counts["state"] == pair.counts["state"] == {"answered": 3, "sent": 1}
 
 
-def test_no_more_than_the_bound_is_counted(
+@pytest.mark.parametrize(
+    ("values", "messages", "expected"),
+    [
+        ({}, 12, (10, True, True)),
+        ({"q": "退款"}, 4, (4, False, True)),
+        ({"q": "退款"}, 12, (10, True, True)),
+        ({"follower": "1"}, 4, (4, False, True)),
+        ({"follower": "1", "q": "退款"}, 4, (4, False, True)),
+        ({"follower": "1", "direction": "in"}, 4, (3, True, True)),
+        ({"from_": "2026-11-01", "q": "退款"}, 4, (3, True, True)),
+        ({"q": "退款单号"}, 4, (2, True, True)),
+        ({"q": "退款"}, 2, (2, False, False)),
+    ],
+)
+def test_no_more_than_the_bounds_are_counted(
+    journal: Journal,
+    engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    values: dict[str, str],
+    messages: int,
+    expected: tuple[int, bool, bool],
+) -> None:
+    for name, bound in {"COUNTED": 10, "COUNTED_FOUND": 3, "COUNTED_READ": 2}.items():
+        monkeypatch.setattr(history, name, bound)
+    follower = journal.follower("o1")
+    assert follower == 1
+    journal.add_many(["退款单号"] * messages, follower_id=follower)
+    Digest(engine, router).catch_up()
+    with engine.connect() as connection:
+        facets = history.facets(connection, chosen(**values))
+    assert (facets.total, facets.capped, facets.partial) == expected
+    assert sum(facets.counts["kind"].values()) <= facets.total
+
+
+def test_the_window_counts_all_when_nothing_is_before_it(
     journal: Journal, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "COUNTED", 10)
-    journal.add_many(["你好"] * 11)
+    monkeypatch.setattr(history, "ENOUGH", 1)
+    journal.add_many(["退款"] * 20)
+    Digest(engine, router).catch_up()
     with engine.connect() as connection:
-        facets = history.facets(connection, MessageFilter())
-    assert (facets.total, facets.capped, facets.bound) == (10, True, 10)
+        whole = history.facets(connection, chosen(q="退款"))
+        monkeypatch.setattr(history, "WINDOW", 4)
+        part = history.facets(connection, chosen(q="退款"))
+    assert (whole.total, whole.capped, whole.partial) == (20, False, False)
+    windowed = engine.dialect.name == "postgresql"
+    assert (part.total, part.capped, part.partial) == ((5, True, True) if windowed else (20, False, False))
 
 
 def test_neighbours_are_those_of_the_thread(journal: Journal, engine: Engine) -> None:
@@ -250,7 +289,12 @@ def test_any_text_may_be_looked_for(journal: Journal, engine: Engine) -> None:
         {"tag": "1"},
     ],
 )
-def test_a_page_takes_few_statements(journal: Journal, engine: Engine, values: dict[str, str]) -> None:
+@pytest.mark.parametrize("window", [10, 10_000])
+def test_a_page_takes_few_statements(
+    journal: Journal, engine: Engine, monkeypatch: pytest.MonkeyPatch, window: int, values: dict[str, str]
+) -> None:
+    monkeypatch.setattr(history, "COUNTED_FOUND", 100)
+    monkeypatch.setattr(history, "WINDOW", window)
     journal.add_many(["退款单号"] * 120)
     digest = Digest(engine, router)
     digest.catch_up()

@@ -95,6 +95,12 @@ class MessageFilter:
         return not self.query or (self.query.exact and not self._unsettled)
 
     @property
+    def listed(self) -> bool:
+        """Whether an index alone, without a look at the messages, lists those that match and no others."""
+        looked_at = self.state or self.tag or self.since or self.until
+        return self.exact and not looked_at and bool(self.groups() or not self.direction)
+
+    @property
     def _unsettled(self) -> bool:
         """Only messages are meant that have an index for themselves: the few that wait or failed."""
         return bool(self.state) and self.state not in {State.ANSWERED, State.SENT}

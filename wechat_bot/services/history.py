@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, tzinfo
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, exists, func, null, select
 
 from ..models import Follower, MessageLog
 from .filters import FilterError, MessageFilter, Reason, midnight
@@ -37,11 +37,11 @@ LOOKED_AT = 8
 """So many times more are read for a page when what the index finds has to be looked at, and few matched. The
 page may be shorter than others even so."""
 COUNTED = 10_000
-"""So many of the newest messages that match are counted, …"""
+"""So many messages that match are counted. Those are read for it, newest first, …"""
 COUNTED_FOUND = 1_000
-"""… and so many when they lie all over the table, …"""
+"""… or so many when they lie all over the table, …"""
 COUNTED_READ = 500
-"""… and so many when they have to be looked at."""
+"""… or so many when their texts have to be looked at."""
 WINDOW = 10_000
 """PostgreSQL first looks at so many messages one by one: common words are there, and its index would list all
 messages that have them. …"""
@@ -67,9 +67,10 @@ class Facets:
 
     total: int
     capped: bool
-    """There may be more: only the newest `bound` that match were counted."""
-    bound: int
+    """There may be more."""
     counts: Mapping[str, Mapping[str, int]]
+    partial: bool
+    """There may be more of each: only the newest that match were counted."""
 
 
 def page(
@@ -146,8 +147,7 @@ def _statements(
         yield direct.order_by(_order(key, upwards))
         return
     if not chosen.follower:  # who has few
-        end = func.least(last, select(func.max(key)).scalar_subquery())
-        near = key.between(first, first + WINDOW) if upwards else key.between(end - WINDOW, end)
+        near = key.between(first, first + WINDOW) if upwards else key.between(_window(key, last), last)
         yield direct.where(near).order_by(_order(key, upwards))
     # All that the index lists, sorted before their messages are read: + 0 keeps the database from the order
     # of the primary key, also when it plans for any words and ids, and OFFSET 0 from joining first.
@@ -155,6 +155,11 @@ def _statements(
     ids = select(place).where(matching, place.between(first, last)).order_by(_order(place, upwards))
     listed = ids.offset(0).subquery()
     yield found.where(MessageLog.id == listed.c.id).order_by(_order(listed.c.id, upwards))
+
+
+def _window(key: ColumnElement[int], last: ColumnElement[int]) -> ColumnElement[int]:
+    """Where the newest window up to `last` begins."""
+    return func.least(last, select(func.max(key)).scalar_subquery()) - WINDOW
 
 
 def _order(key: Any, upwards: bool) -> Any:
@@ -169,7 +174,7 @@ def _checked(chosen: MessageFilter, found: Iterable[Row[Any]]) -> Iterable[Row[A
 
 
 def facets(connection: Connection, chosen: MessageFilter) -> Facets:
-    """How many messages match, counted over the newest ones."""
+    """How many messages match, and of which kinds the newest ones are."""
     columns: list[Any] = [MessageLog.__table__.columns[name] for name in FACETS]
     if chosen.exact:
         scattered = chosen.groups() or chosen.follower or chosen.tag
@@ -179,29 +184,54 @@ def facets(connection: Connection, chosen: MessageFilter) -> Facets:
         columns += [MessageLog.text, MessageLog.payload]
     statements = list(_statements(connection, chosen, columns))
     for statement in statements:
-        found, numbers = _count(connection, chosen, statement.limit(bound))
+        everywhere = statement is statements[-1]
+        listed = _listed(connection, chosen) if everywhere and bound < COUNTED and chosen.listed else None
+        found, numbers, total = _count(connection, chosen, statement.limit(bound), listed)
         if found >= ENOUGH:
             break
-    capped = found >= bound or statement is not statements[-1]
+    partial = found >= bound or not (everywhere or _within_window(connection, chosen))
+    capped = partial if listed is None else total >= COUNTED
     counts: dict[str, Counter[str]] = {name: Counter() for name in FACETS}
     for values, n in numbers.items():
         for name, value in zip(FACETS, values, strict=True):
             counts[name][value] += n
-    ordered = {name: dict(its.most_common()) for name, its in counts.items()}
-    return Facets(sum(numbers.values()), capped, found if capped else bound, ordered)
+    return Facets(total, capped, {name: dict(its.most_common()) for name, its in counts.items()}, partial)
+
+
+def _listed(connection: Connection, chosen: MessageFilter) -> ScalarSelect[int]:
+    """How many messages an index lists, up to `COUNTED`."""
+    groups, dialect = chosen.groups(), connection.dialect.name
+    if groups:
+        found: Select[Any] = select(MESSAGES.key(dialect)).where(MESSAGES.has(dialect, *groups))
+    else:
+        found = select(MessageLog.id).where(*chosen.conditions())
+    return select(func.count()).select_from(found.limit(COUNTED).subquery()).scalar_subquery()
 
 
 def _count(
-    connection: Connection, chosen: MessageFilter, statement: Select[Any]
-) -> tuple[int, Mapping[tuple[str, ...], int]]:
-    """How many messages a statement finds, and how many of those match, by their values of `FACETS`."""
-    if chosen.exact:
-        found = statement.subquery()
-        grouped = select(*found.c, func.count()).group_by(*found.c)
-        numbers = {tuple(values): n for *values, n in connection.execute(grouped)}
-        return sum(numbers.values()), numbers
-    rows = connection.execute(statement).all()
-    return len(rows), Counter(tuple(row[: len(FACETS)]) for row in _checked(chosen, rows))
+    connection: Connection, chosen: MessageFilter, statement: Select[Any], listed: ScalarSelect[int] | None
+) -> tuple[int, Mapping[tuple[str, ...], int], int]:
+    """How many messages a statement finds, those that match by their values of `FACETS`, and in all.
+
+    The last is what is `listed`, if that is given.
+    """
+    if not chosen.exact:
+        rows = connection.execute(statement).all()
+        numbers = Counter(tuple(row[: len(FACETS)]) for row in _checked(chosen, rows))
+        return len(rows), numbers, numbers.total()
+    found = statement.subquery()
+    grouped = select(null() if listed is None else listed, func.count(), *found.c).group_by(*found.c)
+    rows = connection.execute(grouped).all()
+    n = sum(row[1] for row in rows)
+    total = n if listed is None or not rows else rows[0][0]
+    return n, {tuple(values): count for _, count, *values in rows}, total
+
+
+def _within_window(connection: Connection, chosen: MessageFilter) -> bool:
+    """Whether no message of these days lies before the window that PostgreSQL looks at first."""
+    first, last = chosen.ids(0, _LAST_ID)
+    key = MESSAGES.key(connection.dialect.name)
+    return not connection.scalar(select(exists().where(key.between(first, _window(key, last) - 1))))
 
 
 def around(connection: Connection, message_id: int, n: int = 3) -> Sequence[Row[Any]]:
