@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 
-from tests.admin.conftest import Browser, SignIn, audited
-from tests.conftest import statements
+from tests.admin.conftest import PASSWORD, Browser, SignIn, audited
+from tests.conftest import APP_SECRET, MakeApp, statements
 from tests.hostile import HOSTILE
+from wechat_bot.extensions import db, transaction
 from wechat_bot.models import Follower, MessageLog, Operator, Role, Tag, Thread
+from wechat_bot.services import operators
+from wechat_bot.services.audit import Actor
 from wechat_bot.testing import FakePlatform
 
 HTMX = {"HX-Request": "true"}
@@ -202,10 +208,72 @@ def test_followers_are_filtered_by_what_operators_know(
     assert "王姐" in story
 
 
-@pytest.mark.parametrize("path", ["/admin/messages", "/admin/followers", "/admin/conversations"])
-def test_any_text_may_be_looked_for(admin: Browser, path: str) -> None:
+def test_conversations_that_close_soonest_come_first_and_show_what_is_left(make_app: MakeApp) -> None:
+    app = make_app(wechat_app_secret=APP_SECRET)
+    admin = Browser(app.test_client())
+    with app.app_context():
+        operators.create(db.engine, Actor(None, "tests", ""), "li", Role.ADMIN, PASSWORD)
+        engine = db.engine
+    admin.sign_in("li")
+    for number in range(42):
+        FakePlatform.of(app).follower(f"oClosing{number:02}").text("有人吗")
+    FakePlatform.of(app).follower("oClosing00").text("还在吗")
+    page = admin.get("/admin/conversations?sort=closing").text
+    names = re.findall(r'<bdi class="who">…sing(\d\d)', page)
+    following = re.search(r'href="([^"]+before=\d+[^"]*)"', page)
+    assert following
+    names += re.findall(r'<bdi class="who">…sing(\d\d)', admin.get(following[1].replace("&amp;", "&")).text)
+    assert names == [f"{number:02}" for number in [*range(1, 42), 0]]
+    assert page.count("剩 47:59") == page.count('aria-label="可回复 47:59，剩 5/5 条"') == 40
+    with transaction(engine) as connection:
+        connection.execute(update(MessageLog).values(created_at=datetime.now(UTC) - timedelta(hours=48)))
+    assert "没有快到期的对话" in admin.get("/admin/conversations?sort=closing").text
+    assert 'class="ring' not in admin.get("/admin/conversations").text
+
+
+def test_no_window_is_shown_where_the_account_cannot_answer(admin: Browser, follower_id: int) -> None:
+    page = admin.get("/admin/conversations").text
+    assert page.count("data-row>") == 2
+    assert 'class="ring' not in page
+
+
+def test_messages_of_a_follower_or_tag_are_one_choice_away(admin: Browser, follower_id: int) -> None:
+    admin.post(f"/admin/followers/{follower_id}/alias", alias="王姐")
+    admin.post(f"/admin/followers/{follower_id}/tags", tag="王府井店")
+    choices = admin.get("/admin/messages/choices?whose=王&q=退款&before=9").text
+    links = [link.replace("&amp;", "&") for link in re.findall(r'href="([^"]+)"', choices)]
+    assert len(links) == 2
+    for link in links:
+        assert parse_qs(urlsplit(link).query).keys() == {"q", link.partition("tag=")[1][:-1] or "follower"}
+        assert admin.get(link).text.count("data-row>") == 50
+    assert "没有这样的粉丝或标签" in admin.get("/admin/messages/choices?whose=李").text
+    everything = admin.get("/admin/messages/choices").text
+    assert "王府井店" in everything
+    assert "王姐" not in everything
+    assert 'class="choices-found"' in admin.get("/admin/messages?whose=王姐").text
+
+
+def test_days_that_are_often_asked_for_are_those_of_the_operator(admin: Browser, follower_id: int) -> None:
+    page = admin.get("/admin/messages").text
+    today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    week = f"/admin/messages?from={today - timedelta(days=6)}&amp;to={today}"
+    assert f'href="{week}">近 7 天' in page
+    assert "101 条" in admin.get(week.replace("&amp;", "&") + "&direction=in").text
+    assert f'href="{week}" aria-current="true"' in admin.get(week.replace("&amp;", "&")).text
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/admin/messages", "q"),
+        ("/admin/messages/choices", "whose"),
+        ("/admin/followers", "q"),
+        ("/admin/conversations", "q"),
+    ],
+)
+def test_any_text_may_be_looked_for(admin: Browser, path: str, field: str) -> None:
     for name, text in HOSTILE.items():
-        answer = admin.client.get(path, query_string={"q": text.encode(errors="replace")[:190]})
+        answer = admin.client.get(path, query_string={field: text.encode(errors="replace")[:190]})
         assert answer.status_code in {200, 400}, name
         assert "<script>window" not in answer.text, name
 

@@ -20,9 +20,10 @@ from wechat_bot.testing import FakePlatform
 
 PAGES = [
     "/admin/conversations?tab=all",
+    "/admin/conversations?sort=closing",
     "/admin/conversations/3",
     "/admin/messages",
-    "/admin/messages?q=退款",
+    "/admin/messages?q=退款&whose=",
     "/admin/messages/5",
     "/admin/messages/5/raw",
     "/admin/messages?kind=nothing&q=nothing-like-this",
@@ -104,6 +105,18 @@ def test_the_back_button_brings_the_view_back(console: Console) -> None:
     page.go_back()
     expect(page).to_have_url(re.compile(r"direction=in&kind=text$"))
     assert page.locator("tbody tr").first.inner_text() == first
+
+
+def test_a_follower_is_chosen_while_typing(console: Console) -> None:
+    console.says("oChosenOne", "我的包裹到哪了")
+    page = console.sign_in("/admin/messages?direction=in")
+    page.get_by_label("粉丝或标签").press_sequentially("enone")
+    page.locator("#choices a").click()
+    page.wait_for_url(re.compile(r"direction=in&follower=\d+$"))
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator("tbody tr")).to_contain_text("我的包裹到哪了")
+    page.locator(".chip", has_text="…senOne").click()
+    page.wait_for_url(re.compile(r"direction=in$"))
 
 
 def test_the_keyboard_alone_leads_from_signing_in_to_a_found_message(console: Console) -> None:

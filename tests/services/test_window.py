@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from flask import Flask
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import aliased
 
-from wechat_bot.models import Channel, Direction, State
-from wechat_bot.services.window import Closed, Window, reckon
+from tests.conftest import MakeApp
+from tests.services.journal import Journal
+from wechat_bot.handlers import router
+from wechat_bot.models import Channel, Direction, Follower, MessageLog, State, Thread
+from wechat_bot.services.digest import Digest
+from wechat_bot.services.window import Closed, Window, glance, not_yet_closed, reckon, spent_since
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOURS = timedelta(hours=1)
@@ -114,3 +122,54 @@ def test_what_a_follower_did_decides_how_often_he_may_be_written_to(
 
 def test_who_left_may_not_be_written_to() -> None:
     assert reckon(False, [wrote(SECONDS)], NOW) == Window(Closed.LEFT)
+
+
+@pytest.fixture
+def app(make_app: MakeApp, any_database: str) -> Flask:
+    return make_app(database_url=any_database)
+
+
+def test_many_windows_are_told_at_a_glance(journal: Journal, engine: Engine) -> None:
+    """Who wrote first is closed first; who wrote too long ago, left or only tapped is not shown."""
+    wrote_at = {
+        "oLate": 49 * HOURS,
+        "oSoon": 47 * HOURS,
+        "oLeft": 3 * HOURS,
+        "oUsedUp": 2 * HOURS,
+        "oTapped": HOURS,
+    }
+    for openid, ago in wrote_at.items():
+        follower = journal.follower(openid, subscribed=openid != "oLeft")
+        kind, event = ("event", "click") if openid == "oTapped" else ("text", "")
+        journal.add(follower_id=follower, created_at=NOW - ago, kind=kind, event=event)
+        answers = 5 if openid == "oUsedUp" else 1
+        sent: dict[str, Any] = {"follower_id": follower, "direction": Direction.OUT, "created_at": NOW - ago}
+        journal.add_many(["好"] * answers, channel=Channel.CUSTOMER, **sent)
+        journal.add_many(["好"], channel=Channel.CUSTOMER, state=State.FAILED, **sent)
+        journal.add_many(["好"], channel=Channel.REPLY, **sent)
+    Digest(engine, router).catch_up()
+    written = aliased(MessageLog)
+    found = (
+        select(
+            Follower.openid,
+            Follower.subscribed,
+            written.created_at.label("written_at"),
+            spent_since(Thread.follower_id, Thread.last_in_id).label("spent"),
+        )
+        .join(Thread, Thread.follower_id == Follower.id)
+        .join(MessageLog, MessageLog.id == Thread.last_id)
+        .outerjoin(written, written.id == Thread.last_in_id)
+    )
+    with engine.connect() as connection:
+        rows = connection.execute(found).all()
+        closing = found.where(not_yet_closed(written.created_at, NOW)).order_by(Thread.last_in_id)
+        names = [row.openid for row in connection.execute(closing)]
+    assert names == ["oSoon", "oUsedUp"]
+    windows = {row.openid: glance(row.subscribed, row.written_at, row.spent, NOW) for row in rows}
+    assert windows == {
+        "oLate": Window(Closed.SILENT),
+        "oSoon": Window(None, closes(47 * HOURS, 48 * HOURS), 4, 5),
+        "oLeft": Window(Closed.LEFT),
+        "oUsedUp": Window(Closed.USED_UP, closes(2 * HOURS, 48 * HOURS), 0, 5),
+        "oTapped": Window(Closed.SILENT),
+    }

@@ -35,6 +35,7 @@ class Thread(Model):
         Index(None, "last_id"),
         Index(None, "status", "last_id"),
         Index(None, "status", "waiting_since", "follower_id"),
+        Index(None, "status", "last_in_id"),
         Index(None, "assignee_id", "last_id"),
         Index(None, "starred", "last_id"),
         MYSQL,

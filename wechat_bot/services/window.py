@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, func, select
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from ..models import Channel, Direction, Follower, MessageLog, State
+from ..models import Channel, Direction, Follower, Hour, MessageLog, State, Thread
+from .digest import hour_of
 
 LOOKED_AT = 60
 """So many of the newest messages are looked at: more than any allowance."""
@@ -21,7 +23,8 @@ LOOKED_AT = 60
 _BRIEF = timedelta(minutes=1)
 _OPENING = {"click": 3, "scancode_push": 3, "scancode_waitmsg": 3, "subscribe": 3, "scan": 3}
 """Events after which a follower may be written to for a minute, and how often."""
-_MESSAGE = (5, timedelta(hours=48))
+LASTING = timedelta(hours=48)
+_MESSAGE = (5, LASTING)
 """What a message of the follower allows."""
 _SPENT = {State.SENT, State.UNKNOWN, State.SENDING, State.QUEUED}
 
@@ -44,6 +47,12 @@ class Window:
     ends_at: datetime | None = None
     left: int = 0
     allowed: int = 0
+
+    @classmethod
+    def until(cls, ends_at: datetime, allowed: int, spent: int) -> Window:
+        """Of so many messages that are `allowed`, some of which were sent."""
+        left = max(0, allowed - spent)
+        return cls(None if left else Closed.USED_UP, ends_at, left, allowed)
 
 
 def window(connection: Connection, follower_id: int, now: datetime) -> Window:
@@ -74,8 +83,8 @@ def reckon(subscribed: bool, newest: Iterable[Any], now: datetime) -> Window:
         allowed, lasting = _allowance(row)
         ends_at = row.created_at + lasting
         if ends_at > now and refused != "45015":
-            left = 0 if refused == "45047" else max(0, allowed - spent)
-            best = _better(best, Window(None if left else Closed.USED_UP, ends_at, left, allowed))
+            used = allowed if refused == "45047" else spent
+            best = _better(best, Window.until(ends_at, allowed, used))
         if row.kind != "event":
             break  # older acts allow nothing that this one does not
     return best
@@ -92,3 +101,34 @@ def _better(one: Window, other: Window) -> Window:
     larger = max(one, other, key=lambda window: window.left)
     longest = max(one.ends_at, other.ends_at) if one.left and other.left else larger.ends_at
     return replace(larger, ends_at=longest)
+
+
+# Of many conversations at once, as far as their followers' newest messages tell
+
+
+def spent_since(
+    follower_id: InstrumentedAttribute[int], message_id: InstrumentedAttribute[int]
+) -> ScalarSelect[int]:
+    """How many messages of those that are counted went to a follower after a message."""
+    sent = aliased(MessageLog)
+    after = (sent.follower_id == follower_id, sent.id > message_id)
+    counted = (sent.channel == Channel.CUSTOMER, sent.state.in_(_SPENT))
+    return select(func.count(sent.id)).where(*after, *counted).scalar_subquery()
+
+
+def glance(subscribed: bool, written_at: datetime | None, spent: int, now: datetime) -> Window:
+    """The window that the newest message of a follower, who wrote it at `written_at`, leaves."""
+    allowed, lasting = _MESSAGE
+    if not subscribed:
+        return Window(Closed.LEFT)
+    if not written_at or written_at + lasting <= now:
+        return Window(Closed.SILENT)
+    return Window.until(written_at + lasting, allowed, spent)
+
+
+def not_yet_closed(written_at: InstrumentedAttribute[datetime], now: datetime) -> ColumnElement[bool]:
+    """Threads of followers who may still be written to, whose newest message came at `written_at`."""
+    since = now - LASTING
+    hour = select(Hour.first_id).where(Hour.hour <= hour_of(since)).order_by(Hour.hour.desc()).limit(1)
+    lately = Thread.last_in_id >= func.coalesce(hour.scalar_subquery(), 1)  # for the index
+    return and_(lately, written_at > since, Follower.subscribed)

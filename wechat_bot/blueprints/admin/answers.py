@@ -23,7 +23,7 @@ from ...services.capabilities import Reason
 from ...services.media.checks import Reason as Refusal
 from ...services.media.checks import RefusedMedia
 from ...services.outbox import BY_OPERATOR, UNDO_SECONDS
-from ...services.window import Window
+from ...services.window import LASTING, Window
 from ...wechat import errcodes
 from ...wechat.api.outgoing import Choice, MsgMenu
 from ...wechat.errors import InvalidReply
@@ -205,6 +205,12 @@ def remaining(ends_at: datetime) -> str:
     """How long until then: 31:42."""
     minutes = max(0, int((ends_at - datetime.now(UTC)).total_seconds()) // 60)
     return f"{minutes // 60}:{minutes % 60:02}"
+
+
+@bp.app_template_filter("percent_left")
+def percent_left(ends_at: datetime) -> int:
+    """How much of the longest time is left."""
+    return max(1, round((ends_at - datetime.now(UTC)) / LASTING * 100))
 
 
 @bp.app_template_filter("urgency")

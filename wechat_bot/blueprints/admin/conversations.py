@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -14,7 +14,7 @@ from flask_babel import get_timezone, lazy_gettext
 from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import ColumnElement, Row, Select, and_, exists, false, func, or_, select, true
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from ...extensions import db
 from ...models import (
@@ -35,7 +35,7 @@ from ...services import desk, history
 from ...services.answers import obstacle
 from ...services.capabilities import Capabilities, Feature
 from ...services.search import FOLLOWERS, Query
-from ...services.window import reckon, window
+from ...services.window import Window, glance, not_yet_closed, reckon, spent_since, window
 from . import bp
 from .access import actor
 from .frame import catch_up
@@ -72,14 +72,31 @@ TABS = {
 }
 
 
+class Sort(StrEnum):
+    WAITING = "waiting"
+    """Who waits longest comes first."""
+    CLOSING = "closing"
+    """Whose window closes soonest comes first, and nobody whose window is closed."""
+    NEWEST = "newest"
+
+
+SORTS = {
+    Sort.WAITING: lazy_gettext("等得最久"),
+    Sort.CLOSING: lazy_gettext("快到期"),
+    Sort.NEWEST: lazy_gettext("最新"),
+}
+
+
 @dataclass(frozen=True)
 class Listing:
     """A page of the list, and where the next one begins."""
 
     tab: Tab
+    sort: Sort
     rows: Sequence[Row[Any]]
     following: int | None
-    longest_first: bool
+    windows: Mapping[int, Window]
+    """The open ones, by follower."""
 
 
 def tags_of(follower_id: InstrumentedAttribute[int]) -> ColumnElement[str]:
@@ -105,7 +122,12 @@ def tags(text: str | None) -> list[dict[str, str]]:
 def conversations() -> ResponseReturnValue:
     catch_up()
     return render_template(
-        "admin/conversations.html", listing=listing(), tabs=TABS, link=link, operators=colleagues()
+        "admin/conversations.html",
+        listing=listing(),
+        tabs=TABS,
+        sorts=SORTS,
+        link=link,
+        operators=colleagues(),
     )
 
 
@@ -116,7 +138,9 @@ def conversation(follower_id: int) -> ResponseReturnValue:
     if "HX-Request" in request.headers:
         return render_template("admin/_conversation.html", **context)
     catch_up()
-    return render_template("admin/conversations.html", listing=listing(), tabs=TABS, link=link, **context)
+    return render_template(
+        "admin/conversations.html", listing=listing(), tabs=TABS, sorts=SORTS, link=link, **context
+    )
 
 
 @bp.get("/conversations/<int:follower_id>/messages")
@@ -147,19 +171,24 @@ def _log(follower: Any, page: history.Page, notes: Sequence[Any]) -> ResponseRet
 
 def listing() -> Listing:
     """The conversations that the query string asks for."""
+    now = datetime.now(UTC)
     try:
         tab = Tab(request.args.get("tab", Tab.OPEN))
+        sort = Sort(request.args.get("sort", Sort.WAITING)) if tab is Tab.OPEN else Sort.NEWEST
     except ValueError:
         abort(400, _("没有这个分类。"))
-    longest_first = tab is Tab.OPEN and request.args.get("sort", "waiting") == "waiting"
+    written = aliased(MessageLog)
     found = (
         select(
             Thread.__table__,
             Follower.openid,
             Follower.alias,
             Follower.subscribed,
+            Follower.account_id,
             Operator.name.label("assignee"),
             tags_of(Thread.follower_id),
+            written.created_at.label("written_at"),
+            spent_since(Thread.follower_id, Thread.last_in_id).label("spent"),
             *(
                 getattr(MessageLog, name)
                 for name in ("kind", "event", "text", "payload", "direction", "state", "created_at")
@@ -167,18 +196,28 @@ def listing() -> Listing:
         )
         .join(Follower, Follower.id == Thread.follower_id)
         .join(MessageLog, MessageLog.id == Thread.last_id)
+        .outerjoin(written, written.id == Thread.last_in_id)
         .outerjoin(Operator, Operator.id == Thread.assignee_id)
         .where(_in_tab(tab))
     )
+    if sort is Sort.CLOSING:
+        found = found.where(not_yet_closed(written.created_at, now))
     if query := Query.parse(request.args.get("q", "")[:200]):
         dialect = db.engine.dialect.name
         found = found.where(Thread.follower_id.in_(FOLLOWERS.found(query, dialect)))
-    rows = db.session.execute(_paged(found, longest_first).limit(LISTED + 1)).all()
-    following = rows[LISTED - 1].follower_id if longest_first and len(rows) > LISTED else None
-    if not longest_first and len(rows) > LISTED:
-        following = rows[LISTED - 1].last_id
+    rows = db.session.execute(_paged(found, sort).limit(LISTED + 1)).all()
+    following = getattr(rows[LISTED - 1], _POSITIONS[sort]) if len(rows) > LISTED else None
     attach(rows[:LISTED])
-    return Listing(tab, rows[:LISTED], following, longest_first)
+    return Listing(tab, sort, rows[:LISTED], following, _windows(rows, now))
+
+
+def _windows(rows: Sequence[Row[Any]], now: datetime) -> Mapping[int, Window]:
+    """Those that are open, if the account may write at all."""
+    capabilities: Capabilities = current_app.extensions["capabilities"]
+    if not rows or not capabilities.allows(rows[0].account_id, Feature.CUSTOMER_SERVICE):
+        return {}
+    windows = {row.follower_id: glance(row.subscribed, row.written_at, row.spent, now) for row in rows}
+    return {follower_id: found for follower_id, found in windows.items() if not found.closed}
 
 
 def _in_tab(tab: Tab) -> ColumnElement[bool]:
@@ -200,21 +239,30 @@ def _unseen() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return Mention.operator_id == current_user.id, Mention.seen_at.is_(None)
 
 
-def _paged(found: Select[Any], longest_first: bool) -> Select[Any]:
-    """From where the query string says: after a thread that waits less long, or before a message."""
+_POSITIONS = {Sort.WAITING: "follower_id", Sort.CLOSING: "last_in_id", Sort.NEWEST: "last_id"}
+"""By what the end of a page is known."""
+
+
+def _paged(found: Select[Any], sort: Sort) -> Select[Any]:
+    """In order, from where the query string says."""
     position = cursor("before").get("before")
-    if not longest_first:
-        found = found.where(Thread.last_id < position) if position else found
-        return found.order_by(Thread.last_id.desc())
-    if position:
-        since = select(Thread.waiting_since).where(Thread.follower_id == position).scalar_subquery()
-        found = found.where(
-            or_(
-                Thread.waiting_since > since,
-                and_(Thread.waiting_since == since, Thread.follower_id > position),
-            )
-        )
-    return found.order_by(Thread.waiting_since, Thread.follower_id)
+    match sort:
+        case Sort.NEWEST:
+            found = found.where(Thread.last_id < position) if position else found
+            return found.order_by(Thread.last_id.desc())
+        case Sort.CLOSING:
+            found = found.where(Thread.last_in_id > position) if position else found
+            return found.order_by(Thread.last_in_id)
+        case Sort.WAITING:
+            found = found.where(_waits_less(position)) if position else found
+            return found.order_by(Thread.waiting_since, Thread.follower_id)
+
+
+def _waits_less(follower_id: int) -> ColumnElement[bool]:
+    since = select(Thread.waiting_since).where(Thread.follower_id == follower_id).scalar_subquery()
+    return or_(
+        Thread.waiting_since > since, and_(Thread.waiting_since == since, Thread.follower_id > follower_id)
+    )
 
 
 def _conversation(follower_id: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from flask import Response, abort, jsonify, redirect, render_template, request, url_for
@@ -14,7 +15,8 @@ from ...extensions import db
 from ...models import Direction, Follower, MessageLog, Role, Tag
 from ...services import audit, export, history
 from ...services.history import Facets, FilterError, MessageFilter
-from ...services.search import Query
+from ...services.media.archive import FIELDS
+from ...services.search import FOLLOWERS, Query
 from . import bp
 from .access import actor, role
 from .frame import WORDS, catch_up
@@ -22,6 +24,7 @@ from .media import attach
 from .profile import save_preferences
 
 PAGE = 50
+CHOICES = 8
 OPTIONAL_COLUMNS = {
     "state": lazy_gettext("状态"),
     "latency_ms": lazy_gettext("用时"),
@@ -53,10 +56,17 @@ def cursor(*names: str) -> dict[str, Any]:
     return {name: int(text) for name, text in given.items()}
 
 
+_PASSING = {"before", "after", "lang", "whose"}
+
+
+def kept() -> dict[str, str]:
+    """The filter in the query string, without what is asked for once."""
+    return {name: value for name, value in request.args.items() if name not in _PASSING}
+
+
 def link(**changes: Any) -> str:
     """This page with another filter, from its beginning."""
-    kept = {name: value for name, value in request.args.items() if name not in {"before", "after", "lang"}}
-    wanted = {name: value for name, value in {**kept, **changes}.items() if value not in {None, ""}}
+    wanted = {name: value for name, value in {**kept(), **changes}.items() if value not in {None, ""}}
     return url_for(request.endpoint or "", **(request.view_args or {}), **wanted)
 
 
@@ -76,11 +86,38 @@ def messages() -> ResponseReturnValue:
         query=Query.parse(chosen.q),
         sentence=describe(chosen, facets),
         chips=chips(chosen),
+        periods=periods(),
+        with_files=",".join(FIELDS),
+        kept=kept(),
+        choices=_choices() if "whose" in request.args else None,
         options=OPTIONAL_COLUMNS,
         link=link,
         older=page.older and link(before=page.older),
         newer=page.newer and link(after=page.newer),
     )
+
+
+@bp.get("/messages/choices")
+def message_choices() -> ResponseReturnValue:
+    """Links to the messages of followers, or of those with a tag, that are called as `whose` says."""
+    return render_template("admin/_choices.html", choices=_choices(), kept=kept())
+
+
+def _choices() -> dict[str, Any]:
+    text = request.args.get("whose", "")[:200]
+    query = Query.parse(text)
+    tags = select(Tag.id, Tag.name, Tag.colour).order_by(Tag.name).limit(CHOICES)
+    followers = (
+        select(Follower.id, Follower.openid, Follower.alias).order_by(Follower.id.desc()).limit(CHOICES)
+    )
+    if query:
+        tags = tags.where(Tag.name.contains(text.strip(), autoescape=True))
+        followers = followers.where(Follower.id.in_(FOLLOWERS.found(query, db.engine.dialect.name)))
+    return {
+        "tags": db.session.execute(tags).all(),
+        "followers": db.session.execute(followers).all() if query else [],
+        "asked": bool(query),
+    }
 
 
 @bp.get("/messages.json")
@@ -194,7 +231,21 @@ def chips(chosen: MessageFilter) -> list[tuple[str, str]]:
     return [(str(word), link(**{name: None})) for name, word in words.items() if word]
 
 
+def periods() -> list[tuple[str, date, date]]:
+    """Days that are often asked for, the first and the last of each, as the operator's clock has it."""
+    today = datetime.now(get_timezone()).date()
+    ago = {days: today - timedelta(days=days) for days in (1, 6, 29)}
+    return [
+        (_("今天"), today, today),
+        (_("昨天"), ago[1], ago[1]),
+        (_("近 7 天"), ago[6], today),
+        (_("近 30 天"), ago[29], today),
+    ]
+
+
 def _kinds(chosen: MessageFilter) -> str:
+    if set(chosen.kinds) == set(FIELDS):
+        return str(_("带文件的"))
     return " / ".join(str(WORDS["kinds"].get(kind, kind)) for kind in chosen.kinds)
 
 
