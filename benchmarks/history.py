@@ -9,20 +9,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
-from datetime import UTC, date
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Connection, Engine, event, func, select, text
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, event, func, select, text
 
 from wechat_bot import create_app
 from wechat_bot.extensions import db
-from wechat_bot.models import Follower, MessageLog, Status, Thread
-from wechat_bot.services import export, history
+from wechat_bot.models import MessageLog, Role
+from wechat_bot.services import export, operators
+from wechat_bot.services.audit import Actor
 from wechat_bot.services.digest import Digest
-from wechat_bot.services.history import MessageFilter
+from wechat_bot.services.filters import MessageFilter
 from wechat_bot.settings import Settings
 from wechat_bot.wechat.credentials import Mode
 
@@ -45,30 +47,41 @@ EXPORTED = 5
 NOISE_MS = 5.0
 """Ratios of less than that say nothing."""
 
+RARE = 125
+"""So many messages, few or many as there are, are of a rare kind and have a rare word: more than a page."""
 VARIETY = (
-    "UPDATE message_logs SET kind = 'link' WHERE id % 20011 = 1 AND direction = 'in'",
-    "UPDATE message_logs SET text = '我要看鲸鱼表演' WHERE id % 40009 = 7",
+    "UPDATE message_logs SET kind = 'link' WHERE id % :every = 1",
+    "UPDATE message_logs SET text = '我要看鲸鱼表演' WHERE id % :every = 7",
     "UPDATE message_logs SET text = text || ' ' || (13000000000 + (id * 7919) % 999999937) WHERE id % 50 = 1",
     "UPDATE message_logs SET follower_id = 1 WHERE id % 50 = 3",
 )
-"""A rare kind, a rare word, telephone numbers, and a follower who talks a lot."""
+"""These, telephone numbers, and a follower who talks a lot."""
 
-FILTERS: Mapping[str, Mapping[str, str]] = {
-    "messages": {},
-    "messages of a rare kind": {"kind": "link"},
-    "one follower's thread": {"follower": "1"},
-    "a common word, 退款": {"q": "退款"},
-    "a rare word, 鲸鱼": {"q": "鲸鱼"},
-    "a word that nobody wrote": {"q": "鳄鱼"},
-    "a telephone number": {"q": "13000395950"},
-    "a common word in one thread": {"follower": "1", "q": "退款"},
-    "a common word on two days": {"q": "退款", "from": "2020-01-03", "to": "2020-01-04"},
+PAGES: Mapping[str, str] = {
+    "messages": "/admin/messages?",
+    "messages of a rare kind": "/admin/messages?kind=link",
+    "messages of one follower": "/admin/messages?follower=1",
+    "a common word, 退款": "/admin/messages?q=退款",
+    "a rare word, 鲸鱼": "/admin/messages?q=鲸鱼",
+    "a word that nobody wrote": "/admin/messages?q=鳄鱼",
+    "a telephone number": "/admin/messages?q=13000395950",
+    "a common word of one follower": "/admin/messages?follower=1&q=退款",
+    "a common word on two days": "/admin/messages?q=退款&from=2020-01-03&to=2020-01-04",
+    "one follower's thread": "/admin/conversations/1/messages?",
 }
+"""Each is looked at where it begins, in the middle, and near its end."""
+OTHER_PAGES: Mapping[str, str] = {
+    "a conversation, with what operators write": "/admin/conversations/1",
+    "the same from a day on": "/admin/conversations/1?date=2020-01-04",
+    "conversations that wait longest": "/admin/conversations",
+    "conversations with news": "/admin/conversations?tab=all",
+}
+PASSWORD = "for this measurement only"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a page and its counts; the times are medians of rounds in turns."""
+    """Of a request; the times are medians of rounds in turns."""
 
     few_ms: float
     many_ms: float
@@ -79,8 +92,8 @@ class Cost:
 class Stored:
     """A database with messages, all of them digested."""
 
+    app: Flask
     engine: Engine
-    digest: Digest
     size: int
     digest_us: float
     """For each message, with its share of the followers."""
@@ -97,7 +110,7 @@ def run(options: Options) -> Report:
                 parts.append(f"{kind}: skipped: {error}\n")
                 continue
             _say("reading them")
-            costs = _costs(_looks(few, stack), _looks(many, stack), many.engine, options.rounds)
+            costs = _costs(_looks(few), _looks(many), many.engine, options.rounds)
             parts.append(_table(kind, costs, few, many))
             parts.append(_summary(kind, many))
     return Report("\n".join(parts))
@@ -120,10 +133,9 @@ def _store(make: Callable[[Path, ExitStack], Database], size: int, stack: ExitSt
     app = stack.enter_context(_application(database, directory))
     with app.app_context():
         engine = db.engine
-    _vary(engine)
+    _vary(engine, size)
     _say("digesting them")
-    digest = app.extensions["digest"]
-    stored = Stored(engine, digest, size, _digest(digest, size))
+    stored = Stored(app, engine, size, _digest(app.extensions["digest"], size))
     _settle(engine)
     return stored
 
@@ -144,10 +156,11 @@ def _application(database: Database, directory: Path) -> Iterator[Flask]:
             db.engine.dispose()
 
 
-def _vary(engine: Engine) -> None:
+def _vary(engine: Engine, size: int) -> None:
     with engine.execution_options(writes=True).begin() as connection:
         for statement in VARIETY:
-            connection.execute(text(statement))
+            values = {"every": size // RARE} if ":every" in statement else {}
+            connection.execute(text(statement), values)
 
 
 def _digest(digest: Digest, size: int) -> float:
@@ -170,20 +183,32 @@ def _settle(engine: Engine) -> None:
 Look = Callable[[], object]
 
 
-def _looks(stored: Stored, stack: ExitStack) -> dict[str, Look]:
-    """What operators look at: the newest page, one in the middle, and one of the oldest."""
-    connection = stack.enter_context(stored.engine.connect())
-    last = connection.scalar(select(func.max(MessageLog.id))) or 0
+def _looks(stored: Stored) -> dict[str, Look]:
+    """What operators look at: whole requests, from the session to the page."""
+    browser = _signed_in(stored)
+    with stored.engine.connect() as connection:
+        last = connection.scalar(select(func.max(MessageLog.id))) or 0
     looks: dict[str, Look] = {}
-    for name, values in FILTERS.items():
-        chosen = MessageFilter.parse(values, UTC)
-        for place, before in (("newest", None), ("middle", last // 2), ("oldest", last // 10)):
-            looks[f"{name}, {place}"] = _Look(connection, stored.digest, chosen, before)
-    looks["one follower's thread, from a day on"] = lambda: history.thread(
-        connection, 1, day=date(2020, 1, 4)
-    )
-    looks["conversations that need a person"] = lambda: _conversations(connection)
-    return looks
+    for name, path in PAGES.items():
+        for place, before in (("newest", last + 1), ("middle", last // 2), ("oldest", last // 10)):
+            looks[f"{name}, {place}"] = partial(_get, browser, f"{path}&before={before}")
+    return looks | {name: partial(_get, browser, path) for name, path in OTHER_PAGES.items()}
+
+
+def _signed_in(stored: Stored) -> FlaskClient:
+    operators.create(stored.engine, Actor(None, "benchmarks", ""), "li", Role.VIEWER, PASSWORD)
+    browser = stored.app.test_client()
+    found = re.search(r'name="csrf_token" value="([^"]+)"', browser.get("/admin/sign-in").text)
+    assert found
+    browser.post("/admin/sign-in", data={"csrf_token": found[1], "name": "li", "password": PASSWORD})
+    return browser
+
+
+def _get(browser: FlaskClient, path: str) -> None:
+    headers = {"HX-Request": "true"} if path.startswith("/admin/conversations/") else {}
+    answer = browser.get(path, headers=headers)
+    if answer.status_code != 200:
+        raise RuntimeError(f"{path}: {answer.status}")
 
 
 def _costs(few: Mapping[str, Look], many: Mapping[str, Look], engine: Engine, rounds: int) -> dict[str, Cost]:
@@ -201,28 +226,6 @@ def _ms(look: Look) -> float:
     started = time.perf_counter()
     look()
     return (time.perf_counter() - started) * 1000
-
-
-@dataclass(frozen=True)
-class _Look:
-    """What the view of the messages does."""
-
-    connection: Connection
-    digest: Digest
-    chosen: MessageFilter
-    before: int | None
-
-    def __call__(self) -> None:
-        self.digest.catch_up()
-        history.page(self.connection, self.chosen, before=self.before)
-        history.facets(self.connection, self.chosen)
-
-
-def _conversations(connection: Connection) -> None:
-    found = select(Thread.__table__, Follower.openid, MessageLog.text)
-    found = found.join(Follower, Follower.id == Thread.follower_id)
-    found = found.join(MessageLog, MessageLog.id == Thread.last_id).where(Thread.status == Status.OPEN)
-    connection.execute(found.order_by(Thread.last_id.desc()).limit(41)).all()
 
 
 def _statements(engine: Engine, look: Look) -> int:
@@ -246,7 +249,7 @@ def _table(kind: str, costs: Mapping[str, Cost], few: Stored, many: Stored) -> s
         figures = [f"{cost.few_ms:.1f}", f"{cost.many_ms:.1f}", f"{ratio:.2f}", str(cost.statements)]
         rows.append([name, *figures, verdict(0 if met else 1, 0)])
     head = [
-        f"{kind}: page with its counts",
+        f"{kind}: request",
         f"ms, {few.size:,} stored",
         f"ms, {many.size:,} stored",
         "ratio",

@@ -48,6 +48,7 @@ def one(engine: Engine, query: Any) -> Any:
         "/admin/messages?after=20",
         "/admin/messages?q=退款",
         "/admin/messages?q=退款&kind=text&direction=in",
+        "/admin/messages?follower={}&q=退款",
         "/admin/conversations/{}",
         "/admin/conversations/{}/messages?before=150",
     ],

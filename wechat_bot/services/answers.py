@@ -63,12 +63,13 @@ class Answers:
         self._outbox = outbox
 
     def _obstacle(self, follower_id: int) -> Obstacle | None:
+        wanted = select(Follower.account_id, Follower.subscribed).where(Follower.id == follower_id)
         with self._engine.connect() as connection:
-            account_id = connection.scalar(select(Follower.account_id).where(Follower.id == follower_id))
-            found = window(connection, follower_id, datetime.now(UTC))
-        if account_id is None:
-            return Obstacle.GONE
-        return obstacle(self._capabilities.standing(account_id, Feature.CUSTOMER_SERVICE), found)
+            follower = connection.execute(wanted).one_or_none()
+            if follower is None:
+                return Obstacle.GONE
+            found = window(connection, follower_id, follower.subscribed, datetime.now(UTC))
+        return obstacle(self._capabilities.standing(follower.account_id, Feature.CUSTOMER_SERVICE), found)
 
     def send(self, actor: Actor, follower_id: int, reply: Reply | MsgMenu, file: Kept | None = None) -> int:
         """Queue an answer, to be sent when it can no longer be taken back; its id. CannotSend."""

@@ -55,9 +55,8 @@ class Window:
         return cls(None if left else Closed.USED_UP, ends_at, left, allowed)
 
 
-def window(connection: Connection, follower_id: int, now: datetime) -> Window:
-    """Where a follower's window stands, in two statements."""
-    subscribed = connection.scalar(select(Follower.subscribed).where(Follower.id == follower_id))
+def window(connection: Connection, follower_id: int, subscribed: bool, now: datetime) -> Window:
+    """Where a follower's window stands."""
     names = ("direction", "channel", "kind", "event", "state", "error", "created_at")
     newest = (
         select(*(getattr(MessageLog, name) for name in names))
@@ -65,7 +64,7 @@ def window(connection: Connection, follower_id: int, now: datetime) -> Window:
         .order_by(MessageLog.id.desc())
         .limit(LOOKED_AT)
     )
-    return reckon(bool(subscribed), connection.execute(newest).all(), now)
+    return reckon(subscribed, connection.execute(newest).all(), now)
 
 
 def reckon(subscribed: bool, newest: Iterable[Any], now: datetime) -> Window:

@@ -295,7 +295,7 @@ def composer(follower: Any, newest: Sequence[Any] | None = None) -> dict[str, An
     """Whether the follower can be answered, until when, or why not, as the `newest` messages tell."""
     now = datetime.now(UTC)
     if newest is None:
-        found = window(db.session.connection(), follower.id, now)
+        found = window(db.session.connection(), follower.id, follower.subscribed, now)
     else:
         found = reckon(follower.subscribed, newest, now)
     capabilities: Capabilities = current_app.extensions["capabilities"]

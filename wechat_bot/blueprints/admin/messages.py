@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from ...services.media.archive import FIELDS
 from ...services.search import FOLLOWERS, Query
 from . import bp
 from .access import actor, role
+from .display import name as name_of
 from .frame import WORDS, catch_up
 from .media import attach
 from .profile import save_preferences
@@ -85,7 +87,7 @@ def messages() -> ResponseReturnValue:
         chosen=chosen,
         query=Query.parse(chosen.q),
         sentence=describe(chosen, facets),
-        chips=chips(chosen),
+        chips=chips(chosen, page.rows),
         periods=periods(),
         with_files=",".join(FIELDS),
         kept=kept(),
@@ -214,8 +216,8 @@ def describe(chosen: MessageFilter, facets: Facets) -> str:
     return str(_("%(period)s%(direction)s%(contains)s%(kind)s，%(count)s 条", **words))
 
 
-def chips(chosen: MessageFilter) -> list[tuple[str, str]]:
-    """The conditions in force, each with the address of the page without it."""
+def chips(chosen: MessageFilter, rows: Sequence[Any]) -> list[tuple[str, str]]:
+    """The conditions in force, which some `rows` meet, each with the address of the page without it."""
     words: dict[str, Any] = {
         "q": chosen.q and f"“{chosen.q}”",
         "direction": WORDS["directions"].get(chosen.direction, chosen.direction),
@@ -225,7 +227,7 @@ def chips(chosen: MessageFilter) -> list[tuple[str, str]]:
         "origin": chosen.origin,
         "from": chosen.since and _("从 %(date)s", date=chosen.since),
         "to": chosen.until and _("到 %(date)s", date=chosen.until),
-        "follower": chosen.follower and _follower_name(chosen.follower),
+        "follower": chosen.follower and _follower_name(chosen.follower, rows),
         "tag": chosen.tag and db.session.scalar(select(Tag.name).where(Tag.id == chosen.tag)),
     }
     return [(str(word), link(**{name: None})) for name, word in words.items() if word]
@@ -249,9 +251,9 @@ def _kinds(chosen: MessageFilter) -> str:
     return " / ".join(str(WORDS["kinds"].get(kind, kind)) for kind in chosen.kinds)
 
 
-def _follower_name(follower_id: int) -> str:
-    follower = db.session.get(Follower, follower_id)
-    return (follower.alias or f"…{follower.openid[-6:]}") if follower else f"#{follower_id}"
+def _follower_name(follower_id: int, rows: Sequence[Any]) -> str:
+    follower = rows[0] if rows else db.session.get(Follower, follower_id)
+    return name_of(follower) if follower else f"#{follower_id}"
 
 
 @bp.post("/messages/columns")
