@@ -26,6 +26,7 @@ from wechat_bot.extensions import db
 from wechat_bot.models import Follower, Role, Status, Thread
 from wechat_bot.services import operators, seed
 from wechat_bot.services.audit import Actor
+from wechat_bot.services.seed.pictures import hang
 from wechat_bot.services.seed.team import furnish
 from wechat_bot.settings import LogLevel, Settings
 
@@ -77,6 +78,7 @@ def fill(app: Flask) -> int:
         while app.extensions["digest"].catch_up():
             pass
         furnish(db.engine, seed=1)
+        hang(db.engine, app.extensions["archive"], seed=1)
         regular = select(Thread.follower_id).join(Follower, Follower.id == Thread.follower_id)
         return db.session.scalars(regular.where(Follower.alias != "").order_by(*_BEST).limit(1)).one()
 

@@ -39,7 +39,7 @@ def test_before_and_after_are_told(admin: Browser, add: Any) -> None:
     add(action="role_changed", before="viewer", after="admin")
     add(action="thing", before={"a": 1}, after={"a": [2], "b": None})
     page = admin.get("/admin/audit").text
-    assert "<bdi>viewer</bdi> → <bdi>admin</bdi>" in page
+    assert "<bdi>只读</bdi> → <bdi>管理员</bdi>" in page
     assert "a: 1 → a: [2]; b: –" in page
 
 

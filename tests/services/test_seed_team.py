@@ -10,8 +10,22 @@ from sqlalchemy import Engine, func, insert, select
 
 from tests.conftest import MakeApp
 from wechat_bot.extensions import db
-from wechat_bot.models import Follower, FollowerTag, Note, Operator, Role, Status, Tag, Thread
+from wechat_bot.models import (
+    Follower,
+    FollowerTag,
+    Media,
+    MediaState,
+    Note,
+    Operator,
+    Role,
+    Status,
+    Tag,
+    Thread,
+)
+from wechat_bot.services.media.checks import check
+from wechat_bot.services.seed.pictures import PAINTED, hang
 from wechat_bot.services.seed.team import OPEN, UNREAD
+from wechat_bot.testing import FakePlatform
 
 
 def seeded(app: Flask, *operators: str) -> Engine:
@@ -64,3 +78,23 @@ def test_operators_share_the_work_and_leave_notes(app: Flask) -> None:
     assert len(set(column(engine, select(Thread.assignee_id)))) == 3  # both, and nobody
     assert len(set(column(engine, select(Note.operator_id)))) == 2
     assert set(column(engine, select(Thread.status))) == set(Status)
+
+
+def test_pictures_of_made_up_followers_are_there_to_be_seen(make_app: MakeApp, any_database: str) -> None:
+    app = make_app(database_url=any_database)
+    engine = seeded(app)
+    with engine.connect() as connection:
+        pictures = connection.execute(select(Media.__table__).where(Media.kind == "image")).all()
+    assert {row.state for row in pictures} == {MediaState.STORED}
+    assert len({row.digest for row in pictures}) == PAINTED
+    archive = app.extensions["archive"]
+    for row in pictures[:3]:
+        assert check("image", archive.read(row.digest), row.size).content_type == row.content_type
+        assert archive.read(row.thumbnail)
+
+
+def test_pictures_of_real_followers_stay_wanted(app: Flask, engine: Engine) -> None:
+    FakePlatform.of(app).image()
+    app.extensions["digest"].catch_up()
+    hang(engine, app.extensions["archive"], seed=1)
+    assert column(engine, select(Media.state)) == [MediaState.WANTED]

@@ -14,6 +14,7 @@ from ..handlers import router
 from ..services.digest import Digest
 from ..services.seed import AlreadyUsed, Plan
 from ..services.seed import seed as seed_messages
+from ..services.seed.pictures import hang
 from ..services.seed.team import furnish
 from ..settings import Environment, Settings
 
@@ -51,6 +52,7 @@ def seed(
         raise click.ClickException("These very messages are there already: pass another --seed.") from error
     _digest(current_app.extensions["digest"])
     furnish(db.engine, seed)
+    hang(db.engine, current_app.extensions["archive"], seed)
     click.echo(f"{messages} messages of {plan.people} followers.")
 
 

@@ -14,7 +14,9 @@ from sqlalchemy import ColumnElement, Row, Select, exists, false, func, or_, sel
 
 from ...extensions import db
 from ...models import AuditEntry, Follower, FollowerTag, MessageLog, Note, Operator, Tag, Thread, Writeback
-from ...services import desk
+from ...services import desk, history
+from ...services.filters import MessageFilter
+from ...services.media.archive import FIELDS
 from ...services.search import FOLLOWERS, Query
 from ...services.writebacks import MAX_ATTEMPTS, REMARK
 from . import bp
@@ -28,6 +30,7 @@ from .sync import progress, writes_back
 
 LISTED = 50
 STORY = 100
+FILES = 12
 SPOKEN = {
     "day": lazy_gettext("24 小时内"),
     "week": lazy_gettext("7 天内"),
@@ -82,9 +85,16 @@ def follower(follower_id: int) -> ResponseReturnValue:
     found = _listed().where(Follower.id == follower_id)
     row = db.session.execute(found).one_or_none() or abort(404, _("没有这个粉丝。"))
     untold = _untold(follower_id)
+    kinds = ",".join(FIELDS)
+    files = history.page(
+        db.session.connection(), MessageFilter(follower=follower_id, kind=kinds), limit=FILES
+    ).rows
+    attach(files)
     return render_template(
         "admin/follower.html",
         follower=row,
+        files=files,
+        with_files=kinds,
         story=_story(follower_id),
         notes=_notes(follower_id),
         actions=ACTIONS,

@@ -8,12 +8,14 @@ from typing import Any
 from ...wechat.replies import Article, ImageReply, NewsReply, Reply, TextReply, VideoReply
 from ...wechat.xml import Fields
 
+OPENID_PREFIX = "oSeed"
+"""Of followers who were made up."""
 _HEX = "0123456789abcdef"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 def openid(rng: Random) -> str:
-    return "oSeed" + _random(rng, _LETTERS, 23)
+    return OPENID_PREFIX + _random(rng, _LETTERS, 23)
 
 
 def elements(kind: str, words: str, rng: Random) -> Fields:
