@@ -17,11 +17,11 @@ PREFERENCES = {"language": "", "time_zone": "Asia/Shanghai", "theme": "auto"}
 
 
 def test_preferences_are_kept_and_shown(engine: Engine, admin: Browser) -> None:
-    form = {"language": "en", "time_zone": "Europe/Berlin", "theme": "dark", "dense": "on"}
+    form = {"language": "en", "time_zone": "Europe/Berlin", "theme": "dark", "sound": "on", "dense": "on"}
     assert admin.post("/admin/profile/preferences", **form).status_code == 303
     row = operator_of(engine, "li")
     assert (row.language, row.time_zone, row.theme) == ("en", "Europe/Berlin", Theme.DARK)
-    assert (row.shortcuts, row.dense) == (False, True)
+    assert (row.shortcuts, row.sound, row.dense) == (False, True, True)
     page = admin.get("/admin/profile").text
     assert '<html lang="en" data-theme="dark">' in page
     assert 'value="Europe/Berlin"' in page

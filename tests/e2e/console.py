@@ -48,6 +48,10 @@ class Console:
         with self.app.app_context():
             return db.session.scalars(select(Follower.id).where(Follower.openid == openid)).one()
 
+    def catch_up(self) -> None:
+        """What a worker does every second."""
+        self.app.extensions["digest"].catch_up()
+
 
 def check_page(page: Page) -> None:
     """It fits the window, and an accessibility engine finds nothing serious on it."""

@@ -167,6 +167,26 @@ def test_what_arrives_shows_by_itself_and_moves_nothing(console: Console) -> Non
     expect(page.locator(".inbox-list")).to_contain_text("抱歉，我没有听懂")
 
 
+def test_a_conversation_that_begins_to_wait_is_in_the_title_and_heard_by_who_wants_to(
+    console: Console,
+) -> None:
+    page = console.sign_in("/admin/profile")
+    page.add_init_script("""window.rung = 0;
+        window.AudioContext = class extends AudioContext { constructor() { super(); window.rung += 1; } }""")
+    page.get_by_label("有新的待处理对话时响一声").check()
+    page.get_by_role("button", name="保存").click()
+    page.goto("/admin/conversations")
+    title = re.compile(r"^\((\d+)\) ")
+    expect(page).to_have_title(title)
+    found = title.match(page.title())
+    assert found
+    assert page.evaluate("window.rung") == 0
+    console.says("oNew", "有人吗")
+    console.catch_up()
+    expect(page).to_have_title(re.compile(rf"^\({int(found[1]) + 1}\) "))
+    assert page.evaluate("window.rung") == 1
+
+
 def test_older_messages_come_while_scrolling_up_and_a_date_can_be_jumped_to(console: Console) -> None:
     follower_id = console.says("oLong", *[f"第 {number} 句" for number in range(70)])
     page = console.sign_in(f"/admin/conversations/{follower_id}")

@@ -62,6 +62,8 @@ class Operator(Model):
     theme: Mapped[Theme] = mapped_column(String(8), default=Theme.AUTO)
     shortcuts: Mapped[bool] = mapped_column(default=True)
     """Whether single keys do something."""
+    sound: Mapped[bool] = mapped_column(default=False)
+    """Whether one is heard when a conversation begins to wait."""
     columns: Mapped[list[str]] = mapped_column(JSON, default=list)
     """The optional columns of the message list that are shown."""
     dense: Mapped[bool] = mapped_column(default=False)

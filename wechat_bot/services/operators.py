@@ -161,8 +161,8 @@ def _set_password(
 
 @retry_conflicts
 def set_preferences(engine: Engine, operator_id: int, **values: Any) -> None:
-    """How an operator likes the console: `language`, `time_zone`, `theme`, `shortcuts`, `columns`, `dense`;
-    OperatorError."""
+    """How an operator likes the console: `language`, `time_zone`, `theme`, `shortcuts`, `sound`, `columns`,
+    `dense`; OperatorError."""
     if values.get("time_zone", "UTC") not in time_zones():
         raise OperatorError(Problem.TIME_ZONE)
     if "theme" in values:

@@ -121,7 +121,7 @@ def catch_up() -> None:
 
 
 def counts() -> dict[str, int]:
-    """The numbers beside the navigation; asked for once, and only by pages that show them."""
+    """The numbers beside the navigation, and the newest message; asked for once, by pages that show them."""
     if "counts" not in g:
         g.counts = _counts()
     counted: dict[str, int] = g.counts
@@ -135,9 +135,10 @@ def _counts() -> dict[str, int]:
         select(
             select(func.count()).select_from(open_threads).scalar_subquery().label("open"),
             select(func.count()).select_from(Mention).where(*unseen).scalar_subquery().label("mentions"),
+            select(func.max(MessageLog.id)).scalar_subquery().label("newest"),
         )
     ).one()
-    return {"open": row.open, "mentions": row.mentions}
+    return {"open": row.open, "mentions": row.mentions, "newest": row.newest or 0}
 
 
 @bp.context_processor
@@ -160,6 +161,5 @@ def surround() -> dict[str, Any]:
 @bp.get("/live")
 def live() -> ResponseReturnValue:
     """What changes while a page is open: the badges, and the newest message."""
-    newest = db.session.scalar(select(func.max(MessageLog.id))) or 0
     doctor: Doctor = current_app.extensions["doctor"]
-    return jsonify(newest=newest, problems=doctor.problems(), **counts())
+    return jsonify(problems=doctor.problems(), **counts())

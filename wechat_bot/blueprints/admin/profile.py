@@ -63,7 +63,7 @@ def set_preferences() -> ResponseReturnValue:
     form = request.form
     if form["language"] not in {"", *LANGUAGES} or form["theme"] not in set(Theme):
         abort(400, _("没有这个选项。"))
-    switches = {name: name in form for name in ("shortcuts", "dense")}
+    switches = {name: name in form for name in ("shortcuts", "sound", "dense")}
     try:
         save_preferences(
             language=form["language"], time_zone=form["time_zone"].strip(), theme=form["theme"], **switches

@@ -146,7 +146,7 @@ function openPalette() {
 // What arrives: asked for, as an open stream would keep a thread of the server
 
 const live = $(".live");
-let newest = 0, failures = 0, updated = new Date();
+let newest = Number(body.dataset.newest), failures = 0, updated = new Date();
 
 async function ask(url) {
   const response = await fetch(url, {headers: {"HX-Request": "true", Accept: "application/json, text/html"}});
@@ -162,9 +162,10 @@ async function poll() {
     updated = new Date();
     showLive("on");
     showCount("open", state.open);
+    announce(state.open);
     showCount("problems", state.problems);
     if (state.newest !== newest) {
-      if (newest) $$("[data-stale]").forEach(element => { element.hidden = false; });
+      $$("[data-stale]").forEach(element => { element.hidden = false; });
       newest = state.newest;
       await arrive();
     }
@@ -191,6 +192,32 @@ function showCount(name, count) {
   if (!badge) return;
   badge.textContent = count > 99 ? "99+" : count;
   badge.hidden = !count;
+}
+
+// How many conversations wait, in the title, and for who wants it to be heard when there are more
+
+const title = document.title;
+let waiting = Number(body.dataset.openCount), sounds;
+
+function announce(open) {
+  document.title = open ? `(${open > 99 ? "99+" : open}) ${title}` : title;
+  if (open > waiting && body.dataset.sound === "on") ring();
+  waiting = open;
+}
+
+function ring() {
+  sounds ??= new AudioContext();
+  const now = sounds.currentTime, volume = sounds.createGain();
+  volume.connect(sounds.destination);
+  volume.gain.setValueAtTime(0.15, now);
+  volume.gain.exponentialRampToValueAtTime(0.001, now + 0.5);
+  for (const [frequency, start] of [[660, 0], [880, 0.12]]) {
+    const tone = sounds.createOscillator();
+    tone.frequency.value = frequency;
+    tone.connect(volume);
+    tone.start(now + start);
+    tone.stop(now + 0.5);
+  }
 }
 
 async function arrive() {
