@@ -111,9 +111,11 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         options["connect_args"] = {"timeout": BUSY_TIMEOUT, "factory": factory}
     elif url.startswith("postgresql"):
         milliseconds = int(BUSY_TIMEOUT * 1000)
+        # To compile a statement, or to start processes for it, takes longer than any of ours does.
+        plain = "-c jit=off -c max_parallel_workers_per_gather=0"
         options["connect_args"] = {
             "connect_timeout": 2,
-            "options": f"-c lock_timeout={milliseconds} -c timezone=utc",
+            "options": f"-c lock_timeout={milliseconds} -c timezone=utc {plain}",
         }
     else:
         options["isolation_level"] = "READ COMMITTED"

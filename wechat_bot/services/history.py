@@ -7,12 +7,28 @@ filtered by words, kind, event or origin is found through the search index, whic
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, tzinfo
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, exists, func, null, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    Select,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    null,
+    select,
+    union_all,
+)
 
 from ..models import Follower, MessageLog
 from .filters import FilterError, MessageFilter, Reason, midnight
@@ -106,10 +122,8 @@ def read(
     """Messages beyond an id, nearest first, and the id beyond which there may be more."""
     rows: list[Row[Any]] = []
     for batch in (limit + 1, LOOKED_AT * (limit + 1)):
-        for statement in _statements(connection, chosen, _ROW, beyond, upwards):
-            found = connection.execute(statement.limit(batch)).all()
-            if len(found) == batch:
-                break
+        statement = _find(connection, chosen, _ROW, batch, beyond, upwards).rows
+        found = sorted(connection.execute(statement), key=lambda row: int(row.id), reverse=not upwards)
         rows += _checked(chosen, found)
         if len(rows) > limit:
             return rows[:limit], rows[limit - 1].id
@@ -122,39 +136,65 @@ def read(
 _ROW = (*MessageLog.__table__.columns, Follower.openid, Follower.alias)
 
 
-def _statements(
+@dataclass(frozen=True)
+class _Found:
+    """What `chosen` means, but for what `_checked` finds out."""
+
+    rows: Select[Any]
+    """The nearest."""
+    listed: Select[Any]
+    """All ids that an index lists."""
+    nearby: ColumnElement[bool]
+    """Whether PostgreSQL's window had enough, and nothing else was looked at."""
+
+
+def _find(
     connection: Connection,
     chosen: MessageFilter,
     columns: Sequence[Any],
+    limit: int,
     beyond: int | None = None,
     upwards: bool = False,
-) -> Iterator[Select[Any]]:
-    """What `chosen` means beyond an id, nearest first, but for what `_checked` finds out.
+    enough: int | None = None,
+) -> _Found:
+    """At most `limit` messages beyond an id.
 
-    The first statement may find too few; so may all others but the last.
+    So many in PostgreSQL's window are `enough`, `limit` unless given.
     """
     found = select(*columns).outerjoin_from(MessageLog, Follower, Follower.id == MessageLog.follower_id)
-    found = found.where(*chosen.conditions())
+    found = found.where(*chosen.conditions()).limit(limit)
     limits = (0, _LAST_ID) if beyond is None else (beyond + 1, _LAST_ID) if upwards else (0, beyond - 1)
     first, last = chosen.ids(*limits)
     groups, dialect = chosen.groups(), connection.dialect.name
     if not groups:
-        yield found.where(MessageLog.id.between(first, last)).order_by(_order(MessageLog.id, upwards))
-        return
+        rows = found.where(MessageLog.id.between(first, last)).order_by(_order(MessageLog.id, upwards))
+        return _Found(rows, select(MessageLog.id).where(*chosen.conditions()), false())
     key, matching = MESSAGES.key(dialect), MESSAGES.has(dialect, *groups)
-    direct = found.where(MessageLog.id == key, matching, key.between(first, last))
+    near = found.where(MessageLog.id == key, matching, key.between(first, last))
+    near = near.order_by(_order(key, upwards))
     if dialect != "postgresql":
-        yield direct.order_by(_order(key, upwards))
-        return
-    if not chosen.follower:  # who has few
-        near = key.between(first, first + WINDOW) if upwards else key.between(_window(key, last), last)
-        yield direct.where(near).order_by(_order(key, upwards))
+        return _Found(near, select(key).where(matching), false())
     # All that the index lists, sorted before their messages are read: + 0 keeps the database from the order
     # of the primary key, also when it plans for any words and ids, and OFFSET 0 from joining first.
     place = (key + 0).label("id")
-    ids = select(place).where(matching, place.between(first, last)).order_by(_order(place, upwards))
-    listed = ids.offset(0).subquery()
-    yield found.where(MessageLog.id == listed.c.id).order_by(_order(listed.c.id, upwards))
+    matched = select(place).where(matching, place.between(first, last)).cte("matched")
+    ids = select(matched.c.id).order_by(_order(matched.c.id, upwards)).offset(0).subquery()
+    everywhere = found.where(MessageLog.id == ids.c.id).order_by(_order(ids.c.id, upwards))
+    if chosen.follower:  # who has few
+        return _Found(everywhere, select(matched.c.id), false())
+    window = key.between(first, first + WINDOW) if upwards else key.between(_window(key, last), last)
+    rows, nearby = _first_enough(near.where(window), everywhere, enough or limit)
+    return _Found(rows, select(matched.c.id), nearby)
+
+
+def _first_enough(
+    first: Select[Any], second: Select[Any], enough: int
+) -> tuple[Select[Any], ColumnElement[bool]]:
+    """The rows of `first` if they are `enough`, which is told too; else those of `second`, run only then."""
+    rows = first.cte("near")
+    are_enough = select(func.count()).select_from(rows).scalar_subquery() >= enough
+    rest = select(second.subquery()).where(not_(are_enough))
+    return select(union_all(select(rows).where(are_enough), rest).subquery()), are_enough
 
 
 def _window(key: ColumnElement[int], last: ColumnElement[int]) -> ColumnElement[int]:
@@ -174,7 +214,7 @@ def _checked(chosen: MessageFilter, found: Iterable[Row[Any]]) -> Iterable[Row[A
 
 
 def facets(connection: Connection, chosen: MessageFilter) -> Facets:
-    """How many messages match, and of which kinds the newest ones are."""
+    """How many messages match, and of which kinds the newest ones are; in one statement."""
     columns: list[Any] = [MessageLog.__table__.columns[name] for name in FACETS]
     if chosen.exact:
         scattered = chosen.groups() or chosen.follower or chosen.tag
@@ -182,56 +222,33 @@ def facets(connection: Connection, chosen: MessageFilter) -> Facets:
     else:
         bound = COUNTED_READ
         columns += [MessageLog.text, MessageLog.payload]
-    statements = list(_statements(connection, chosen, columns))
-    for statement in statements:
-        everywhere = statement is statements[-1]
-        listed = _listed(connection, chosen) if everywhere and bound < COUNTED and chosen.listed else None
-        found, numbers, total = _count(connection, chosen, statement.limit(bound), listed)
-        if found >= ENOUGH:
-            break
-    partial = found >= bound or not (everywhere or _within_window(connection, chosen))
-    capped = partial if listed is None else total >= COUNTED
+    found = _find(connection, chosen, columns, bound, enough=ENOUGH)
+    newest = found.rows.subquery()
+    known = case((not_(found.nearby), _up_to_bound(found))) if chosen.listed and bound < COUNTED else null()
+    cut = and_(found.nearby, _goes_on_before_window(connection, chosen))
+    n = func.count() if chosen.exact else literal(1)
+    wanted = select(known.label("known"), cut.label("cut"), n.label("n"), *newest.c)
+    rows = connection.execute(wanted.group_by(*newest.c) if chosen.exact else wanted).all()
     counts: dict[str, Counter[str]] = {name: Counter() for name in FACETS}
-    for values, n in numbers.items():
-        for name, value in zip(FACETS, values, strict=True):
-            counts[name][value] += n
-    return Facets(total, capped, {name: dict(its.most_common()) for name, its in counts.items()}, partial)
+    for row in _checked(chosen, rows):
+        for name in FACETS:
+            counts[name][getattr(row, name)] += row.n
+    ordered = {name: dict(its.most_common()) for name, its in counts.items()}
+    partial = any(row.cut for row in rows) or sum(row.n for row in rows) >= bound
+    if rows and rows[0].known is not None:
+        return Facets(rows[0].known, rows[0].known >= COUNTED, ordered, partial)
+    return Facets(counts[FACETS[0]].total(), partial, ordered, partial)
 
 
-def _listed(connection: Connection, chosen: MessageFilter) -> ScalarSelect[int]:
-    """How many messages an index lists, up to `COUNTED`."""
-    groups, dialect = chosen.groups(), connection.dialect.name
-    if groups:
-        found: Select[Any] = select(MESSAGES.key(dialect)).where(MESSAGES.has(dialect, *groups))
-    else:
-        found = select(MessageLog.id).where(*chosen.conditions())
-    return select(func.count()).select_from(found.limit(COUNTED).subquery()).scalar_subquery()
+def _up_to_bound(found: _Found) -> ScalarSelect[int]:
+    return select(func.count()).select_from(found.listed.limit(COUNTED).subquery()).scalar_subquery()
 
 
-def _count(
-    connection: Connection, chosen: MessageFilter, statement: Select[Any], listed: ScalarSelect[int] | None
-) -> tuple[int, Mapping[tuple[str, ...], int], int]:
-    """How many messages a statement finds, those that match by their values of `FACETS`, and in all.
-
-    The last is what is `listed`, if that is given.
-    """
-    if not chosen.exact:
-        rows = connection.execute(statement).all()
-        numbers = Counter(tuple(row[: len(FACETS)]) for row in _checked(chosen, rows))
-        return len(rows), numbers, numbers.total()
-    found = statement.subquery()
-    grouped = select(null() if listed is None else listed, func.count(), *found.c).group_by(*found.c)
-    rows = connection.execute(grouped).all()
-    n = sum(row[1] for row in rows)
-    total = n if listed is None or not rows else rows[0][0]
-    return n, {tuple(values): count for _, count, *values in rows}, total
-
-
-def _within_window(connection: Connection, chosen: MessageFilter) -> bool:
-    """Whether no message of these days lies before the window that PostgreSQL looks at first."""
+def _goes_on_before_window(connection: Connection, chosen: MessageFilter) -> ColumnElement[bool]:
+    """Whether messages of these days lie before the window that PostgreSQL looks at first."""
     first, last = chosen.ids(0, _LAST_ID)
     key = MESSAGES.key(connection.dialect.name)
-    return not connection.scalar(select(exists().where(key.between(first, _window(key, last) - 1))))
+    return exists().where(key.between(first, _window(key, last) - 1))
 
 
 def around(connection: Connection, message_id: int, n: int = 3) -> Sequence[Row[Any]]:
