@@ -157,25 +157,24 @@ def test_every_message_is_sent_once_or_marked_as_unknown(
                 process.send_signal(signal.SIGKILL)
             if kill == KILLS // 2:
                 restart_redis()
+        age_what_was_being_sent(app)
         with worker(tmp_path, environment):
-            wait_until(lambda: not left_after_giving_up(app))
+            wait_until(lambda: not left(app))
     outcomes(app, api)
 
 
-def left_after_giving_up(app: Flask) -> int:
-    """The same, when those that a killed worker was sending are so old as to be given up."""
+def age_what_was_being_sent(app: Flask) -> None:
+    """Let what the killed workers were sending be so old as to be given up."""
     with app.app_context():
-        give_up(db.engine)
-    return left(app)
+        _age(db.engine)
 
 
 @retry_conflicts
-def give_up(engine: Engine) -> None:
-    now = datetime.now(UTC)
-    dead = MessageLog.state == State.SENDING, MessageLog.received_at < now - timedelta(seconds=5)
+def _age(engine: Engine) -> None:
+    old = datetime.now(UTC) - timedelta(minutes=6)
     with transaction(engine) as connection:
-        old = now - timedelta(minutes=6)
-        connection.execute(update(MessageLog).where(*dead).values(received_at=old))
+        sending = update(MessageLog).where(MessageLog.state == State.SENDING)
+        connection.execute(sending.values(received_at=old))
 
 
 def outcomes(app: Flask, api: FakeAPI) -> None:
