@@ -133,5 +133,6 @@ def _jobs_done() -> Iterator[None]:
 
 def _work() -> None:
     _follow_parent()
+    os.nice(10)  # pushes are answered first
     worker = import_module("wechat_bot.worker")
     worker.work(import_module("wsgi").app)

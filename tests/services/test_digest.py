@@ -188,6 +188,24 @@ def test_catching_up_ends_in_time_and_tells_what_is_left(journal: Journal, diges
     assert digest.catch_up() == 0
 
 
+def test_what_comes_meanwhile_is_left_for_later(
+    journal: Journal, digest: Digest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a load of pushes is digested in steps of a few rows, which never end."""
+    steps, write = [], digest._write_messages
+
+    def write_while_another_comes(*values: Any) -> bool:
+        steps.append(values)
+        journal.add("又一条")
+        return write(*values)
+
+    monkeypatch.setattr(digest, "_write_messages", write_while_another_comes)
+    journal.add("第一条")
+    assert digest.catch_up() == 0
+    assert len(steps) == 1
+    assert digest.left() == 1
+
+
 def test_hours_have_their_first_message(journal: Journal, digest: Digest, engine: Engine) -> None:
     noon = int(NOON.timestamp()) // 3600
     ids = [journal.add(created_at=NOON + timedelta(minutes=minutes)) for minutes in (5, 59, 60, 200)]

@@ -103,14 +103,25 @@ class Digest:
         self._router = router
 
     def catch_up(self, seconds: float = 2.0) -> int:
-        """Go on until nothing is left, or for so many `seconds`; about how many rows are left."""
-        deadline = time.monotonic() + seconds
-        while True:
-            position, newest = self._look()
-            if not self._step(position, newest):
-                return 0
-            if time.monotonic() >= deadline:
-                return self.left()
+        """Digest what is there now, a step at least, for so many `seconds`; about how many rows are left.
+
+        What comes meanwhile is left for later: steps for a few rows each take longer in all.
+        """
+        deadline, worked = time.monotonic() + seconds, False
+        position, newest = self._look()
+        for is_behind, misses, step in (
+            (_messages_behind, _misses_messages, self._digest_messages),
+            (_followers_behind, _misses_followers, self._index_followers),
+            (_rebuilds, _rebuilds, self._index_again),
+        ):
+            due = is_behind(position, newest) or misses(position, newest)
+            while due:
+                if worked and time.monotonic() >= deadline:
+                    return self.left()
+                done, worked = step(position), True
+                position, _ = self._look()
+                due = is_behind(position, newest) or not done
+        return 0
 
     def left(self) -> int:
         """About how many messages and followers cannot be found yet."""
@@ -137,16 +148,7 @@ class Digest:
             rows = connection.execute(_POSITION).all()
         return _position(rows), Newest(rows[0].message or 0, rows[0].follower or 0)
 
-    def _step(self, position: Position, newest: Newest) -> bool:
-        """Do something, or let another process do it; False when there is nothing to do."""
-        messages, followers = position.messages, position.followers
-        messages_due = newest.message > messages.watermark or messages.gaps or position.slow.gaps
-        followers_due = newest.follower > followers.watermark or followers.gaps
-        return bool(
-            (messages_due and self._digest_messages(position))
-            or (followers_due and self._index_followers(position))
-            or (position.rebuild.watermark and self._index_again(position))
-        )
+    # A step returns False when another process was faster.
 
     def _digest_messages(self, position: Position) -> bool:
         feed, slow = position.messages, position.slow.gaps
@@ -157,14 +159,13 @@ class Digest:
         rows = sorted([*late, *new], key=lambda row: int(row.id))
         advanced = self._advanced(feed, [(row.id, row.received_at) for row in new], late)
         if not rows and not settled and advanced == feed:
-            return False
+            return True
         ended = {row.id for row in settled}
         begun = [row.id for row in rows if row.state == State.RECEIVED]
         still = [row_id for row_id in slow if row_id not in ended] + begun
         after = replace(position, messages=advanced, slow=Feed(0, still[-MOST_GAPS:]))
         tokens = _tokens(row for row in rows if row.id > position.rebuild.watermark)
-        self._write_messages(position, after, rows, settled, tokens)
-        return True
+        return self._write_messages(position, after, rows, settled, tokens)
 
     @retry_conflicts
     def _write_messages(
@@ -174,10 +175,10 @@ class Digest:
         rows: Sequence[Row[Any]],
         settled: Sequence[Row[Any]],
         tokens: Mapping[int, Collection[str]],
-    ) -> None:
+    ) -> bool:
         with transaction(self._engine) as connection:
             if _locked(connection) != before:
-                return
+                return False
             MESSAGES.put(connection, tokens)
             catch_alls = {route.name for route in self._router.routes() if route.catch_all}
             _update_threads(connection, rows, settled, {"", *catch_alls})
@@ -185,19 +186,20 @@ class Digest:
             want(connection, rows)
             refresh_followers(connection, {row.follower_id for row in rows if row.event == "subscribe"})
             _save(connection, before, after)
+            return True
 
     @retry_conflicts
     def _index_followers(self, position: Position) -> bool:
         feed = position.followers
         with transaction(self._engine) as connection:
             if _locked(connection) != position:
-                return True
+                return False
             new = _followers(connection, Follower.id > feed.watermark)
             late = _followers(connection, _within(Follower.id, feed.gaps)) if feed.gaps else []
             advanced = self._advanced(feed, [(row.id, row.first_seen_at) for row in new], late)
             refresh_followers(connection, {row.id for row in (*late, *new)})
             _save(connection, position, replace(position, followers=advanced))
-            return advanced != feed
+            return True
 
     def _index_again(self, position: Position) -> bool:
         with self._engine.connect() as connection:
@@ -205,13 +207,32 @@ class Digest:
             rows = _messages(connection, below, order=MessageLog.id.desc())
         rest = rows[-1].id - 1 if len(rows) == BATCH else 0
         after = replace(position, rebuild=Feed(rest, []))
-        self._write_messages(position, after, [], [], _tokens(reversed(rows)))
-        return True
+        return self._write_messages(position, after, [], [], _tokens(reversed(rows)))
 
     def _advanced(self, feed: Feed, new: Sequence[tuple[int, datetime]], late: Sequence[Any]) -> Feed:
         """Where ids are committed in order, none is missing that may still come."""
         advanced = feed.advanced(new, {row.id for row in late}, time.time())
         return Feed(advanced.watermark, []) if self._engine.dialect.name == "sqlite" else advanced
+
+
+def _messages_behind(position: Position, newest: Newest) -> bool:
+    return newest.message > position.messages.watermark
+
+
+def _misses_messages(position: Position, _newest: Newest) -> bool:
+    return bool(position.messages.gaps or position.slow.gaps)
+
+
+def _followers_behind(position: Position, newest: Newest) -> bool:
+    return newest.follower > position.followers.watermark
+
+
+def _misses_followers(position: Position, _newest: Newest) -> bool:
+    return bool(position.followers.gaps)
+
+
+def _rebuilds(position: Position, _newest: Newest) -> bool:
+    return bool(position.rebuild.watermark)
 
 
 _NAMES = ("messages", "followers", "rebuild", "slow")
