@@ -29,10 +29,12 @@ class Browser:
     def get(self, path: str, **headers: str) -> TestResponse:
         return self.client.get(path, headers={**PAGE, **headers})
 
-    def post(self, path: str, *, form_at: str = "/admin/profile", **form: Any) -> TestResponse:
-        """Send a form, with the token that the page `form_at` has."""
+    def post(
+        self, path: str, *, form_at: str = "/admin/profile", referrer: str = "", **form: Any
+    ) -> TestResponse:
+        """Send a form, with the token that the page `form_at` has, as if from the page `referrer`."""
         form["csrf_token"] = self.token(form_at)
-        return self.client.post(path, data=form, headers=PAGE)
+        return self.client.post(path, data=form, headers={**PAGE, "Referer": referrer})
 
     def token(self, path: str) -> str:
         found = re.search(r'name="csrf_token" value="([^"]+)"', self.get(path).text)

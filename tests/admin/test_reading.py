@@ -95,7 +95,8 @@ NONSENSE = (
     "/admin/messages?q=" + "x" * 201,
     "/admin/messages.csv?from=2026-13-01",
     "/admin/conversations?tab=none",
-    "/admin/conversations?before=1e3",
+    "/admin/conversations?list_before=1e3",
+    "/admin/conversations/1?before=1e3",
     "/admin/conversations/1?date=31.12.2026",
     "/admin/followers?tag=x",
     "/admin/followers?state=x",
@@ -230,6 +231,27 @@ def test_conversations_that_close_soonest_come_first_and_show_what_is_left(make_
         connection.execute(update(MessageLog).values(created_at=datetime.now(UTC) - timedelta(hours=48)))
     assert "没有快到期的对话" in admin.get("/admin/conversations?sort=closing").text
     assert 'class="ring' not in admin.get("/admin/conversations").text
+
+
+def test_the_list_stays_as_it_is_while_conversations_are_read_and_worked_on(
+    app: Flask, admin: Browser
+) -> None:
+    for number in range(42):
+        FakePlatform.of(app).follower(f"oListed{number:02}").text("有人吗")
+    page = admin.get("/admin/conversations?sort=newest&q=oListed").text
+    following = re.search(r'href="([^"]+list_before=\d+[^"]*)"', page)
+    assert following
+    page = admin.get(following[1].replace("&amp;", "&")).text
+    rows = re.findall(r'<a href="(/admin/conversations/\d+\?[^"]+)"[^>]*data-row', page)
+    assert len(rows) == 2
+    opened = rows[0].replace("&amp;", "&")
+    names = r'<bdi class="who">…sted(\d\d)</bdi></a>'
+    page = admin.get(opened).text
+    listed = re.findall(names, page[: page.index('id="reading"')])
+    assert listed == ["01", "00"]
+    assert "有人吗" in page
+    done = admin.post(f"{urlsplit(opened).path}/star", referrer=opened, starred="1")
+    assert parse_qs(urlsplit(done.location).query) == parse_qs(urlsplit(opened).query)
 
 
 def test_no_window_is_shown_where_the_account_cannot_answer(admin: Browser, follower_id: int) -> None:

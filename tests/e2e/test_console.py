@@ -119,6 +119,19 @@ def test_a_follower_is_chosen_while_typing(console: Console) -> None:
     page.wait_for_url(re.compile(r"direction=in$"))
 
 
+def test_the_order_of_the_list_stays_while_one_works_through_it(console: Console) -> None:
+    for number in range(3):
+        console.says(f"oWorkedOn{number}", "有人吗")
+    page = console.sign_in("/admin/conversations?sort=newest")
+    for number in (2, 1):
+        page.locator(".inbox-list a", has_text=f"edOn{number}").click()
+        expect(page.locator(".talk h1")).to_contain_text(f"edOn{number}")
+        page.keyboard.press("e")
+        expect(page.locator(".inbox-list a", has_text=f"edOn{number}")).to_have_count(0)
+        expect(page).to_have_url(re.compile(r"/conversations/\d+\?sort=newest$"))
+        expect(page.locator(".inbox-list a").first).to_contain_text(f"edOn{number - 1}")
+
+
 def test_the_keyboard_alone_leads_from_signing_in_to_a_found_message(console: Console) -> None:
     console.says("oTypist", "钥匙丢了怎么办")
     page = console.open_page("/admin/")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from flask import abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -220,6 +221,12 @@ def _windows(rows: Sequence[Row[Any]], now: datetime) -> Mapping[int, Window]:
     return {follower_id: found for follower_id, found in windows.items() if not found.closed}
 
 
+@bp.app_template_filter("list_place")
+def list_place(args: Mapping[str, str]) -> dict[str, Any]:
+    """Which part of the list a query string means, without what it says of the conversation."""
+    return {name: args[name] for name in ("tab", "sort", "q", "list_before") if args.get(name)}
+
+
 def _in_tab(tab: Tab) -> ColumnElement[bool]:
     match tab:
         case Tab.MINE:
@@ -245,7 +252,7 @@ _POSITIONS = {Sort.WAITING: "follower_id", Sort.CLOSING: "last_in_id", Sort.NEWE
 
 def _paged(found: Select[Any], sort: Sort) -> Select[Any]:
     """In order, from where the query string says."""
-    position = cursor("before").get("before")
+    position = cursor("list_before").get("list_before")
     match sort:
         case Sort.NEWEST:
             found = found.where(Thread.last_id < position) if position else found
@@ -406,7 +413,13 @@ def timeline(rows: Iterable[Any], notes: Iterable[Any]) -> list[Entry]:
 
 
 def back(follower_id: int) -> ResponseReturnValue:
-    return redirect(url_for("admin.conversation", follower_id=follower_id, tab=request.args.get("tab")), 303)
+    """To the conversation, beside the list that was there."""
+    return redirect(url_for("admin.conversation", follower_id=follower_id, **_place_before()), 303)
+
+
+def _place_before() -> dict[str, Any]:
+    """Which part of the list the page with the form showed."""
+    return list_place(dict(parse_qsl(urlsplit(request.referrer or "").query)))
 
 
 @bp.post("/conversations/<int:follower_id>/status")
@@ -453,7 +466,7 @@ def change_many() -> ResponseReturnValue:
             desk.tag(db.engine, actor(), ids, request.form["tag"], write_back=writes_back())
         case _:
             abort(400, _("没有这个操作。"))
-    return redirect(url_for("admin.conversations", tab=request.form.get("tab")), 303)
+    return redirect(url_for("admin.conversations", **_place_before()), 303)
 
 
 def _status(text: str) -> Status:

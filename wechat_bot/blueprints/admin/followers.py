@@ -22,7 +22,7 @@ from ...services.writebacks import MAX_ATTEMPTS, REMARK
 from . import bp
 from .access import actor
 from .audit import ACTIONS
-from .conversations import Entry, tags_of
+from .conversations import Entry, back, tags_of
 from .frame import catch_up
 from .media import attach
 from .messages import cursor, link
@@ -231,8 +231,9 @@ def _tag_names(changes: Sequence[Writeback]) -> dict[int, str]:
 def _back(follower_id: int) -> ResponseReturnValue:
     """To the page on which the form was, if that was the follower's."""
     came_from = (request.referrer or "").partition("?")[0]
-    page = "admin.follower" if came_from.endswith(f"/followers/{follower_id}") else "admin.conversation"
-    return redirect(url_for(page, follower_id=follower_id), 303)
+    if came_from.endswith(f"/followers/{follower_id}"):
+        return redirect(url_for("admin.follower", follower_id=follower_id), 303)
+    return back(follower_id)
 
 
 @bp.post("/followers/<int:follower_id>/alias")

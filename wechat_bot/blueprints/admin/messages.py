@@ -58,7 +58,7 @@ def cursor(*names: str) -> dict[str, Any]:
     return {name: int(text) for name, text in given.items()}
 
 
-_PASSING = {"before", "after", "lang", "whose"}
+_PASSING = {"before", "after", "list_before", "lang", "whose"}
 
 
 def kept() -> dict[str, str]:
