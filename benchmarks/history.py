@@ -21,10 +21,11 @@ from sqlalchemy import Engine, event, func, select, text
 from wechat_bot import create_app
 from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog, Role
-from wechat_bot.services import export, operators
 from wechat_bot.services.audit import Actor
-from wechat_bot.services.digest import Digest
-from wechat_bot.services.filters import MessageFilter
+from wechat_bot.services.messages import export
+from wechat_bot.services.messages.filters import MessageFilter
+from wechat_bot.services.operators import management
+from wechat_bot.services.projections.projector import Digest
 from wechat_bot.settings import Settings
 from wechat_bot.wechat.credentials import Mode
 
@@ -196,7 +197,7 @@ def _looks(stored: Stored) -> dict[str, Look]:
 
 
 def _signed_in(stored: Stored) -> FlaskClient:
-    operators.create(stored.engine, Actor(None, "benchmarks", ""), "li", Role.VIEWER, PASSWORD)
+    management.create(stored.engine, Actor(None, "benchmarks", ""), "li", Role.VIEWER, PASSWORD)
     browser = stored.app.test_client()
     found = re.search(r'name="csrf_token" value="([^"]+)"', browser.get("/admin/sign-in").text)
     assert found

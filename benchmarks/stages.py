@@ -24,9 +24,9 @@ from wechat_bot import create_app
 from wechat_bot.blueprints import callback
 from wechat_bot.extensions import db
 from wechat_bot.routing import Router
-from wechat_bot.services.memory import Memory
-from wechat_bot.services.recorder import Recorder
-from wechat_bot.services.turns import Runner
+from wechat_bot.services.inbox.handling import Runner
+from wechat_bot.services.inbox.lookup import Memory
+from wechat_bot.services.inbox.recorder import Recorder
 from wechat_bot.settings import Settings, Synchronous
 from wechat_bot.wechat.credentials import Mode
 from wechat_bot.wechat.webhook import Webhook

@@ -21,13 +21,13 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from sqlalchemy import select
 from werkzeug.serving import make_server
 
-from wechat_bot import create_app, handlers
+from wechat_bot import create_app, handlers, sample_data
 from wechat_bot.extensions import db
 from wechat_bot.models import Follower, Role, Status, Thread
-from wechat_bot.services import operators, seed
+from wechat_bot.sample_data.pictures import hang
+from wechat_bot.sample_data.team import furnish
 from wechat_bot.services.audit import Actor
-from wechat_bot.services.seed.pictures import hang
-from wechat_bot.services.seed.team import furnish
+from wechat_bot.services.operators import management
 from wechat_bot.settings import LogLevel, Settings
 
 IMAGES = Path(__file__).parent / "images"
@@ -72,9 +72,11 @@ def fill(app: Flask) -> int:
     with app.app_context():
         upgrade()
         for name in (NAME, "小李", "阿珍"):
-            operators.create(db.engine, Actor(None, "pictures", ""), name, Role.ADMIN, PASSWORD)
+            management.create(db.engine, Actor(None, "pictures", ""), name, Role.ADMIN, PASSWORD)
         app_id = app.extensions["settings"].wechat_app_id
-        seed.seed(db.engine, handlers.router, app_id, seed.Plan(messages=MESSAGES, until=datetime.now(UTC)))
+        sample_data.seed(
+            db.engine, handlers.router, app_id, sample_data.Plan(messages=MESSAGES, until=datetime.now(UTC))
+        )
         while app.extensions["digest"].catch_up():
             pass
         furnish(db.engine, seed=1)

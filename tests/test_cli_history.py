@@ -11,8 +11,8 @@ from sqlalchemy import Engine, select
 
 from tests.services.journal import Journal
 from wechat_bot.models import AuditEntry
-from wechat_bot.services.digest import Digest
-from wechat_bot.services.search import MESSAGES, Query
+from wechat_bot.services.projections.projector import Digest
+from wechat_bot.services.search.index import MESSAGES, Query
 
 
 def export(app: Flask, *arguments: str) -> str:

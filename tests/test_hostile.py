@@ -16,10 +16,10 @@ from tests.conftest import MakeApp
 from tests.hostile import HOSTILE, PUSHED, body
 from wechat_bot.extensions import db
 from wechat_bot.models import Direction, Follower, MessageLog
-from wechat_bot.services.export import stream
-from wechat_bot.services.history import MessageFilter
-from wechat_bot.services.search import MESSAGES as INDEX
-from wechat_bot.services.search import Query, marked
+from wechat_bot.services.messages.export import stream
+from wechat_bot.services.messages.history import MessageFilter
+from wechat_bot.services.search.index import MESSAGES as INDEX
+from wechat_bot.services.search.index import Query, marked
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat import replies, xml
 from wechat_bot.wechat.replies import Reply

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
-from wechat_bot.services import workers
+from wechat_bot.services.health import heartbeats
 from wechat_bot.settings import Switch
 from wechat_bot.testing import FakeAPI, FakePlatform
 
@@ -64,7 +64,7 @@ def test_queues_and_workers_are_told_as_they_are_now(app: Flask, platform: FakeP
     assert figure(app, "wechat_workers") == 0
     platform.text("帮助")
     with app.app_context():
-        workers.beat(db.engine, "host:1")
+        heartbeats.beat(db.engine, "host:1")
         db.session.execute(text("UPDATE message_logs SET state = 'queued' WHERE direction = 'out'"))
         db.session.commit()
     assert figure(app, "wechat_workers") == 1

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from .metrics import Metrics
     from .routing import Router
-    from .services.digest import Digest
-    from .services.observations import Observations
+    from .services.health.call_stats import Observations
+    from .services.projections.projector import Digest
     from .settings import Settings
     from .wechat.api import Transport, WeChatClient
 
@@ -63,7 +63,7 @@ def _connect_bot(app: Flask, settings: Settings, router: Router, transport: Tran
 
     from .extensions import db
     from .jobs import Jobs
-    from .services.digest import Digest
+    from .services.projections.projector import Digest
     from .wechat.webhook import Webhook
 
     with app.app_context():
@@ -84,12 +84,12 @@ def _connect_api(app: Flask, settings: Settings, engine: Engine, transport: Tran
     from pathlib import Path
 
     from .services.accounts import ensure_account
-    from .services.capabilities import Capabilities
-    from .services.doctor import Doctor
+    from .services.accounts.capabilities import Capabilities
+    from .services.health.call_stats import Observations
+    from .services.health.doctor import Doctor
     from .services.media.archive import Archive
+    from .services.media.blobs import open_store
     from .services.media.converter import Converter
-    from .services.media.store import open_store
-    from .services.observations import Observations
     from .wechat.api.pictures import Pictures
 
     folder = Path(app.instance_path)
@@ -129,11 +129,11 @@ def _connect_services(app: Flask, settings: Settings, engine: Engine, router: Ro
 
     from .extensions import create_reader
     from .prepared import Connections
-    from .services.answers import Answers
-    from .services.followers import Followers
-    from .services.inbox import Inbox
-    from .services.outbox import Outbox
-    from .services.writebacks import Writebacks
+    from .services.followers.sync import Followers
+    from .services.followers.write_back import Writebacks
+    from .services.inbox.receiving import Inbox
+    from .services.outbox.answers import Answers
+    from .services.outbox.sending import Outbox
 
     client, capabilities, archive, jobs = (
         app.extensions[name] for name in ("client", "capabilities", "archive", "jobs")
@@ -159,7 +159,7 @@ def _client(
     settings: Settings, engine: Engine, transport: Transport | None, observations: Observations
 ) -> WeChatClient | None:
     """The client of the API, whose tokens all processes share; None without AppID and AppSecret."""
-    from .services.tokens import DatabaseTokens
+    from .services.accounts.access_tokens import DatabaseTokens
     from .wechat.api import WeChatClient
 
     if not (settings.wechat_app_id and settings.wechat_app_secret):

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from . import create_app
 from .extensions import db
 from .server import PortBusy, check_port, serve
-from .services.operators import FIRST_NAME, create_first
+from .services.operators.management import FIRST_NAME, create_first
 from .settings import Settings, SettingsError, create_env_file
 from .wechat.credentials import Mode
 

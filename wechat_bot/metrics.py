@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from .services import health
+from .services.health import status
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -90,9 +90,9 @@ class _Database(Collector):
 
     def _gauges(self) -> Iterator[GaugeMetricFamily]:
         with self._engine.connect() as connection:
-            backlog = health.backlog(connection)
+            backlog = status.backlog(connection)
             alive = len(
-                [worker for worker in health.workers(connection) if worker.is_alive(datetime.now(UTC))]
+                [worker for worker in status.workers(connection) if worker.is_alive(datetime.now(UTC))]
             )
         for name, meaning, counts in (
             ("wechat_outgoing_messages", "Outgoing messages that are not sent, by state.", backlog.outgoing),

@@ -15,8 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .extensions import db
 from .services.accounts import ensure_account
-from .services.sweep import sweep
-from .services.workers import beat, leads, sign_off
+from .services.health.heartbeats import beat, leads, sign_off
+from .services.inbox.recovery import sweep
 
 THREADS = 4
 """Jobs at once: they wait for the platform most of the time."""

@@ -13,8 +13,8 @@ from sqlalchemy import Engine, select
 from werkzeug.test import TestResponse
 
 from wechat_bot.models import AuditEntry, Operator, Role
-from wechat_bot.services import operators
 from wechat_bot.services.audit import Actor
+from wechat_bot.services.operators import management
 
 PASSWORD = "correct horse battery"
 PAGE = {"Accept": "text/html,application/xhtml+xml", "Accept-Language": "zh"}
@@ -74,7 +74,7 @@ def signed_in(engine: Engine, browse: Browse) -> SignIn:
         with engine.connect() as connection:
             known = connection.scalar(select(Operator.id).where(Operator.name == name))
         if known is None:
-            operators.create(engine, Actor(None, "tests", ""), name, role, PASSWORD)
+            management.create(engine, Actor(None, "tests", ""), name, role, PASSWORD)
         browser = browse()
         assert browser.sign_in(name).status_code == 303
         return browser

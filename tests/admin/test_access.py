@@ -12,8 +12,8 @@ from werkzeug.routing import Rule
 
 from tests.admin.conftest import PAGE, Browser, SignIn, operator_of
 from wechat_bot.models import Operator, OperatorSession, Role
-from wechat_bot.services import operators
 from wechat_bot.services.audit import Actor
+from wechat_bot.services.operators import management
 
 OPEN = {"admin.static", "admin.sign_in", "admin.submit_password", "admin.second_factor", "admin.submit_code"}
 """What anybody may see."""
@@ -111,7 +111,7 @@ def test_a_session_that_ends_leads_to_the_sign_in_page(engine: Engine, admin: Br
 
 def test_who_is_disabled_gets_no_further(engine: Engine, admin: Browser, signed_in: SignIn) -> None:
     wang = signed_in(Role.ADMIN, "wang")
-    operators.disable(engine, Actor(None, "tests", ""), operator_of(engine, "wang").id)
+    management.disable(engine, Actor(None, "tests", ""), operator_of(engine, "wang").id)
     assert not wang.is_signed_in()
     assert admin.is_signed_in()
 

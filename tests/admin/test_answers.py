@@ -15,7 +15,7 @@ from tests.admin.conftest import Browser, SignIn
 from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import AuditEntry, MessageLog, Role, State
-from wechat_bot.services.sweep import sweep
+from wechat_bot.services.inbox.recovery import sweep
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.testing.samples import PNG
 

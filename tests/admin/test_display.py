@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wechat_bot.blueprints.admin import display
-from wechat_bot.services.search import Query
+from wechat_bot.services.search.index import Query
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, insert, select, update
 from tests.admin.conftest import Browser, SignIn, audited
 from tests.conftest import APP_SECRET, MakeApp, statements
 from wechat_bot.models import Capability, Direction, Media, MediaState, MessageLog, Role, State
-from wechat_bot.services import workers
+from wechat_bot.services.health import heartbeats
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wechat.api import Call
 
@@ -28,7 +28,7 @@ def app(make_app: MakeApp, api: FakeAPI) -> Flask:
 
 @pytest.fixture(autouse=True)
 def worker(engine: Engine) -> None:
-    workers.beat(engine, "host:1")
+    heartbeats.beat(engine, "host:1")
 
 
 def change(engine: Engine, direction: Direction, **values: object) -> int:
@@ -201,7 +201,7 @@ def test_the_navigation_shows_no_number_while_all_is_well(admin: Browser) -> Non
 
 
 def test_the_navigation_tells_a_missing_worker(admin: Browser, engine: Engine) -> None:
-    workers.sign_off(engine, "host:1")
+    heartbeats.sign_off(engine, "host:1")
     assert admin.get("/admin/live").json["problems"] == 1  # type: ignore[index]
 
 

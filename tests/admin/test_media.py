@@ -18,8 +18,8 @@ from wechat_bot.extensions import transaction
 from wechat_bot.models import Media, MediaState, Role
 from wechat_bot.routing import Router
 from wechat_bot.services.media.archive import Archive
-from wechat_bot.services.media.checks import Reason
 from wechat_bot.services.media.converter import Converter
+from wechat_bot.services.media.formats import Reason
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.testing.samples import AMR
 

@@ -18,8 +18,8 @@ from tests.conftest import APP_SECRET, MakeApp, statements
 from tests.hostile import HOSTILE
 from wechat_bot.extensions import db, transaction
 from wechat_bot.models import Follower, MessageLog, Operator, Role, Tag, Thread
-from wechat_bot.services import operators
 from wechat_bot.services.audit import Actor
+from wechat_bot.services.operators import management
 from wechat_bot.testing import FakePlatform
 
 HTMX = {"HX-Request": "true"}
@@ -214,7 +214,7 @@ def test_conversations_that_close_soonest_come_first_and_show_what_is_left(make_
     app = make_app(wechat_app_secret=APP_SECRET)
     admin = Browser(app.test_client())
     with app.app_context():
-        operators.create(db.engine, Actor(None, "tests", ""), "li", Role.ADMIN, PASSWORD)
+        management.create(db.engine, Actor(None, "tests", ""), "li", Role.ADMIN, PASSWORD)
         engine = db.engine
     admin.sign_in("li")
     for number in range(42):

@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 from tests.admin.conftest import PASSWORD, Browse, Browser
 from tests.conftest import MakeApp
 from wechat_bot.models import Role
-from wechat_bot.services import operators, second_factor
 from wechat_bot.services.audit import Actor
+from wechat_bot.services.operators import management, two_factor
 from wechat_bot.settings import Switch
 
 ACTOR = Actor(None, "tests", "")
@@ -22,7 +22,7 @@ ACTOR = Actor(None, "tests", "")
 
 @pytest.fixture(autouse=True)
 def li(engine: Engine) -> int:
-    return operators.create(engine, ACTOR, "li", Role.VIEWER, PASSWORD)
+    return management.create(engine, ACTOR, "li", Role.VIEWER, PASSWORD)
 
 
 def test_name_and_password_lead_to_the_page_that_was_asked_for(browser: Browser) -> None:
@@ -135,8 +135,8 @@ def test_signing_out_takes_a_form(browser: Browser) -> None:
 @pytest.fixture
 def secret(engine: Engine, li: int) -> str:
     """Of the second factor of li, with no code of now used."""
-    secret, past = second_factor.make_secret(), datetime.now(UTC) - timedelta(minutes=5)
-    second_factor.turn_on(engine, ACTOR, li, secret, pyotp.TOTP(secret).at(past), past)
+    secret, past = two_factor.make_secret(), datetime.now(UTC) - timedelta(minutes=5)
+    two_factor.turn_on(engine, ACTOR, li, secret, pyotp.TOTP(secret).at(past), past)
     return secret
 
 

@@ -11,9 +11,9 @@ from tests.conftest import APP_ID, APP_SECRET, MakeApp
 from wechat_bot.extensions import transaction
 from wechat_bot.models import CallCount, Follower, Role, Sync, Writeback
 from wechat_bot.services.accounts import ensure_account
+from wechat_bot.services.accounts.capabilities import Feature
 from wechat_bot.services.audit import Actor
-from wechat_bot.services.capabilities import Feature
-from wechat_bot.services.followers import LIST
+from wechat_bot.services.followers.sync import LIST
 from wechat_bot.testing import FakeAPI
 from wechat_bot.testing.state import Follower as Played
 

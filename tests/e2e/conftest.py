@@ -20,7 +20,7 @@ from tests.conftest import APP_ID, MakeApp
 from tests.e2e.console import Console
 from wechat_bot import handlers
 from wechat_bot.extensions import db
-from wechat_bot.services.seed import Plan, seed
+from wechat_bot.sample_data import Plan, seed
 
 expect.set_options(timeout=20_000)
 

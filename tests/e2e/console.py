@@ -12,8 +12,8 @@ from sqlalchemy import select
 
 from wechat_bot.extensions import db
 from wechat_bot.models import Follower, Role
-from wechat_bot.services import operators
 from wechat_bot.services.audit import Actor
+from wechat_bot.services.operators import management
 from wechat_bot.testing import FakePlatform
 
 PASSWORD = "correct horse battery"
@@ -38,7 +38,7 @@ class Console:
     def add_operators(self) -> None:
         with self.app.app_context():
             for name, role in (("admin", Role.ADMIN), ("小王", Role.OPERATOR), ("看客", Role.VIEWER)):
-                operators.create(db.engine, Actor(None, "test", ""), name, role, PASSWORD)
+                management.create(db.engine, Actor(None, "test", ""), name, role, PASSWORD)
 
     def says(self, openid: str, *texts: str) -> int:
         """What a follower writes; the follower's id."""

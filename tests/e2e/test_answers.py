@@ -14,7 +14,7 @@ from tests.e2e.conftest import AXE, opening_pages, serving
 from tests.e2e.console import Console, check_page
 from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog
-from wechat_bot.services.sweep import sweep
+from wechat_bot.services.inbox.recovery import sweep
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.testing.samples import PNG
 

@@ -14,8 +14,8 @@ from tests.e2e.console import Console, check_page, expect_no_script
 from tests.hostile import PUSHED
 from wechat_bot.extensions import db
 from wechat_bot.models import Follower, MessageLog, Note, Status, Thread
-from wechat_bot.services import desk
 from wechat_bot.services.audit import Actor
+from wechat_bot.services.conversations import actions
 from wechat_bot.testing import FakePlatform
 
 PAGES = [
@@ -274,8 +274,8 @@ def test_nothing_that_followers_or_operators_write_runs(console: Console) -> Non
         last = db.session.scalar(select(MessageLog.id).order_by(MessageLog.id.desc()))
         actor = Actor(1, "admin", "")
         for text in PUSHED.values():
-            desk.rename(db.engine, actor, follower_id, text[:64])
-            desk.tag(db.engine, actor, [follower_id], text[:32])
+            actions.rename(db.engine, actor, follower_id, text[:64])
+            actions.tag(db.engine, actor, [follower_id], text[:32])
     page: Page = console.sign_in("/admin/messages")
     for path in (
         "/admin/messages",

@@ -25,7 +25,7 @@ from tests.server.conftest import ROOT
 from wechat_bot.extensions import db, retry_conflicts, transaction
 from wechat_bot.models import Follower, MessageLog, State
 from wechat_bot.services.accounts import ensure_account
-from wechat_bot.services.outbox import outgoing
+from wechat_bot.services.outbox.sending import outgoing
 from wechat_bot.testing import FakeAPI, listening
 from wechat_bot.wechat.replies import TextReply
 

@@ -9,10 +9,10 @@ from sqlalchemy import Engine
 from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import Role
-from wechat_bot.services import operators
 from wechat_bot.services.accounts import ensure_account
+from wechat_bot.services.accounts.capabilities import Capabilities, Feature, Reason
 from wechat_bot.services.audit import Actor
-from wechat_bot.services.capabilities import Capabilities, Feature, Reason
+from wechat_bot.services.operators import management
 from wechat_bot.settings import AccountKind, Switch
 
 CUSTOMER = Feature.CUSTOMER_SERVICE
@@ -39,7 +39,7 @@ def test_what_nobody_knows_is_tried_until_the_platform_refuses(make_app: MakeApp
 
 def test_an_operator_s_word_stays_until_it_is_taken_back(make_app: MakeApp) -> None:
     capabilities, account, engine = made(make_app)
-    operators.create(engine, SOMEBODY, "li", Role.ADMIN, "correct horse battery")
+    management.create(engine, SOMEBODY, "li", Role.ADMIN, "correct horse battery")
     actor = Actor(1, "li", "")
     capabilities.override(actor, account, CUSTOMER, True)
     capabilities.learn(account, CUSTOMER, allowed=False)

@@ -23,9 +23,9 @@ from wechat_bot.models import (
     Tag,
     Thread,
 )
-from wechat_bot.services import desk
 from wechat_bot.services.audit import Actor
-from wechat_bot.services.search import FOLLOWERS, Query
+from wechat_bot.services.conversations import actions
+from wechat_bot.services.search.index import FOLLOWERS, Query
 from wechat_bot.testing import FakePlatform
 
 
@@ -69,11 +69,11 @@ def office(make_app: MakeApp, any_database: str) -> Office:
 
 
 def test_a_follower_is_called_and_found_by_an_alias(office: Office) -> None:
-    desk.rename(office.engine, office.actor, office.follower_id, "  王姐  (团长) ")
-    desk.rename(office.engine, office.actor, office.follower_id, "王姐 (团长)")
+    actions.rename(office.engine, office.actor, office.follower_id, "  王姐  (团长) ")
+    actions.rename(office.engine, office.actor, office.follower_id, "王姐 (团长)")
     assert office.value(select(Follower.alias)) == "王姐 (团长)"
     assert office.found("王姐")
-    desk.rename(office.engine, office.actor, office.follower_id, "李雷")
+    actions.rename(office.engine, office.actor, office.follower_id, "李雷")
     assert office.found("李雷")
     assert not office.found("王姐")
     assert office.audited() == [
@@ -84,11 +84,11 @@ def test_a_follower_is_called_and_found_by_an_alias(office: Office) -> None:
 
 def test_a_tag_is_made_once_and_put_on_once(office: Office) -> None:
     for _ in range(2):
-        desk.tag(office.engine, office.actor, [office.follower_id, 999], "VIP")
+        actions.tag(office.engine, office.actor, [office.follower_id, 999], "VIP")
     assert office.value(select(func.count()).select_from(Tag)) == 1
     assert office.value(select(func.count()).select_from(FollowerTag)) == 1
     assert office.found("vip")
-    desk.untag(office.engine, office.actor, [office.follower_id], office.value(select(Tag.id)))
+    actions.untag(office.engine, office.actor, [office.follower_id], office.value(select(Tag.id)))
     assert not office.found("vip")
     assert office.audited() == [("tag_added", None, "VIP"), ("tag_removed", "VIP", None)]
 
@@ -96,44 +96,44 @@ def test_a_tag_is_made_once_and_put_on_once(office: Office) -> None:
 def test_what_an_operator_decides_is_kept_and_told(office: Office) -> None:
     assert office.value(select(Thread.status)) == Status.OPEN, "nobody understood the message"
     ids = [office.follower_id]
-    desk.set_status(office.engine, office.actor, ids, Status.DONE)
-    desk.set_status(office.engine, office.actor, ids, Status.DONE)
+    actions.set_status(office.engine, office.actor, ids, Status.DONE)
+    actions.set_status(office.engine, office.actor, ids, Status.DONE)
     assert office.value(select(Thread.waiting_since)) is None
-    desk.assign(office.engine, office.actor, ids, office.operator_id)
-    desk.star(office.engine, office.actor, ids, True)
+    actions.assign(office.engine, office.actor, ids, office.operator_id)
+    actions.star(office.engine, office.actor, ids, True)
     assert office.audited() == [
         ("status_changed", "open", "done"),
         ("assigned", None, "小王"),
         ("starred", False, True),
     ]
     with pytest.raises(LookupError):
-        desk.assign(office.engine, office.actor, ids, 999)
+        actions.assign(office.engine, office.actor, ids, 999)
 
 
 def test_a_note_tells_those_whom_it_names_until_they_have_read_it(office: Office) -> None:
-    desk.add_note(office.engine, office.actor, office.follower_id, "@小王，退款已经答应 @nobody")
+    actions.add_note(office.engine, office.actor, office.follower_id, "@小王，退款已经答应 @nobody")
     assert office.value(select(Note.text)) == "@小王，退款已经答应 @nobody"
     assert office.found("退款")
     assert office.value(select(Mention.seen_at).where(Mention.operator_id == office.operator_id)) is None
-    desk.mark_read(office.engine, office.operator_id, office.follower_id, 2)
+    actions.mark_read(office.engine, office.operator_id, office.follower_id, 2)
     assert office.value(select(Mention.seen_at)) is not None
     assert office.value(select(Thread.read_id)) == 2
-    desk.mark_read(office.engine, office.operator_id, office.follower_id, 1)
+    actions.mark_read(office.engine, office.operator_id, office.follower_id, 1)
     assert office.value(select(Thread.read_id)) == 2, "it does not become unread again"
 
 
-@pytest.mark.parametrize("text", ["", " \x00 ", "长" * (desk.MAX_NOTE + 1)])
+@pytest.mark.parametrize("text", ["", " \x00 ", "长" * (actions.MAX_NOTE + 1)])
 def test_a_note_that_says_nothing_or_too_much_is_refused(office: Office, text: str) -> None:
     with pytest.raises(ValueError, match="1 to"):
-        desk.add_note(office.engine, office.actor, office.follower_id, text)
+        actions.add_note(office.engine, office.actor, office.follower_id, text)
     with pytest.raises(LookupError):
-        desk.add_note(office.engine, office.actor, 999, "x")
+        actions.add_note(office.engine, office.actor, 999, "x")
     assert office.audited() == []
 
 
 def test_presence_is_one_row_with_the_last_time(office: Office) -> None:
     first, last = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)
     for now in (first, last):
-        desk.be_present(office.engine, office.operator_id, office.follower_id, now)
+        actions.be_present(office.engine, office.operator_id, office.follower_id, now)
     assert office.value(select(Presence.seen_at)) == last
     assert office.value(select(func.count()).select_from(Presence)) == 1

@@ -15,8 +15,8 @@ from tests.services.journal import CATCH_ALL, NOON, Journal
 from wechat_bot.extensions import db, transaction
 from wechat_bot.handlers import router
 from wechat_bot.models import Direction, Follower, Hour, MessageLog, Progress, State, Status, Thread
-from wechat_bot.services.digest import BATCH, MOST_GAPS, PATIENCE, Digest, Feed
-from wechat_bot.services.search import FOLLOWERS, MESSAGES, Query, SearchIndex
+from wechat_bot.services.projections.projector import BATCH, MOST_GAPS, PATIENCE, Digest, Feed
+from wechat_bot.services.search.index import FOLLOWERS, MESSAGES, Query, SearchIndex
 
 
 @pytest.fixture

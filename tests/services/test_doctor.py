@@ -22,10 +22,10 @@ from tests.conftest import APP_ID, APP_SECRET, MakeApp
 from wechat_bot import create_app
 from wechat_bot.extensions import db
 from wechat_bot.models import Direction, MessageLog, State, Worker
-from wechat_bot.services import workers
 from wechat_bot.services.accounts import ensure_account
-from wechat_bot.services.doctor import Diagnosis, Visit
-from wechat_bot.services.findings import Check, Health
+from wechat_bot.services.health import heartbeats
+from wechat_bot.services.health.doctor import Diagnosis, Visit
+from wechat_bot.services.health.findings import Check, Health
 from wechat_bot.settings import Settings
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wechat.api import Call
@@ -302,7 +302,7 @@ def test_redis_that_is_away_is_told(make_app: MakeApp) -> None:
 
 def test_a_worker_that_has_died_is_missed(app: Flask) -> None:
     with app.app_context():
-        workers.beat(db.engine, "host:1")
+        heartbeats.beat(db.engine, "host:1")
         assert codes(app)["worker"] == "alive"
         db.session.execute(update(Worker).values(seen_at=datetime.now(UTC) - timedelta(minutes=2)))
         db.session.commit()
@@ -344,7 +344,7 @@ def test_problems_are_counted_once_a_minute(app: Flask, platform: FakePlatform) 
     with app.app_context():
         before = doctor.problems()
         assert before == 1, "no worker"
-        workers.beat(db.engine, "host:1")
+        heartbeats.beat(db.engine, "host:1")
         assert doctor.problems() == before
 
 
@@ -358,7 +358,7 @@ def test_the_command_fails_while_a_step_has_failed(app: Flask) -> None:
     assert "✗ 后台进程" in failed.output
     assert "→ 运行 flask wechat worker" in failed.output
     with app.app_context():
-        workers.beat(db.engine, "host:1")
+        heartbeats.beat(db.engine, "host:1")
     assert runner.invoke(args=["wechat", "doctor", "--offline"]).exit_code == 0
 
 

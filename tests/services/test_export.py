@@ -17,10 +17,10 @@ from tests.hostile import PUSHED
 from tests.services.journal import Journal
 from wechat_bot.handlers import router
 from wechat_bot.models import Direction
-from wechat_bot.services import export
-from wechat_bot.services.digest import Digest
-from wechat_bot.services.export import COLUMNS, stream
-from wechat_bot.services.history import MessageFilter
+from wechat_bot.services.messages import export
+from wechat_bot.services.messages.export import COLUMNS, stream
+from wechat_bot.services.messages.history import MessageFilter
+from wechat_bot.services.projections.projector import Digest
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 

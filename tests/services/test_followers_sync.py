@@ -13,14 +13,14 @@ from sqlalchemy import Engine, func, select, update
 from tests.conftest import APP_ID, APP_SECRET, MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import Conversation, Follower, FollowerTag, Sync, SyncState, Tag, Worker, Writeback
-from wechat_bot.services import desk
 from wechat_bot.services.accounts import ensure_account
+from wechat_bot.services.accounts.capabilities import Capabilities, Feature
 from wechat_bot.services.audit import Actor
-from wechat_bot.services.capabilities import Capabilities, Feature
-from wechat_bot.services.followers import LIST, Followers
-from wechat_bot.services.search import FOLLOWERS, Query
-from wechat_bot.services.workers import beat
-from wechat_bot.services.writebacks import MAX_ATTEMPTS, Writebacks, fitting, try_again
+from wechat_bot.services.conversations import actions
+from wechat_bot.services.followers.sync import LIST, Followers
+from wechat_bot.services.followers.write_back import MAX_ATTEMPTS, Writebacks, fitting, try_again
+from wechat_bot.services.health.heartbeats import beat
+from wechat_bot.services.search.index import FOLLOWERS, Query
 from wechat_bot.testing import Account, FakeAPI, FakePlatform, Fault, FaultKind
 from wechat_bot.testing.state import AccountKind
 from wechat_bot.testing.state import Follower as Played
@@ -112,15 +112,15 @@ class Office:
             connection.execute(update(Follower).where(Follower.openid == openid).values(columns))
 
     def rename(self, openid: str, alias: str) -> None:
-        desk.rename(self.engine, ACTOR, self.follower(openid).id, alias, write_back=True)
+        actions.rename(self.engine, ACTOR, self.follower(openid).id, alias, write_back=True)
 
     def tag(self, name: str, *openids: str) -> None:
         ids = [self.follower(openid).id for openid in openids]
-        desk.tag(self.engine, ACTOR, ids, name, write_back=True)
+        actions.tag(self.engine, ACTOR, ids, name, write_back=True)
 
     def untag(self, name: str, openid: str) -> None:
         tag_id = self.value(select(Tag.id).where(Tag.name == name))
-        desk.untag(self.engine, ACTOR, [self.follower(openid).id], tag_id, write_back=True)
+        actions.untag(self.engine, ACTOR, [self.follower(openid).id], tag_id, write_back=True)
 
     def pass_midnight(self) -> None:
         """Let calls be made again that the quota had ended."""
@@ -492,8 +492,8 @@ def test_a_tag_deleted_at_the_platform_is_made_again(office: Office) -> None:
 def test_nothing_waits_to_be_told_where_the_account_may_not(office: Office) -> None:
     office.follow("oLi")
     office.sync()
-    desk.rename(office.engine, ACTOR, office.follower("oLi").id, "李")
-    desk.tag(office.engine, ACTOR, [office.follower("oLi").id], "VIP")
+    actions.rename(office.engine, ACTOR, office.follower("oLi").id, "李")
+    actions.tag(office.engine, ACTOR, [office.follower("oLi").id], "VIP")
     assert office.waiting() == []
 
 

@@ -17,9 +17,9 @@ from tests.services.journal import CATCH_ALL, NOON, Journal
 from wechat_bot.extensions import transaction
 from wechat_bot.handlers import router
 from wechat_bot.models import Direction, Follower, FollowerTag, State, Tag
-from wechat_bot.services import history
-from wechat_bot.services.digest import Digest
-from wechat_bot.services.history import FilterError, MessageFilter, Reason
+from wechat_bot.services.messages import history
+from wechat_bot.services.messages.history import FilterError, MessageFilter, Reason
+from wechat_bot.services.projections.projector import Digest
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 

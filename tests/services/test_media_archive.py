@@ -20,11 +20,11 @@ from tests.files import GOOD, HOSTILE_FILES, animation, needs_ffmpeg, picture
 from wechat_bot.extensions import db, transaction
 from wechat_bot.models import AuditEntry, Media, MediaState
 from wechat_bot.routing import Answer, Context, Router
+from wechat_bot.services.accounts.capabilities import Capabilities, Feature
 from wechat_bot.services.audit import Actor
-from wechat_bot.services.capabilities import Capabilities, Feature
 from wechat_bot.services.media.archive import LIFETIME, MAX_THUMBNAIL, PAUSES, Archive
-from wechat_bot.services.media.checks import Reason, RefusedMedia
 from wechat_bot.services.media.converter import Converter
+from wechat_bot.services.media.formats import Reason, RefusedMedia
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.testing.samples import AMR, MP3, MP4, PNG
 from wechat_bot.wechat.api.pictures import Pictures

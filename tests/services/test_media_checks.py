@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from tests.files import GOOD, HOSTILE_FILES, animation, needs_ffmpeg, picture
-from wechat_bot.services.media.checks import AMR, JPEG, MP3, MP4, PNG, Reason, RefusedMedia, check, seconds
 from wechat_bot.services.media.converter import Converter
+from wechat_bot.services.media.formats import AMR, JPEG, MP3, MP4, PNG, Reason, RefusedMedia, check, seconds
 from wechat_bot.services.media.pictures import as_jpeg, is_animated
 from wechat_bot.testing import samples
 

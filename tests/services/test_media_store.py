@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from wechat_bot.services.media.store import PIECE, FolderStore, S3Store, Store, open_store
+from wechat_bot.services.media.blobs import PIECE, FolderStore, S3Store, Store, open_store
 from wechat_bot.testing import listening
 
 CONTENT = b"0123456789"

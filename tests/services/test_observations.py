@@ -16,9 +16,9 @@ from sqlalchemy import Engine, event, insert, select, text
 from tests.conftest import MakeApp, statements
 from wechat_bot.extensions import db, transaction
 from wechat_bot.models import CallbackOutcome, CallCount
-from wechat_bot.services import observations
 from wechat_bot.services.accounts import ensure_account
-from wechat_bot.services.observations import NO_ANSWER, OTHER, Observations
+from wechat_bot.services.health import call_stats
+from wechat_bot.services.health.call_stats import NO_ANSWER, OTHER, Observations
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.api import Call
 
@@ -110,7 +110,7 @@ def test_hostile_traffic_makes_the_database_work_no_more_than_once(app: Flask, e
 def test_what_was_seen_is_written_soon_without_being_asked(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(observations, "WRITE_SECONDS", 0.01)
+    monkeypatch.setattr(call_stats, "WRITE_SECONDS", 0.01)
     written = threading.Event()
     event.listen(engine, "checkin", lambda *_: written.set())
     observed(engine).callback("malformed")

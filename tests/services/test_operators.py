@@ -15,10 +15,10 @@ from sqlalchemy import Engine, select, update
 from tests.conftest import MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import AuditEntry, Lockout, Operator, OperatorSession, Role
-from wechat_bot.services import operators, passwords, second_factor
 from wechat_bot.services.audit import Actor
-from wechat_bot.services.operators import OperatorError, Problem
-from wechat_bot.services.sign_in import (
+from wechat_bot.services.operators import management, passwords, two_factor
+from wechat_bot.services.operators.management import OperatorError, Problem
+from wechat_bot.services.operators.sign_in import (
     KEPT,
     UNSEEN,
     CodeNeeded,
@@ -44,7 +44,7 @@ Attempt = Callable[[], Any]
 
 @pytest.fixture
 def li(engine: Engine) -> int:
-    return operators.create(engine, ACTOR, "li", Role.ADMIN, PASSWORD)
+    return management.create(engine, ACTOR, "li", Role.ADMIN, PASSWORD)
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_strange_names_are_refused_as_others_are(engine: Engine, li: int, name: 
 
 
 def test_parallel_guesses_get_five_tries_and_no_more(shared: Engine) -> None:
-    operators.create(shared, ACTOR, "li", Role.ADMIN, PASSWORD)
+    management.create(shared, ACTOR, "li", Role.ADMIN, PASSWORD)
     outcomes = at_once([lambda: sign_in(shared, "li", "wrong", HOME, NOON)] * 24)
     assert all(isinstance(outcome, Refused) for outcome in outcomes)
     assert sum(outcome.wait is None for outcome in outcomes) == 5
@@ -199,7 +199,7 @@ def test_parallel_guesses_get_five_tries_and_no_more(shared: Engine) -> None:
 
 def test_many_operators_sign_in_at_once(shared: Engine) -> None:
     for number in range(THREADS):
-        operators.create(shared, ACTOR, f"operator{number}", Role.VIEWER, PASSWORD)
+        management.create(shared, ACTOR, f"operator{number}", Role.VIEWER, PASSWORD)
     names = [f"operator{number}" for number in range(THREADS)] * 2
     outcomes = at_once([lambda name=name: sign_in(shared, name, PASSWORD, HOME, NOON) for name in names])  # type: ignore[misc]
     assert all(isinstance(outcome, SignedIn) for outcome in outcomes), outcomes
@@ -209,10 +209,10 @@ def test_many_operators_sign_in_at_once(shared: Engine) -> None:
 
 
 def test_one_code_is_good_for_one_of_many_browsers(shared: Engine) -> None:
-    li = operators.create(shared, ACTOR, "li", Role.ADMIN, PASSWORD)
-    secret = second_factor.make_secret()
+    li = management.create(shared, ACTOR, "li", Role.ADMIN, PASSWORD)
+    secret = two_factor.make_secret()
     code = pyotp.TOTP(secret).at(NOON)
-    second_factor.turn_on(shared, ACTOR, li, secret, pyotp.TOTP(secret).at(NOON - MINUTE), NOON - MINUTE)
+    two_factor.turn_on(shared, ACTOR, li, secret, pyotp.TOTP(secret).at(NOON - MINUTE), NOON - MINUTE)
     pending = sign_in(shared, "li", PASSWORD, HOME, NOON)
     assert isinstance(pending, CodeNeeded)
     outcomes = at_once([lambda: enter_code(shared, pending, code, HOME, NOON)] * 4)
@@ -220,8 +220,8 @@ def test_one_code_is_good_for_one_of_many_browsers(shared: Engine) -> None:
 
 
 def test_one_of_two_admins_stays_when_both_are_demoted_at_once(shared: Engine) -> None:
-    both = [operators.create(shared, ACTOR, name, Role.ADMIN, PASSWORD) for name in ("li", "wang")]
-    demote = [lambda who=who: operators.set_role(shared, ACTOR, who, Role.VIEWER) for who in both]
+    both = [management.create(shared, ACTOR, name, Role.ADMIN, PASSWORD) for name in ("li", "wang")]
+    demote = [lambda who=who: management.set_role(shared, ACTOR, who, Role.VIEWER) for who in both]
     outcomes = at_once(demote)
     assert [getattr(outcome, "problem", None) for outcome in outcomes].count(Problem.LAST_ADMIN) == 1
     with shared.connect() as connection:
@@ -229,17 +229,17 @@ def test_one_of_two_admins_stays_when_both_are_demoted_at_once(shared: Engine) -
 
 
 def test_one_first_admin_is_made_by_many_processes(shared: Engine) -> None:
-    made = at_once([lambda: operators.create_first(shared)] * 4)
+    made = at_once([lambda: management.create_first(shared)] * 4)
     [password] = filter(None, made)
-    assert isinstance(sign_in(shared, operators.FIRST_NAME, password, HOME, NOON), SignedIn)
-    assert operators.create_first(shared) is None
+    assert isinstance(sign_in(shared, management.FIRST_NAME, password, HOME, NOON), SignedIn)
+    assert management.create_first(shared) is None
 
 
 @pytest.fixture
 def secret(engine: Engine, li: int) -> str:
     """Of the second factor that li has."""
-    secret = second_factor.make_secret()
-    second_factor.turn_on(engine, ACTOR, li, secret, pyotp.TOTP(secret).at(NOON), NOON)
+    secret = two_factor.make_secret()
+    two_factor.turn_on(engine, ACTOR, li, secret, pyotp.TOTP(secret).at(NOON), NOON)
     return secret
 
 
@@ -256,7 +256,7 @@ def test_a_code_is_good_for_a_while_and_once(engine: Engine, secret: str) -> Non
         with pytest.raises(Refused):
             enter_code(engine, pending(engine, later), wrong, HOME, later)
     fullwidth = code.translate({ord("0") + digit: ord("０") + digit for digit in range(10)})
-    drifted = later + timedelta(seconds=second_factor.STEP)
+    drifted = later + timedelta(seconds=two_factor.STEP)
     assert enter_code(engine, pending(engine, later), f" {fullwidth[:3]} {fullwidth[3:]}", HOME, drifted)
     with pytest.raises(Refused):
         enter_code(engine, pending(engine, later), code, HOME, drifted)
@@ -270,8 +270,8 @@ def test_wrong_codes_lock_the_name_however_often_the_password_is_right(engine: E
 
 
 def test_a_recovery_code_is_good_once_and_kept_as_a_digest(engine: Engine, li: int) -> None:
-    secret = second_factor.make_secret()
-    codes = second_factor.turn_on(engine, ACTOR, li, secret, pyotp.TOTP(secret).at(NOON), NOON)
+    secret = two_factor.make_secret()
+    codes = two_factor.turn_on(engine, ACTOR, li, secret, pyotp.TOTP(secret).at(NOON), NOON)
     assert len(set(codes)) == 10
     assert not set(codes) & set(operator_of(engine, li).recovery_hashes)
     assert enter_code(engine, pending(engine, NOON), codes[3].upper(), HOME, NOON)
@@ -283,9 +283,9 @@ def test_a_recovery_code_is_good_once_and_kept_as_a_digest(engine: Engine, li: i
 
 
 def test_a_second_factor_begins_with_one_of_its_codes(engine: Engine, li: int) -> None:
-    secret = second_factor.make_secret()
-    wrong = pyotp.TOTP(second_factor.make_secret()).at(NOON)
-    assert problem(lambda: second_factor.turn_on(engine, ACTOR, li, secret, wrong, NOON)) is Problem.CODE
+    secret = two_factor.make_secret()
+    wrong = pyotp.TOTP(two_factor.make_secret()).at(NOON)
+    assert problem(lambda: two_factor.turn_on(engine, ACTOR, li, secret, wrong, NOON)) is Problem.CODE
     assert signed_in(engine)
 
 
@@ -293,25 +293,25 @@ def test_a_password_that_was_verified_is_worth_nothing_after_it_is_changed(
     engine: Engine, li: int, secret: str
 ) -> None:
     verified, later = pending(engine, NOON), NOON + MINUTE
-    operators.reset_password(engine, ACTOR, li, "another long password")
+    management.reset_password(engine, ACTOR, li, "another long password")
     with pytest.raises(Refused):
         enter_code(engine, verified, pyotp.TOTP(secret).at(later), HOME, later)
 
 
 def test_a_second_factor_that_is_off_is_not_asked_for(engine: Engine, li: int, secret: str) -> None:
-    second_factor.turn_off(engine, ACTOR, li)
+    two_factor.turn_off(engine, ACTOR, li)
     assert signed_in(engine)
-    assert problem(lambda: second_factor.turn_off(engine, ACTOR, li + 1)) is Problem.UNKNOWN
+    assert problem(lambda: two_factor.turn_off(engine, ACTOR, li + 1)) is Problem.UNKNOWN
 
 
 def test_who_is_disabled_is_out_at_once_and_stays_out(engine: Engine, li: int) -> None:
-    operators.create(engine, ACTOR, "wang", Role.ADMIN, PASSWORD)
+    management.create(engine, ACTOR, "wang", Role.ADMIN, PASSWORD)
     token = signed_in(engine).token
-    operators.disable(engine, ACTOR, li)
-    operators.disable(engine, ACTOR, li)
+    management.disable(engine, ACTOR, li)
+    management.disable(engine, ACTOR, li)
     assert recognise(engine, token, NOON) is None
     assert refused(engine, "li", PASSWORD, HOME, NOON) is None
-    operators.enable(engine, ACTOR, li)
+    management.enable(engine, ACTOR, li)
     assert recognise(engine, token, NOON) is None
     assert signed_in(engine)
     assert actions(engine).count("operator_disabled") == 1
@@ -321,10 +321,10 @@ def test_another_password_ends_sessions(engine: Engine, li: int) -> None:
     here, there = signed_in(engine).token, signed_in(engine).token
     found = recognise(engine, here, NOON)
     assert found
-    operators.change_password(engine, ACTOR, li, "my new password", found.session_id)
+    management.change_password(engine, ACTOR, li, "my new password", found.session_id)
     assert recognise(engine, here, NOON)
     assert recognise(engine, there, NOON) is None
-    operators.reset_password(engine, ACTOR, li, PASSWORD)
+    management.reset_password(engine, ACTOR, li, PASSWORD)
     assert recognise(engine, here, NOON) is None
 
 
@@ -341,9 +341,9 @@ def test_sessions_are_ended_one_by_one_or_all_at_once(engine: Engine, li: int) -
 
 
 def test_a_role_counts_at_once(engine: Engine, li: int) -> None:
-    operators.create(engine, ACTOR, "wang", Role.ADMIN, PASSWORD)
+    management.create(engine, ACTOR, "wang", Role.ADMIN, PASSWORD)
     token = signed_in(engine).token
-    operators.set_role(engine, ACTOR, li, Role.VIEWER)
+    management.set_role(engine, ACTOR, li, Role.VIEWER)
     found = recognise(engine, token, NOON)
     assert found
     assert found.operator.role == Role.VIEWER
@@ -355,35 +355,39 @@ def test_a_role_counts_at_once(engine: Engine, li: int) -> None:
 
 
 def test_the_last_admin_stays(engine: Engine, li: int) -> None:
-    wang = operators.create(engine, ACTOR, "wang", Role.ADMIN, PASSWORD)
-    operators.disable(engine, ACTOR, wang)
-    assert problem(lambda: operators.disable(engine, ACTOR, li)) is Problem.LAST_ADMIN
-    assert problem(lambda: operators.set_role(engine, ACTOR, li, Role.OPERATOR)) is Problem.LAST_ADMIN
-    operators.set_role(engine, ACTOR, li, Role.ADMIN)
+    wang = management.create(engine, ACTOR, "wang", Role.ADMIN, PASSWORD)
+    management.disable(engine, ACTOR, wang)
+    assert problem(lambda: management.disable(engine, ACTOR, li)) is Problem.LAST_ADMIN
+    assert problem(lambda: management.set_role(engine, ACTOR, li, Role.OPERATOR)) is Problem.LAST_ADMIN
+    management.set_role(engine, ACTOR, li, Role.ADMIN)
     assert operator_of(engine, li).role == Role.ADMIN
 
 
 @pytest.mark.parametrize("name", ["", "li wang", "x" * 65, "@li", "li,", "tab\t", "\u202eli", "\x00"])
 def test_names_that_a_note_could_not_mention_are_told(engine: Engine, name: str) -> None:
-    assert problem(lambda: operators.create(engine, ACTOR, name, Role.VIEWER, PASSWORD)) is Problem.NAME
+    assert problem(lambda: management.create(engine, ACTOR, name, Role.VIEWER, PASSWORD)) is Problem.NAME
 
 
 @pytest.mark.parametrize("password", ["", "nine char", "x" * 257])
 def test_passwords_that_are_too_short_or_long_are_told(engine: Engine, li: int, password: str) -> None:
-    assert problem(lambda: operators.create(engine, ACTOR, "wang", Role.VIEWER, password)) is Problem.PASSWORD
-    assert problem(lambda: operators.reset_password(engine, ACTOR, li, password)) is Problem.PASSWORD
+    assert (
+        problem(lambda: management.create(engine, ACTOR, "wang", Role.VIEWER, password)) is Problem.PASSWORD
+    )
+    assert problem(lambda: management.reset_password(engine, ACTOR, li, password)) is Problem.PASSWORD
     assert signed_in(engine)
 
 
 def test_other_problems_are_told(engine: Engine, li: int) -> None:
-    assert problem(lambda: operators.create(engine, ACTOR, "li", Role.VIEWER, PASSWORD)) is Problem.NAME_TAKEN
-    assert problem(lambda: operators.enable(engine, ACTOR, li + 1)) is Problem.UNKNOWN
+    assert (
+        problem(lambda: management.create(engine, ACTOR, "li", Role.VIEWER, PASSWORD)) is Problem.NAME_TAKEN
+    )
+    assert problem(lambda: management.enable(engine, ACTOR, li + 1)) is Problem.UNKNOWN
     mars = {"time_zone": "Mars/Olympus"}
-    assert problem(lambda: operators.set_preferences(engine, li, **mars)) is Problem.TIME_ZONE
+    assert problem(lambda: management.set_preferences(engine, li, **mars)) is Problem.TIME_ZONE
 
 
 def test_preferences_are_kept(engine: Engine, li: int) -> None:
-    operators.set_preferences(engine, li, language="en", time_zone="Europe/Berlin", columns=["state"])
+    management.set_preferences(engine, li, language="en", time_zone="Europe/Berlin", columns=["state"])
     row = operator_of(engine, li)
     assert (row.language, row.time_zone, row.columns) == ("en", "Europe/Berlin", ["state"])
 

@@ -15,7 +15,7 @@ from tests.hostile import HOSTILE
 from tests.services.journal import NOON, Journal
 from wechat_bot.extensions import transaction
 from wechat_bot.models import Follower, FollowerTag, Note, Operator, Role, Tag
-from wechat_bot.services.search import (
+from wechat_bot.services.search.index import (
     FOLLOWERS,
     MESSAGES,
     Query,

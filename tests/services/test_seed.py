@@ -19,9 +19,9 @@ from wechat_bot import create_app
 from wechat_bot.extensions import db
 from wechat_bot.handlers import router
 from wechat_bot.models import Channel, Conversation, Direction, Follower, MessageLog, State
-from wechat_bot.services.seed import AlreadyUsed, Plan, seed
-from wechat_bot.services.seed.rhythm import ZONE
-from wechat_bot.services.seed.scripts import dialogues
+from wechat_bot.sample_data import AlreadyUsed, Plan, seed
+from wechat_bot.sample_data.dialogues import dialogues
+from wechat_bot.sample_data.traffic import ZONE
 from wechat_bot.settings import Environment, Settings
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat import messages

@@ -22,9 +22,9 @@ from wechat_bot.models import (
     Tag,
     Thread,
 )
-from wechat_bot.services.media.checks import check
-from wechat_bot.services.seed.pictures import PAINTED, hang
-from wechat_bot.services.seed.team import OPEN, UNREAD
+from wechat_bot.sample_data.pictures import PAINTED, hang
+from wechat_bot.sample_data.team import OPEN, UNREAD
+from wechat_bot.services.media.formats import check
 from wechat_bot.testing import FakePlatform
 
 

@@ -19,8 +19,8 @@ from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import Direction, MessageLog, State
 from wechat_bot.routing import Answer, Context, Router, matches
-from wechat_bot.services.capabilities import Feature, Reason
-from wechat_bot.services.sweep import sweep
+from wechat_bot.services.accounts.capabilities import Feature, Reason
+from wechat_bot.services.inbox.recovery import sweep
 from wechat_bot.settings import Settings, Switch
 from wechat_bot.testing import Delivery, FakeAPI, FakePlatform, Send, client_sender
 from wechat_bot.wechat.messages import TextMessage

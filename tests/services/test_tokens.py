@@ -21,7 +21,7 @@ from werkzeug.wrappers import Request, Response
 from tests.conftest import APP_ID, APP_SECRET, MakeApp, statements
 from wechat_bot.extensions import engine_options, transaction
 from wechat_bot.models import AccessToken
-from wechat_bot.services.tokens import DatabaseTokens
+from wechat_bot.services.accounts.access_tokens import DatabaseTokens
 from wechat_bot.settings import LogLevel, Settings
 from wechat_bot.testing import FakeAPI, listening
 from wechat_bot.wechat.api import LEASE, Token, WeChatClient

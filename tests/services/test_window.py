@@ -15,8 +15,8 @@ from tests.conftest import MakeApp
 from tests.services.journal import Journal
 from wechat_bot.handlers import router
 from wechat_bot.models import Channel, Direction, Follower, MessageLog, State, Thread
-from wechat_bot.services.digest import Digest
-from wechat_bot.services.window import Closed, Window, glance, not_yet_closed, reckon, spent_since
+from wechat_bot.services.outbox.window import Closed, Window, glance, not_yet_closed, reckon, spent_since
+from wechat_bot.services.projections.projector import Digest
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOURS = timedelta(hours=1)

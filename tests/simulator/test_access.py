@@ -9,8 +9,8 @@ from tests.conftest import MakeApp
 from tests.simulator.conftest import MakeSimulator, Simulator
 from wechat_bot.extensions import db
 from wechat_bot.models import Role
-from wechat_bot.services import operators
 from wechat_bot.services.audit import Actor
+from wechat_bot.services.operators import management
 from wechat_bot.settings import Environment, Switch
 
 PRODUCTION = {
@@ -73,7 +73,7 @@ def test_the_token_is_shown_to_this_machine_alone(make_simulator: MakeSimulator)
 def sign_in(simulator: Simulator, role: Role) -> httpx2.Client:
     """A browser in which an operator with that role is signed in."""
     with simulator.app.app_context():
-        operators.create(db.engine, Actor(None, "test", ""), role, role, PASSWORD)
+        management.create(db.engine, Actor(None, "test", ""), role, role, PASSWORD)
     client = httpx2.Client(base_url=simulator.client.base_url, headers=simulator.client.headers)
     page = client.get("/admin/sign-in").text
     token = page.partition('name="csrf_token" value="')[2].partition('"')[0]

@@ -8,9 +8,9 @@ import time
 from flask import Blueprint, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from ..services.inbox import Inbox, LeftUnanswered
-from ..services.observations import VERIFIED, Observations
-from ..services.recorder import NotRecorded
+from ..services.health.call_stats import VERIFIED, Observations
+from ..services.inbox.receiving import Inbox, LeftUnanswered
+from ..services.inbox.recorder import NotRecorded
 from ..wechat.errors import MalformedMessage, Refusal, WebhookError
 from ..wechat.webhook import Webhook
 

@@ -8,8 +8,8 @@ from hmac import compare_digest
 from flask import Blueprint, Response, abort, current_app, request
 
 from ..extensions import db
-from ..services.health import check_database, describe
-from ..services.inbox import Inbox
+from ..services.health.status import check_database, describe
+from ..services.inbox.receiving import Inbox
 from ..settings import Settings
 
 bp = Blueprint("health", __name__)

@@ -13,8 +13,8 @@ from flask.cli import with_appcontext
 from flask_babel import force_locale
 
 from ..languages import LANGUAGES
-from ..services.doctor import Doctor
-from ..services.findings import Check, Health
+from ..services.health.doctor import Doctor
+from ..services.health.findings import Check, Health
 
 MARKS = {Health.OK: "✓", Health.WARN: "!", Health.FAIL: "✗", Health.UNKNOWN: "·"}
 COLOURS = {Health.OK: "green", Health.WARN: "yellow", Health.FAIL: "red", Health.UNKNOWN: None}

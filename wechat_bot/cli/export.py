@@ -16,8 +16,8 @@ from sqlalchemy import func, select
 from ..extensions import db
 from ..models import MessageLog
 from ..services import audit
-from ..services.export import Format, stream
-from ..services.history import FilterError, MessageFilter
+from ..services.messages.export import Format, stream
+from ..services.messages.history import FilterError, MessageFilter
 from .operator import ACTOR, tells_problems
 
 FILTERS = {

@@ -16,11 +16,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..extensions import db
 from ..models import Operator, Role
-from ..services import operators, second_factor
 from ..services.audit import Actor
-from ..services.health import check_database
-from ..services.operators import OperatorError
-from ..services.passwords import generate
+from ..services.health.status import check_database
+from ..services.operators import management, two_factor
+from ..services.operators.management import OperatorError
+from ..services.operators.passwords import generate
 
 ACTOR = Actor(None, "command line", "")
 
@@ -68,7 +68,7 @@ def _blame_database(error: SQLAlchemyError) -> NoReturn:
 def create(name: str, role: str, password_stdin: bool) -> None:
     """Let NAME sign in."""
     password = _password(password_stdin)
-    operators.create(db.engine, ACTOR, name, Role(role), password)
+    management.create(db.engine, ACTOR, name, Role(role), password)
     click.echo(f"{name} may sign in as {role}.")
     _show(password, password_stdin)
 
@@ -104,7 +104,7 @@ def list_(as_json: bool) -> None:
 @tells_problems
 def disable(name: str) -> None:
     """Sign NAME out at once, and let NAME sign in no more."""
-    operators.disable(db.engine, ACTOR, _id(name))
+    management.disable(db.engine, ACTOR, _id(name))
     click.echo(f"{name} is disabled.")
 
 
@@ -113,7 +113,7 @@ def disable(name: str) -> None:
 @tells_problems
 def enable(name: str) -> None:
     """Let NAME sign in again."""
-    operators.enable(db.engine, ACTOR, _id(name))
+    management.enable(db.engine, ACTOR, _id(name))
     click.echo(f"{name} may sign in again.")
 
 
@@ -124,7 +124,7 @@ def enable(name: str) -> None:
 def reset_password(name: str, password_stdin: bool) -> None:
     """Give NAME another password, and end the wait after failed sign-ins."""
     password = _password(password_stdin)
-    operators.reset_password(db.engine, ACTOR, _id(name), password)
+    management.reset_password(db.engine, ACTOR, _id(name), password)
     click.echo(f"{name} has another password, and is signed out everywhere.")
     _show(password, password_stdin)
 
@@ -135,7 +135,7 @@ def reset_password(name: str, password_stdin: bool) -> None:
 @tells_problems
 def set_role(name: str, role: str) -> None:
     """Change what NAME may do."""
-    operators.set_role(db.engine, ACTOR, _id(name), Role(role))
+    management.set_role(db.engine, ACTOR, _id(name), Role(role))
     click.echo(f"{name} is {role}.")
 
 
@@ -144,7 +144,7 @@ def set_role(name: str, role: str) -> None:
 @tells_problems
 def reset_second_factor(name: str) -> None:
     """Ask NAME for no code any more."""
-    second_factor.turn_off(db.engine, ACTOR, _id(name))
+    two_factor.turn_off(db.engine, ACTOR, _id(name))
     click.echo(f"{name} signs in with the password alone.")
 
 

@@ -6,7 +6,7 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from ..services.digest import Digest
+from ..services.projections.projector import Digest
 from .operator import tells_problems
 
 search = AppGroup("search", help="Look after the index of what was said.")

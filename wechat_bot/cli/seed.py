@@ -11,11 +11,11 @@ from sqlalchemy.exc import IntegrityError
 
 from ..extensions import db
 from ..handlers import router
-from ..services.digest import Digest
-from ..services.seed import AlreadyUsed, Plan
-from ..services.seed import seed as seed_messages
-from ..services.seed.pictures import hang
-from ..services.seed.team import furnish
+from ..sample_data import AlreadyUsed, Plan
+from ..sample_data import seed as seed_messages
+from ..sample_data.pictures import hang
+from ..sample_data.team import furnish
+from ..services.projections.projector import Digest
 from ..settings import Environment, Settings
 
 

@@ -13,8 +13,8 @@ from flask.cli import with_appcontext
 from ..extensions import db
 from ..models import Sync, SyncState
 from ..services.accounts import ensure_account
-from ..services.capabilities import Capabilities, Feature
-from ..services.followers import Followers
+from ..services.accounts.capabilities import Capabilities, Feature
+from ..services.followers.sync import Followers
 from ..wechat.errcodes import explain
 from .operator import ACTOR, tells_problems
 

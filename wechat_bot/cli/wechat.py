@@ -11,7 +11,7 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from ..extensions import db
-from ..services.sweep import sweep as sweep_messages
+from ..services.inbox.recovery import sweep as sweep_messages
 from ..settings import Settings
 from ..testing import NOTICE, OPENID, Attempt, Delivery, FakePlatform, kinds, play
 from ..testing.platform import new_openid

@@ -28,7 +28,7 @@ from typing import Any
 
 import yaml
 
-from ..services.outbox import readable
+from ..services.outbox.sending import readable
 from ..wechat.replies import Reply
 from ..wechat.xml import Fields
 from .platform import Attempt, Delivery, FakePlatform

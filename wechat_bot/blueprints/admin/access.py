@@ -20,10 +20,10 @@ from ...extensions import csrf, db, login
 from ...languages import LANGUAGES
 from ...models import Operator, Role
 from ...security import SAFE_METHODS
-from ...services import operators
 from ...services.audit import Actor
-from ...services.operators import OperatorError, Problem
-from ...services.sign_in import Recognised, recognise
+from ...services.operators import management
+from ...services.operators.management import OperatorError, Problem
+from ...services.operators.sign_in import Recognised, recognise
 from ..site import explain
 from . import bp
 
@@ -114,7 +114,7 @@ def _remember_language() -> None:
     """What is chosen with ``?lang=`` is the operator's language everywhere."""
     chosen = request.args.get("lang")
     if chosen in LANGUAGES and chosen != current_user.language:
-        operators.set_preferences(db.engine, current_user.id, language=chosen)
+        management.set_preferences(db.engine, current_user.id, language=chosen)
 
 
 @bp.after_request

@@ -16,14 +16,14 @@ from sqlalchemy import select
 
 from ...extensions import db
 from ...models import Operator
-from ...services import canned
-from ...services.answers import Answers, CannotSend, Obstacle
+from ...services.accounts.capabilities import Reason
 from ...services.audit import Actor
-from ...services.capabilities import Reason
-from ...services.media.checks import Reason as Refusal
-from ...services.media.checks import RefusedMedia
-from ...services.outbox import BY_OPERATOR, UNDO_SECONDS
-from ...services.window import LASTING, Window
+from ...services.conversations import canned_replies
+from ...services.media.formats import Reason as Refusal
+from ...services.media.formats import RefusedMedia
+from ...services.outbox.answers import Answers, CannotSend, Obstacle
+from ...services.outbox.sending import BY_OPERATOR, UNDO_SECONDS
+from ...services.outbox.window import LASTING, Window
 from ...wechat import errcodes
 from ...wechat.api.outgoing import Choice, MsgMenu
 from ...wechat.errors import InvalidReply
@@ -86,7 +86,7 @@ def answer(follower_id: int) -> ResponseReturnValue:
         flash(OBSTACLES[error.obstacle], "danger")
         return back(follower_id)
     if used := request.form.get("canned", type=int):
-        canned.count_use(db.engine, find_follower(follower_id).account_id, used)
+        canned_replies.count_use(db.engine, find_follower(follower_id).account_id, used)
     return back(follower_id)
 
 
@@ -152,20 +152,20 @@ def keep_draft(follower_id: int) -> ResponseReturnValue:
     return "", 204
 
 
-@bp.get("/conversations/<int:follower_id>/canned.json")
+@bp.get("/conversations/<int:follower_id>/canned_replies.json")
 def canned_for(follower_id: int) -> ResponseReturnValue:
     """Canned replies, filled in for a follower; `missing` names the variables that have no value."""
     follower = find_follower(follower_id)
-    values = canned.values_for(follower.alias, current_user.name, datetime.now(get_timezone()).date())
-    rows = canned.at_hand(db.session.connection(), follower.account_id, current_user.id)
+    values = canned_replies.values_for(follower.alias, current_user.name, datetime.now(get_timezone()).date())
+    rows = canned_replies.at_hand(db.session.connection(), follower.account_id, current_user.id)
     return jsonify(
         [
             {
                 "id": row.id,
                 "shortcut": row.shortcut,
                 "title": row.title,
-                "text": canned.filled(row.text, values),
-                "missing": sorted(name for name in canned.variables(row.text) if not values[name]),
+                "text": canned_replies.filled(row.text, values),
+                "missing": sorted(name for name in canned_replies.variables(row.text) if not values[name]),
             }
             for row in rows
         ]

@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 from ...extensions import db
 from ...models import AuditEntry, Operator, Role
 from ...services.audit import note
-from ...services.export import csv_lines
-from ...services.history import midnight
+from ...services.messages.export import csv_lines
+from ...services.messages.history import midnight
 from . import bp
 from .access import actor, role
 from .messages import chosen_filter, cursor, link

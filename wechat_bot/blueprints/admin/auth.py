@@ -13,8 +13,8 @@ from sqlalchemy import exists, select
 
 from ...extensions import db
 from ...models import Operator, Role
-from ...services import sign_in as signing_in
-from ...services.sign_in import CodeNeeded, Refused, SignedIn, Visit
+from ...services.operators import sign_in as signing_in
+from ...services.operators.sign_in import CodeNeeded, Refused, SignedIn, Visit
 from . import bp
 from .access import actor, address, load, onward, role
 

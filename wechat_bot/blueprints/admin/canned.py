@@ -9,9 +9,9 @@ from flask_login import current_user
 
 from ...extensions import db
 from ...models import Role
-from ...services import canned as service
 from ...services.accounts import ensure_account
-from ...services.canned import InvalidCannedReply, Wording
+from ...services.conversations import canned_replies as service
+from ...services.conversations.canned_replies import InvalidCannedReply, Wording
 from . import bp
 from .access import actor, role
 

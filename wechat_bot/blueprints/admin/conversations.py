@@ -32,11 +32,12 @@ from ...models import (
     Tag,
     Thread,
 )
-from ...services import desk, history
-from ...services.answers import obstacle
-from ...services.capabilities import Capabilities, Feature
-from ...services.search import FOLLOWERS, Query
-from ...services.window import Window, glance, not_yet_closed, reckon, spent_since, window
+from ...services.accounts.capabilities import Capabilities, Feature
+from ...services.conversations import actions
+from ...services.messages import history
+from ...services.outbox.answers import obstacle
+from ...services.outbox.window import Window, glance, not_yet_closed, reckon, spent_since, window
+from ...services.search.index import FOLLOWERS, Query
 from . import bp
 from .access import actor
 from .frame import catch_up
@@ -156,7 +157,7 @@ def conversation_messages(follower_id: int) -> ResponseReturnValue:
         return _log(follower, page, ())
     page = history.thread(db.session.connection(), follower_id, **cursor("before", "after"), limit=SHOWN)
     if "after" in request.args:
-        desk.be_present(db.engine, current_user.id, follower_id, datetime.now(UTC))
+        actions.be_present(db.engine, current_user.id, follower_id, datetime.now(UTC))
         if not page.rows:
             return "", 204
         _mark_read(follower, page.rows)
@@ -378,7 +379,7 @@ def _mark_read(follower: Any, rows: Sequence[Any]) -> None:
     newest = max((row.id for row in rows), default=0)
     unread = newest > (follower.read_id or 0) or follower.mentions_me
     if unread and Role(current_user.role).includes(Role.OPERATOR):
-        desk.mark_read(db.engine, current_user.id, follower.id, newest)
+        actions.mark_read(db.engine, current_user.id, follower.id, newest)
 
 
 @dataclass(frozen=True)
@@ -424,7 +425,7 @@ def _place_before() -> dict[str, Any]:
 
 @bp.post("/conversations/<int:follower_id>/status")
 def change_status(follower_id: int) -> ResponseReturnValue:
-    desk.set_status(db.engine, actor(), [follower_id], _status(request.form["status"]))
+    actions.set_status(db.engine, actor(), [follower_id], _status(request.form["status"]))
     return back(follower_id)
 
 
@@ -436,16 +437,16 @@ def change_assignee(follower_id: int) -> ResponseReturnValue:
 
 @bp.post("/conversations/<int:follower_id>/star")
 def change_star(follower_id: int) -> ResponseReturnValue:
-    desk.star(db.engine, actor(), [follower_id], request.form["starred"] == "1")
+    actions.star(db.engine, actor(), [follower_id], request.form["starred"] == "1")
     return back(follower_id)
 
 
 @bp.post("/conversations/<int:follower_id>/notes")
 def add_note(follower_id: int) -> ResponseReturnValue:
     try:
-        desk.add_note(db.engine, actor(), follower_id, request.form["text"])
+        actions.add_note(db.engine, actor(), follower_id, request.form["text"])
     except ValueError:
-        abort(400, _("笔记要有 1 到 %(count)s 个字。", count=desk.MAX_NOTE))
+        abort(400, _("笔记要有 1 到 %(count)s 个字。", count=actions.MAX_NOTE))
     except LookupError:
         abort(404, _("没有这个粉丝。"))
     return back(follower_id)
@@ -457,13 +458,13 @@ def change_many() -> ResponseReturnValue:
     ids = request.form.getlist("id", type=int)
     match request.form["action"]:
         case "status":
-            desk.set_status(db.engine, actor(), ids, _status(request.form["status"]))
+            actions.set_status(db.engine, actor(), ids, _status(request.form["status"]))
         case "assign":
             _assign(ids)
         case "star":
-            desk.star(db.engine, actor(), ids, True)
+            actions.star(db.engine, actor(), ids, True)
         case "tag":
-            desk.tag(db.engine, actor(), ids, request.form["tag"], write_back=writes_back())
+            actions.tag(db.engine, actor(), ids, request.form["tag"], write_back=writes_back())
         case _:
             abort(400, _("没有这个操作。"))
     return redirect(url_for("admin.conversations", **_place_before()), 303)
@@ -479,6 +480,6 @@ def _status(text: str) -> Status:
 def _assign(ids: Sequence[int]) -> None:
     try:
         wanted = request.form["assignee"]
-        desk.assign(db.engine, actor(), ids, int(wanted) if wanted else None)
+        actions.assign(db.engine, actor(), ids, int(wanted) if wanted else None)
     except (ValueError, LookupError):
         abort(400, _("没有这个操作员。"))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from flask_babel import format_datetime, get_timezone
 from markupsafe import Markup, escape
 
-from ...services.search import Query, marked
+from ...services.search.index import Query, marked
 from . import bp
 
 URL = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")

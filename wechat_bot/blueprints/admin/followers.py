@@ -14,11 +14,12 @@ from sqlalchemy import ColumnElement, Row, Select, exists, false, func, or_, sel
 
 from ...extensions import db
 from ...models import AuditEntry, Follower, FollowerTag, MessageLog, Note, Operator, Tag, Thread, Writeback
-from ...services import desk, history
-from ...services.filters import MessageFilter
+from ...services.conversations import actions as desk
+from ...services.followers.write_back import MAX_ATTEMPTS, REMARK
 from ...services.media.archive import FIELDS
-from ...services.search import FOLLOWERS, Query
-from ...services.writebacks import MAX_ATTEMPTS, REMARK
+from ...services.messages import history
+from ...services.messages.filters import MessageFilter
+from ...services.search.index import FOLLOWERS, Query
 from . import bp
 from .access import actor
 from .audit import ACTIONS

@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 
 from ...extensions import db
 from ...models import Direction, Mention, MessageLog, Role, State, Status, Thread
-from ...services.digest import Digest
-from ...services.doctor import Doctor
+from ...services.health.doctor import Doctor
+from ...services.projections.projector import Digest
 from . import bp
 
 COUNTED = 100

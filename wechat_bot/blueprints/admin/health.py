@@ -18,12 +18,12 @@ from sqlalchemy import Engine, Row
 
 from ...extensions import db
 from ...models import Role
-from ...services import health as service
 from ...services.accounts import ensure_account
-from ...services.capabilities import Capabilities, Feature, Reason, Standing
-from ...services.doctor import LATE_MS, Diagnosis, Doctor, Visit
-from ...services.findings import FEATURES, Health, told
-from ...services.observations import NO_ANSWER, OTHER, VERIFIED
+from ...services.accounts.capabilities import Capabilities, Feature, Reason, Standing
+from ...services.health import status as service
+from ...services.health.call_stats import NO_ANSWER, OTHER, VERIFIED
+from ...services.health.doctor import LATE_MS, Diagnosis, Doctor, Visit
+from ...services.health.findings import FEATURES, Health, told
 from ...settings import Settings
 from ...wechat.errcodes import Explanation, Words, explain
 from ...wechat.errors import Refusal

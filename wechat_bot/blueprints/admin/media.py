@@ -16,7 +16,7 @@ from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from ...extensions import db
 from ...models import Media, MediaState, MessageLog
 from ...services.media.archive import FIELDS, Archive
-from ...services.media.checks import FORMATS, JPEG, MP3, Format, Reason
+from ...services.media.formats import FORMATS, JPEG, MP3, Format, Reason
 from . import bp
 from .access import actor
 

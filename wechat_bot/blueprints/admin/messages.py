@@ -14,10 +14,11 @@ from sqlalchemy import select
 
 from ...extensions import db
 from ...models import Direction, Follower, MessageLog, Role, Tag
-from ...services import audit, export, history
-from ...services.history import Facets, FilterError, MessageFilter
+from ...services import audit
 from ...services.media.archive import FIELDS
-from ...services.search import FOLLOWERS, Query
+from ...services.messages import export, history
+from ...services.messages.history import Facets, FilterError, MessageFilter
+from ...services.search.index import FOLLOWERS, Query
 from . import bp
 from .access import actor, role
 from .display import name as name_of

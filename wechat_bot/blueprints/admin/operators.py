@@ -12,11 +12,11 @@ from sqlalchemy import func, select
 
 from ...extensions import db
 from ...models import Operator, OperatorSession, Role
-from ...services import operators as service
-from ...services import second_factor
-from ...services.operators import OperatorError, Problem
-from ...services.passwords import generate
-from ...services.sign_in import end_all_sessions
+from ...services.operators import management as service
+from ...services.operators import two_factor
+from ...services.operators.management import OperatorError, Problem
+from ...services.operators.passwords import generate
+from ...services.operators.sign_in import end_all_sessions
 from . import bp
 from .access import PROBLEMS, actor, role
 
@@ -101,7 +101,7 @@ def reset_password(operator_id: int) -> ResponseReturnValue:
 @bp.post("/operators/<int:operator_id>/second-factor/remove")
 @role(Role.ADMIN)
 def reset_second_factor(operator_id: int) -> ResponseReturnValue:
-    return _change(operator_id, second_factor.turn_off)
+    return _change(operator_id, two_factor.turn_off)
 
 
 @bp.post("/operators/<int:operator_id>/sign-out")

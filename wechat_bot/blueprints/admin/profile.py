@@ -16,10 +16,10 @@ from sqlalchemy import select
 from ...extensions import db
 from ...languages import LANGUAGES
 from ...models import OperatorSession, Role, Theme
-from ...services import operators as service
-from ...services import second_factor as factor
-from ...services.operators import OperatorError
-from ...services.sign_in import Refused, check_password, end_all_sessions, end_session
+from ...services.operators import management as service
+from ...services.operators import two_factor as factor
+from ...services.operators.management import OperatorError
+from ...services.operators.sign_in import Refused, check_password, end_all_sessions, end_session
 from . import bp
 from .access import PROBLEMS, actor, address, role
 

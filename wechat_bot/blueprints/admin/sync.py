@@ -14,10 +14,10 @@ from sqlalchemy import func, select
 
 from ...extensions import db
 from ...models import CallCount, SyncState
-from ...services import writebacks
 from ...services.accounts import ensure_account
-from ...services.capabilities import Capabilities, Feature, Reason, Standing
-from ...services.followers import BEIJING, LIST, Followers, newest_run
+from ...services.accounts.capabilities import Capabilities, Feature, Reason, Standing
+from ...services.followers import write_back
+from ...services.followers.sync import BEIJING, LIST, Followers, newest_run
 from ...settings import AccountKind, Settings
 from . import bp
 from .access import actor
@@ -112,5 +112,5 @@ def sync() -> ResponseReturnValue:
 @bp.post("/followers/<int:follower_id>/writebacks")
 def write_back_again(follower_id: int) -> ResponseReturnValue:
     """Tell the platform once more what it refused."""
-    writebacks.try_again(db.engine, follower_id)
+    write_back.try_again(db.engine, follower_id)
     return redirect(url_for("admin.follower", follower_id=follower_id), 303)

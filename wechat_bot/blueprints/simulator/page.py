@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...extensions import db
 from ...models import Channel, MessageLog, State
 from ...models import Follower as KnownFollower
-from ...services.exchanges import reply_key
+from ...services.inbox.exchanges import reply_key
 from ...testing.kinds import EVENTS, MESSAGES
 from ...testing.platform import NOTICE
 from ...testing.state import PlatformState, Sent

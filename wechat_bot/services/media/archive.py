@@ -16,12 +16,12 @@ from ...wechat.api import Download, WeChatClient
 from ...wechat.api.pictures import Pictures
 from ...wechat.errors import APIError, Forbidden, NotFound, TooLarge
 from .. import audit
+from ..accounts.capabilities import Capabilities, Feature
 from ..audit import Actor
-from ..capabilities import Capabilities, Feature
-from .checks import AMR, FORMATS, MP3, WEBP, Format, Reason, RefusedMedia, check, seconds
+from .blobs import Store
 from .converter import Converter
+from .formats import AMR, FORMATS, MP3, WEBP, Format, Reason, RefusedMedia, check, seconds
 from .pictures import as_jpeg, is_animated
-from .store import Store
 
 log = logging.getLogger(__name__)
 

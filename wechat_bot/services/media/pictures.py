@@ -8,7 +8,7 @@ from io import BytesIO
 
 from PIL import Image, ImageOps
 
-from .checks import Reason, RefusedMedia
+from .formats import Reason, RefusedMedia
 
 MAX_PIXELS = 50_000_000
 """A picture that unfolds to more fills the memory."""

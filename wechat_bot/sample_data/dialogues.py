@@ -1,0 +1,94 @@
+"""Dialogues as they are written in ``dialogues.txt``::
+
+    = topic weight
+    > what the follower writes
+    >kind another message or event; fields are separated by bars
+    < handler: what the bot answers; without this line, the bot's own handlers do
+    < handler kind: another reply; nothing after the colon is silence
+      a line that is indented continues the one above
+    ~ minutes that pass
+
+``{tea}`` is a word of ``words.py``, the same in all of a dialogue; ``{yes|no}`` is one of these.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from itertools import pairwise
+from random import Random
+
+from .vocabulary import WORDS
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the bot answers, or nothing without `words`; `origin` names the handler."""
+
+    origin: str
+    kind: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a follower does, after `pause` minutes, and what the bot answers to it."""
+
+    kind: str
+    words: str
+    answer: Said | None = None
+    pause: int = 0
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    topic: str
+    weight: int
+    lines: tuple[Line, ...]
+
+
+@cache
+def dialogues() -> tuple[Dialogue, ...]:
+    text = resources.files(__package__).joinpath("dialogues.txt").read_text(encoding="utf-8")
+    rows = [row for row in text.replace("\n  ", "\v").split("\n") if row and not row.startswith("#")]
+    starts = [number for number, row in enumerate(rows) if row.startswith("= ")]
+    return tuple(_dialogue(rows[start:end]) for start, end in pairwise([*starts, len(rows)]))
+
+
+def _dialogue(rows: list[str]) -> Dialogue:
+    _, topic, weight = rows[0].split()
+    lines: list[Line] = []
+    pause = 0
+    for row in rows[1:]:
+        mark, rest = row[0], row[1:].replace("\v", "\n")
+        if mark == "~":
+            pause = int(rest)
+        elif mark == "<":
+            name, _, words = rest.partition(":")
+            origin, _, kind = name.strip().partition(" ")
+            lines[-1] = replace(lines[-1], answer=Said(f"shop.{origin}", kind or "text", words.strip()))
+        else:
+            kind, _, words = rest.partition(" ")
+            lines.append(Line(kind or "text", words, pause=pause))
+            pause = 0
+    return Dialogue(topic, int(weight), tuple(lines))
+
+
+_BLANK = re.compile(r"\{([^{}]+)\}")
+
+
+def fill(words: str, rng: Random, chosen: dict[str, str]) -> str:
+    """`words` without blanks; what named ones became is kept in `chosen`."""
+
+    def choose(blank: re.Match[str]) -> str:
+        name: str = blank[1]
+        if "|" in name:
+            return rng.choice(name.split("|"))
+        if name not in chosen:
+            word = WORDS[name]
+            chosen[name] = word(rng) if callable(word) else rng.choice(word)
+        return chosen[name]
+
+    return _BLANK.sub(choose, words) if "{" in words else words

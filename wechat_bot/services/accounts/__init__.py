@@ -1,0 +1,24 @@
+"""The account that this program serves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine, insert, select
+
+from ...extensions import retry_conflicts, transaction
+from ...models import Account
+
+
+@retry_conflicts
+def ensure_account(engine: Engine, app_id: str) -> int:
+    """The id of the account with `app_id`, which is created if it is new."""
+    found = select(Account.id).where(Account.app_id == app_id)
+    with engine.connect() as connection:
+        account_id = connection.scalar(found)
+    if account_id is None:
+        with transaction(engine) as connection:
+            connection.execute(insert(Account).values(app_id=app_id, created_at=datetime.now(UTC)))
+            account_id = connection.scalar(found)
+    assert account_id is not None
+    return account_id

@@ -1,0 +1,207 @@
+"""Which messages are meant: parsed from a query string, understood by a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from enum import StrEnum
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, TextClause, case, func, literal, select
+
+from ...models import UNSETTLED, Direction, FollowerTag, Hour, MessageLog, State
+from ..projections.projector import hour_of
+from ..search.index import Query, label
+
+MAX_QUERY = 200
+
+_EARLIEST, _LATEST = date(1970, 1, 2), date(9000, 1, 1)
+_MARGIN = 24
+"""Hours that a message may arrive before or after the platform's time."""
+
+
+class Reason(StrEnum):
+    """What is wrong with a part of a filter."""
+
+    UNKNOWN = "there is no such value"
+    TOO_LONG = "it is too long"
+    NO_DATE = "it is no date such as 2026-11-01"
+    REVERSED = "it is before the first day"
+    NO_NUMBER = "it is no number"
+
+
+class FilterError(ValueError):
+    """A filter that makes no sense, and which part of it."""
+
+    def __init__(self, field: str, reason: Reason) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class MessageFilter:
+    """Which messages are meant. Conditions that are empty hold for all."""
+
+    q: str = ""
+    direction: str = ""
+    kind: str = ""
+    """One, or several with commas between."""
+    event: str = ""
+    state: str = ""
+    origin: str = ""
+    follower: int | None = None
+    tag: int | None = None
+    since: date | None = None
+    until: date | None = None
+    """The last day. Days are those of `zone`."""
+    zone: tzinfo = UTC
+
+    @classmethod
+    def parse(cls, values: Mapping[str, str], zone: tzinfo) -> MessageFilter:
+        """The filter of a query string; FilterError."""
+        since, until = _day(values, "from"), _day(values, "to")
+        if since and until and since > until:
+            raise FilterError("to", Reason.REVERSED)
+        if len(values.get("q", "")) > MAX_QUERY:
+            raise FilterError("q", Reason.TOO_LONG)
+        return cls(
+            q=values.get("q", "").strip(),
+            direction=_one_of(Direction, values, "direction"),
+            kind=_word(values, "kind"),
+            event=_word(values, "event"),
+            state=_one_of(State, values, "state"),
+            origin=_word(values, "origin"),
+            follower=_number(values, "follower"),
+            tag=_number(values, "tag"),
+            since=since,
+            until=until,
+            zone=zone,
+        )
+
+    @cached_property
+    def query(self) -> Query:
+        return Query.parse(self.q)
+
+    @property
+    def kinds(self) -> list[str]:
+        return [kind for kind in self.kind.split(",") if kind]
+
+    @property
+    def exact(self) -> bool:
+        """Whether the database finds what matches, and nothing else."""
+        return not self.query or (self.query.exact and not self._unsettled)
+
+    @property
+    def listed(self) -> bool:
+        """Whether an index alone, without a look at the messages, lists those that match and no others."""
+        looked_at = self.state or self.tag or self.since or self.until
+        return self.exact and not looked_at and bool(self.groups() or not self.direction)
+
+    @property
+    def _unsettled(self) -> bool:
+        """Only messages are meant that have an index for themselves: the few that wait or failed."""
+        return bool(self.state) and self.state not in {State.ANSWERED, State.SENT}
+
+    def groups(self) -> list[list[str]]:
+        """The tokens to look for in the index, one of each group; none if another index serves better."""
+        if self._unsettled:
+            return []
+        directions = [self.direction] if self.direction else list(Direction)
+        groups = [[token] for token in self.query.tokens]
+        if self.kinds:
+            groups.append([label("kind", direction, kind) for direction in directions for kind in self.kinds])
+        if self.event:
+            groups.append([label("event", self.event)])
+        if self.origin:
+            groups.append([label("origin", direction, self.origin) for direction in directions])
+        if self.direction and not (self.kinds or self.origin or self.follower):
+            groups.append([label("direction", self.direction)])
+        if groups and self.follower:
+            groups.append([label("follower", str(self.follower))])
+        return groups
+
+    def conditions(self) -> Iterator[ColumnElement[bool] | TextClause]:
+        """What the columns of a message must be, but for the ids."""
+        follower_id = MessageLog.follower_id + 0 if self.groups() else MessageLog.follower_id
+        for column, value in (
+            (MessageLog.direction, self.direction),
+            (MessageLog.event, self.event),
+            (MessageLog.state, self.state),
+            (MessageLog.origin, self.origin),
+            (follower_id, self.follower),  # + 0: not by its own index, where the search index is used
+        ):
+            if value:
+                yield column == value
+        if self.kinds:
+            yield MessageLog.kind.in_(self.kinds)
+        if self._unsettled:
+            yield UNSETTLED  # names the index to SQLite
+        if self.tag:
+            tagged = select(FollowerTag.follower_id).where(FollowerTag.tag_id == self.tag)
+            yield MessageLog.follower_id.in_(tagged)
+        if self.since:
+            yield MessageLog.created_at >= midnight(self.since, self.zone)
+        if self.until:
+            yield MessageLog.created_at < midnight(self.until + timedelta(days=1), self.zone)
+
+    def ids(self, first: int, last: int) -> tuple[ColumnElement[int], ColumnElement[int]]:
+        """The part of a range of ids in which the messages of these days lie."""
+        since: ColumnElement[int] = literal(first)
+        until: ColumnElement[int] = literal(last)
+        if self.since:
+            hour = hour_of(midnight(self.since, self.zone)) - _MARGIN
+            later = case((Hour.first_id > since, Hour.first_id), else_=since)
+            found = select(later).where(Hour.hour <= hour).order_by(Hour.hour.desc()).limit(1)
+            since = func.coalesce(found.scalar_subquery(), since)
+        if self.until:
+            hour = hour_of(midnight(self.until + timedelta(days=1), self.zone)) + _MARGIN
+            earlier = case((Hour.first_id <= until, Hour.first_id - 1), else_=until)
+            found = select(earlier).where(Hour.hour > hour).order_by(Hour.hour).limit(1)
+            until = func.coalesce(found.scalar_subquery(), until)
+        return since, until
+
+
+def _one_of(values: type[StrEnum], given: Mapping[str, str], name: str) -> str:
+    value = given.get(name, "")
+    if value and value not in set(values):
+        raise FilterError(name, Reason.UNKNOWN)
+    return value
+
+
+def _word(given: Mapping[str, str], name: str) -> str:
+    value = given.get(name, "")
+    if len(value) > MAX_QUERY:
+        raise FilterError(name, Reason.TOO_LONG)
+    if not value.isprintable():
+        raise FilterError(name, Reason.UNKNOWN)
+    return value
+
+
+def _number(given: Mapping[str, str], name: str) -> int | None:
+    value = given.get(name, "")
+    if value and not (value.isascii() and value.isdigit() and len(value) <= 18):
+        raise FilterError(name, Reason.NO_NUMBER)
+    return int(value) if value else None
+
+
+def _day(given: Mapping[str, str], name: str) -> date | None:
+    value = given.get(name, "")
+    if not value:
+        return None
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        raise FilterError(name, Reason.NO_DATE) from None
+    if not _EARLIEST <= day <= _LATEST:
+        raise FilterError(name, Reason.NO_DATE)
+    return day
+
+
+def midnight(day: date, zone: tzinfo) -> datetime:
+    """When `day` begins in `zone`, in UTC."""
+    day = min(max(day, _EARLIEST), _LATEST)
+    # By its name, since zones of pytz cannot be used for this.
+    return datetime.combine(day, time(), ZoneInfo(str(zone))).astimezone(UTC)

@@ -1,0 +1,290 @@
+"""Reading the history: filters, pages, counts, and one follower's thread. Newest first is by id.
+
+A page is a range of ids from where another one ended, so that its cost does not depend on its depth. What is
+filtered by words, kind, event or origin is found through the search index, which has tokens for these.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, tzinfo
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    Select,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    null,
+    select,
+    union_all,
+)
+
+from ...models import Follower, MessageLog
+from ..search.index import MESSAGES, searchable
+from .filters import FilterError, MessageFilter, Reason, midnight
+
+__all__ = [
+    "Facets",
+    "FilterError",
+    "MessageFilter",
+    "Page",
+    "Reason",
+    "around",
+    "facets",
+    "midnight",
+    "page",
+    "read",
+    "thread",
+]
+
+MAX_LIMIT = 200
+LOOKED_AT = 8
+"""So many times more are read for a page when what the index finds has to be looked at, and few matched. The
+page may be shorter than others even so."""
+COUNTED = 10_000
+"""So many messages that match are counted. Those are read for it, newest first, …"""
+COUNTED_FOUND = 1_000
+"""… or so many when they lie all over the table, …"""
+COUNTED_READ = 500
+"""… or so many when their texts have to be looked at."""
+WINDOW = 10_000
+"""PostgreSQL first looks at so many messages one by one: common words are there, and its index would list all
+messages that have them. …"""
+ENOUGH = 50
+"""… When so many match there, no others are counted."""
+FACETS = ("direction", "kind", "event", "state", "origin")
+
+_LAST_ID = 1 << 62
+
+
+@dataclass(frozen=True)
+class Page:
+    """Messages, newest first, and the ids that older and newer ones lie beyond, if there may be some."""
+
+    rows: Sequence[Row[Any]]
+    older: int | None
+    newer: int | None
+
+
+@dataclass(frozen=True)
+class Facets:
+    """How many messages match: in all, and by the values of each of `FACETS`."""
+
+    total: int
+    capped: bool
+    """There may be more."""
+    counts: Mapping[str, Mapping[str, int]]
+    partial: bool
+    """There may be more of each: only the newest that match were counted."""
+
+
+def page(
+    connection: Connection,
+    chosen: MessageFilter,
+    before: int | None = None,
+    after: int | None = None,
+    limit: int = 50,
+) -> Page:
+    """The newest messages that `chosen` means; or those before an id; or the oldest after an id."""
+    limit = min(limit, MAX_LIMIT)
+    upwards = after is not None
+    rows, further = read(connection, chosen, after if upwards else before, upwards, limit)
+    back = None
+    if before is not None or after is not None:
+        edge = before - 1 if before is not None else (after or 0) + 1
+        back = rows[0].id if rows else edge
+    if upwards:
+        return Page(rows[::-1], older=back, newer=further)
+    return Page(rows, older=further, newer=back)
+
+
+def again(connection: Connection, follower_id: int, ids: Sequence[int]) -> Page:
+    """Some of a follower's messages, as they are now."""
+    found = select(*_ROW).join(Follower, Follower.id == MessageLog.follower_id)
+    found = found.where(MessageLog.id.in_(ids), MessageLog.follower_id == follower_id)
+    return Page(connection.execute(found.order_by(MessageLog.id.desc())).all(), None, None)
+
+
+def read(
+    connection: Connection, chosen: MessageFilter, beyond: int | None, upwards: bool, limit: int
+) -> tuple[Sequence[Row[Any]], int | None]:
+    """Messages beyond an id, nearest first, and the id beyond which there may be more."""
+    rows: list[Row[Any]] = []
+    for batch in (limit + 1, LOOKED_AT * (limit + 1)):
+        statement = _find(connection, chosen, _ROW, batch, beyond, upwards).rows
+        found = sorted(connection.execute(statement), key=lambda row: int(row.id), reverse=not upwards)
+        rows += _checked(chosen, found)
+        if len(rows) > limit:
+            return rows[:limit], rows[limit - 1].id
+        if len(found) < batch:
+            return rows, None
+        beyond = found[-1].id
+    return rows, beyond
+
+
+_ROW = (*MessageLog.__table__.columns, Follower.openid, Follower.alias)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What `chosen` means, but for what `_checked` finds out."""
+
+    rows: Select[Any]
+    """The nearest."""
+    listed: Select[Any]
+    """All ids that an index lists."""
+    nearby: ColumnElement[bool]
+    """Whether PostgreSQL's window had enough, and nothing else was looked at."""
+
+
+def _find(
+    connection: Connection,
+    chosen: MessageFilter,
+    columns: Sequence[Any],
+    limit: int,
+    beyond: int | None = None,
+    upwards: bool = False,
+    enough: int | None = None,
+) -> _Found:
+    """At most `limit` messages beyond an id.
+
+    So many in PostgreSQL's window are `enough`, `limit` unless given.
+    """
+    found = select(*columns).outerjoin_from(MessageLog, Follower, Follower.id == MessageLog.follower_id)
+    found = found.where(*chosen.conditions()).limit(limit)
+    limits = (0, _LAST_ID) if beyond is None else (beyond + 1, _LAST_ID) if upwards else (0, beyond - 1)
+    first, last = chosen.ids(*limits)
+    groups, dialect = chosen.groups(), connection.dialect.name
+    if not groups:
+        rows = found.where(MessageLog.id.between(first, last)).order_by(_order(MessageLog.id, upwards))
+        return _Found(rows, select(MessageLog.id).where(*chosen.conditions()), false())
+    key, matching = MESSAGES.key(dialect), MESSAGES.has(dialect, *groups)
+    near = found.where(MessageLog.id == key, matching, key.between(first, last))
+    near = near.order_by(_order(key, upwards))
+    if dialect != "postgresql":
+        return _Found(near, select(key).where(matching), false())
+    # All that the index lists, sorted before their messages are read: + 0 keeps the database from the order
+    # of the primary key, also when it plans for any words and ids, and OFFSET 0 from joining first.
+    place = (key + 0).label("id")
+    matched = select(place).where(matching, place.between(first, last)).cte("matched")
+    ids = select(matched.c.id).order_by(_order(matched.c.id, upwards)).offset(0).subquery()
+    everywhere = found.where(MessageLog.id == ids.c.id).order_by(_order(ids.c.id, upwards))
+    if chosen.follower:  # who has few
+        return _Found(everywhere, select(matched.c.id), false())
+    window = key.between(first, first + WINDOW) if upwards else key.between(_window(key, last), last)
+    rows, nearby = _first_enough(near.where(window), everywhere, enough or limit)
+    return _Found(rows, select(matched.c.id), nearby)
+
+
+def _first_enough(
+    first: Select[Any], second: Select[Any], enough: int
+) -> tuple[Select[Any], ColumnElement[bool]]:
+    """The rows of `first` if they are `enough`, which is told too; else those of `second`, run only then."""
+    rows = first.cte("near")
+    are_enough = select(func.count()).select_from(rows).scalar_subquery() >= enough
+    rest = select(second.subquery()).where(not_(are_enough))
+    return select(union_all(select(rows).where(are_enough), rest).subquery()), are_enough
+
+
+def _window(key: ColumnElement[int], last: ColumnElement[int]) -> ColumnElement[int]:
+    """Where the newest window up to `last` begins."""
+    return func.least(last, select(func.max(key)).scalar_subquery()) - WINDOW
+
+
+def _order(key: Any, upwards: bool) -> Any:
+    return key if upwards else key.desc()
+
+
+def _checked(chosen: MessageFilter, found: Iterable[Row[Any]]) -> Iterable[Row[Any]]:
+    """Those of `found` that match, where the database does not prove it."""
+    if chosen.exact:
+        return found
+    return [row for row in found if chosen.query.matches(searchable(row.text, row.payload))]
+
+
+def facets(connection: Connection, chosen: MessageFilter) -> Facets:
+    """How many messages match, and of which kinds the newest ones are; in one statement."""
+    columns: list[Any] = [MessageLog.__table__.columns[name] for name in FACETS]
+    if chosen.exact:
+        scattered = chosen.groups() or chosen.follower or chosen.tag
+        bound = COUNTED_FOUND if scattered else COUNTED
+    else:
+        bound = COUNTED_READ
+        columns += [MessageLog.text, MessageLog.payload]
+    found = _find(connection, chosen, columns, bound, enough=ENOUGH)
+    newest = found.rows.subquery()
+    known = case((not_(found.nearby), _up_to_bound(found))) if chosen.listed and bound < COUNTED else null()
+    cut = and_(found.nearby, _goes_on_before_window(connection, chosen))
+    n = func.count() if chosen.exact else literal(1)
+    wanted = select(known.label("known"), cut.label("cut"), n.label("n"), *newest.c)
+    rows = connection.execute(wanted.group_by(*newest.c) if chosen.exact else wanted).all()
+    counts: dict[str, Counter[str]] = {name: Counter() for name in FACETS}
+    for row in _checked(chosen, rows):
+        for name in FACETS:
+            counts[name][getattr(row, name)] += row.n
+    ordered = {name: dict(its.most_common()) for name, its in counts.items()}
+    partial = any(row.cut for row in rows) or sum(row.n for row in rows) >= bound
+    if rows and rows[0].known is not None:
+        return Facets(rows[0].known, rows[0].known >= COUNTED, ordered, partial)
+    return Facets(counts[FACETS[0]].total(), partial, ordered, partial)
+
+
+def _up_to_bound(found: _Found) -> ScalarSelect[int]:
+    return select(func.count()).select_from(found.listed.limit(COUNTED).subquery()).scalar_subquery()
+
+
+def _goes_on_before_window(connection: Connection, chosen: MessageFilter) -> ColumnElement[bool]:
+    """Whether messages of these days lie before the window that PostgreSQL looks at first."""
+    first, last = chosen.ids(0, _LAST_ID)
+    key = MESSAGES.key(connection.dialect.name)
+    return exists().where(key.between(first, _window(key, last) - 1))
+
+
+def around(connection: Connection, message_id: int, n: int = 3) -> Sequence[Row[Any]]:
+    """A message and its neighbours in its follower's thread, oldest first."""
+    follower = connection.scalar(select(MessageLog.follower_id).where(MessageLog.id == message_id))
+    if follower is None:
+        return connection.execute(select(*_ROW).outerjoin(Follower).where(MessageLog.id == message_id)).all()
+    return _both_sides(connection, MessageFilter(follower=follower), message_id, n, n).rows[::-1]
+
+
+def thread(
+    connection: Connection,
+    follower_id: int,
+    *,
+    before: int | None = None,
+    after: int | None = None,
+    at: int | None = None,
+    day: date | None = None,
+    zone: tzinfo = UTC,
+    limit: int = 50,
+) -> Page:
+    """A page of a follower's messages: the newest; before or after an id; around one; or from a day on."""
+    chosen = MessageFilter(follower=follower_id)
+    if at is not None:
+        return _both_sides(connection, chosen, at, limit // 2, limit - limit // 2)
+    if day is not None:
+        since = MessageFilter(follower=follower_id, since=day, zone=zone)
+        first = connection.scalar(
+            select(MessageLog.id).where(*since.conditions()).order_by(MessageLog.id).limit(1)
+        )
+        after = first - 1 if first else None
+    return page(connection, chosen, before, after, limit)
+
+
+def _both_sides(connection: Connection, chosen: MessageFilter, at: int, older: int, newer: int) -> Page:
+    """`at` with so many `older` and `newer` messages."""
+    below = page(connection, chosen, before=at + 1, limit=older + 1)
+    above = page(connection, chosen, after=at, limit=newer)
+    return Page([*above.rows, *below.rows], below.older, above.newer)
