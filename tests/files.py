@@ -10,7 +10,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from wechat_bot.testing.samples import AMR, GIF, MP3, MP4, PNG
+from wechat_bot.simulator.sample_files import AMR, GIF, MP3, MP4, PNG
 
 HTML = b"<!DOCTYPE html><script>window.hacked = 1; parent.hacked = 1</script>"
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>parent.hacked=1</script></svg>'

@@ -11,8 +11,8 @@ from tests.files import needs_ffmpeg
 from wechat_bot.extensions import db
 from wechat_bot.models import Media, MediaState
 from wechat_bot.services.media.converter import Converter
+from wechat_bot.simulator.sample_files import AMR
 from wechat_bot.testing import FakeAPI, FakePlatform
-from wechat_bot.testing.samples import AMR
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from sqlalchemy import func, select
 from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import Follower
+from wechat_bot.simulator.state import AccountKind
+from wechat_bot.simulator.state import Follower as Played
 from wechat_bot.testing import Account, FakeAPI
-from wechat_bot.testing.state import AccountKind
-from wechat_bot.testing.state import Follower as Played
 
 INFO = "/cgi-bin/user/info/batchget"
 

@@ -8,8 +8,9 @@ import pytest
 from flask import Flask
 
 from tests.conftest import MakeApp
-from wechat_bot.testing import FakePlatform, listening, play
-from wechat_bot.testing.play import Conversation, Expectation, PlayError, Step
+from wechat_bot.simulator import scenarios
+from wechat_bot.simulator.scenarios import Conversation, Expectation, PlayError, Step
+from wechat_bot.testing import FakePlatform, listening
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples" / "conversations").glob("*.yaml"))
 
@@ -80,24 +81,26 @@ def test_a_file_that_is_no_conversation_is_explained(
         Step({"MsgType": "text", "Content": "一\n二"}, Expectation("text", "三\n四\n")),
         Step({"MsgType": "text", "Content": "123"}, Expectation("contains", "4.0")),
         Step({"MsgType": "text", "Content": "yes"}, Expectation("pattern", "^a|b$")),
-        Step(play.action("follow", "door"), Expectation("shows", "nothing")),
-        Step(play.action("follow", ""), Expectation("shows", "notice")),
-        Step(play.action("unfollow", "")),
-        Step(play.action("scan", "42")),
-        Step(play.action("click", "KEY")),
+        Step(scenarios.action("follow", "door"), Expectation("shows", "nothing")),
+        Step(scenarios.action("follow", ""), Expectation("shows", "notice")),
+        Step(scenarios.action("unfollow", "")),
+        Step(scenarios.action("scan", "42")),
+        Step(scenarios.action("click", "KEY")),
         Step({"MsgType": "event", "Event": "X", "Info": {"A": "1", "B": ["2", "3"]}}),
     ],
 )
 def test_what_is_written_down_is_read_back(step: Step) -> None:
     conversation = Conversation("名字", (step,))
-    assert play.load(play.dump(conversation)) == conversation
+    assert scenarios.load(scenarios.dump(conversation)) == conversation
 
 
 def test_expectations_tell_apart(platform: FakePlatform) -> None:
     def passed(**expected: str) -> bool:
         [(kind, value)] = expected.items()
         step = Step({"MsgType": "text", "Content": "改名"}, Expectation(kind, value))
-        [result] = play.play(platform.follower("oPlay" + kind + str(len(value))), Conversation("", (step,)))
+        [result] = scenarios.play(
+            platform.follower("oPlay" + kind + str(len(value))), Conversation("", (step,))
+        )
         return result.passed
 
     assert passed(text="怎么称呼你？发送“取消”不改。")
@@ -112,4 +115,4 @@ def test_expectations_tell_apart(platform: FakePlatform) -> None:
 
 def test_errors_name_their_step() -> None:
     with pytest.raises(PlayError, match="step 1"):
-        play.load("steps: [{}]")
+        scenarios.load("steps: [{}]")

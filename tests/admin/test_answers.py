@@ -16,8 +16,8 @@ from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import AuditEntry, MessageLog, Role, State
 from wechat_bot.services.inbox.recovery import sweep
+from wechat_bot.simulator.sample_files import PNG
 from wechat_bot.testing import FakeAPI, FakePlatform
-from wechat_bot.testing.samples import PNG
 
 SEND = "/cgi-bin/message/custom/send"
 HERE = "/admin/conversations/1"

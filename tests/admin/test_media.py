@@ -20,8 +20,8 @@ from wechat_bot.routing import Router
 from wechat_bot.services.media.archive import Archive
 from wechat_bot.services.media.converter import Converter
 from wechat_bot.services.media.formats import Reason
+from wechat_bot.simulator.sample_files import AMR
 from wechat_bot.testing import FakeAPI, FakePlatform
-from wechat_bot.testing.samples import AMR
 
 GET = "/cgi-bin/media/get"
 

@@ -14,8 +14,8 @@ from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.accounts.capabilities import Feature
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.followers.sync import LIST
+from wechat_bot.simulator.state import Follower as Played
 from wechat_bot.testing import FakeAPI
-from wechat_bot.testing.state import Follower as Played
 
 _NOBODY = Actor(None, "tests", "")
 

@@ -15,8 +15,8 @@ from tests.e2e.console import Console, check_page
 from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog
 from wechat_bot.services.inbox.recovery import sweep
+from wechat_bot.simulator.sample_files import PNG
 from wechat_bot.testing import FakeAPI, FakePlatform
-from wechat_bot.testing.samples import PNG
 
 SEND = "/cgi-bin/message/custom/send"
 

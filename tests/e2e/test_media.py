@@ -14,8 +14,8 @@ from tests.e2e.conftest import AXE, opening_pages, serving
 from tests.e2e.console import Console, check_page, expect_no_script
 from tests.files import HTML, SVG, needs_ffmpeg, picture
 from wechat_bot.services.media.archive import Archive
+from wechat_bot.simulator.sample_files import AMR
 from wechat_bot.testing import FakeAPI, FakePlatform
-from wechat_bot.testing.samples import AMR
 
 CONVERSATION = "/admin/conversations/1"
 

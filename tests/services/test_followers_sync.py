@@ -21,10 +21,10 @@ from wechat_bot.services.followers.sync import LIST, Followers
 from wechat_bot.services.followers.write_back import MAX_ATTEMPTS, Writebacks, fitting, try_again
 from wechat_bot.services.health.heartbeats import beat
 from wechat_bot.services.search.index import FOLLOWERS, Query
+from wechat_bot.simulator.state import AccountKind
+from wechat_bot.simulator.state import Follower as Played
+from wechat_bot.simulator.state import Tag as PlayedTag
 from wechat_bot.testing import Account, FakeAPI, FakePlatform, Fault, FaultKind
-from wechat_bot.testing.state import AccountKind
-from wechat_bot.testing.state import Follower as Played
-from wechat_bot.testing.state import Tag as PlayedTag
 from wechat_bot.worker import look_after_followers
 
 ACTOR = Actor(None, "li", "127.0.0.1")

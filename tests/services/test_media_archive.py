@@ -25,8 +25,8 @@ from wechat_bot.services.audit import Actor
 from wechat_bot.services.media.archive import LIFETIME, MAX_THUMBNAIL, PAUSES, Archive
 from wechat_bot.services.media.converter import Converter
 from wechat_bot.services.media.formats import Reason, RefusedMedia
+from wechat_bot.simulator.sample_files import AMR, MP3, MP4, PNG
 from wechat_bot.testing import FakeAPI, FakePlatform
-from wechat_bot.testing.samples import AMR, MP3, MP4, PNG
 from wechat_bot.wechat.api.pictures import Pictures
 from wechat_bot.wechat.messages import TextMessage
 from wechat_bot.wechat.replies import ImageReply

@@ -11,7 +11,7 @@ from tests.files import GOOD, HOSTILE_FILES, animation, needs_ffmpeg, picture
 from wechat_bot.services.media.converter import Converter
 from wechat_bot.services.media.formats import AMR, JPEG, MP3, MP4, PNG, Reason, RefusedMedia, check, seconds
 from wechat_bot.services.media.pictures import as_jpeg, is_animated
-from wechat_bot.testing import samples
+from wechat_bot.simulator import sample_files
 
 LIMIT = 1 << 20
 
@@ -30,7 +30,9 @@ def test_what_is_not_of_its_kind_is_refused(name: str) -> None:
     assert refused.value.reason == reason
 
 
-@pytest.mark.parametrize(("content", "reason"), [(b"", Reason.EMPTY), (samples.PNG * 9, Reason.TOO_LARGE)])
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"", Reason.EMPTY), (sample_files.PNG * 9, Reason.TOO_LARGE)]
+)
 def test_nothing_and_too_much_are_refused(content: bytes, reason: Reason) -> None:
     with pytest.raises(RefusedMedia) as refused:
         check("image", content, 100)
@@ -64,20 +66,20 @@ def test_a_picture_is_made_smaller_until_it_fits() -> None:
 
 def test_an_animation_is_known_and_its_first_frame_shown() -> None:
     assert is_animated(animation(), "GIF")
-    assert not is_animated(samples.GIF, "GIF")
+    assert not is_animated(sample_files.GIF, "GIF")
     first = Image.open(BytesIO(as_jpeg(animation(), "GIF", 100, LIMIT))).getpixel((4, 4))
     assert isinstance(first, tuple)
     assert first[0] > 200 > first[2]
 
 
 def test_the_length_of_a_recording_is_counted_in_its_frames() -> None:
-    assert seconds(samples.AMR, AMR) == 1.0
-    assert seconds(samples.MP3, MP3) == pytest.approx(1.0, abs=0.05)
+    assert seconds(sample_files.AMR, AMR) == 1.0
+    assert seconds(sample_files.MP3, MP3) == pytest.approx(1.0, abs=0.05)
 
 
 @needs_ffmpeg
 def test_a_voice_becomes_what_browsers_play() -> None:
-    made = Converter.of_this_machine().mp3(samples.AMR, AMR.decoder)
+    made = Converter.of_this_machine().mp3(sample_files.AMR, AMR.decoder)
     assert check("voice", made, LIMIT) is MP3
     assert seconds(made, MP3) == pytest.approx(1.0, abs=0.3)
 
@@ -86,16 +88,16 @@ def test_a_voice_becomes_what_browsers_play() -> None:
 def test_ffmpeg_sees_no_format_but_the_one_that_was_found() -> None:
     playlist = b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"
     assert Converter.of_this_machine().mp3(playlist, MP3.decoder) == b""
-    assert Converter.of_this_machine().poster(samples.MP4, MP4.decoder) == b""
+    assert Converter.of_this_machine().poster(sample_files.MP4, MP4.decoder) == b""
 
 
 def test_without_ffmpeg_nothing_is_converted() -> None:
     converter = Converter(None)
     assert not converter.is_there
-    assert converter.mp3(samples.AMR, AMR.decoder) == b""
+    assert converter.mp3(sample_files.AMR, AMR.decoder) == b""
 
 
 def test_a_picture_is_decoded_as_what_it_is_and_as_nothing_else() -> None:
     with pytest.raises(RefusedMedia):
-        as_jpeg(samples.PNG, JPEG.decoder, 100, LIMIT)
-    assert as_jpeg(samples.PNG, PNG.decoder, 100, LIMIT)
+        as_jpeg(sample_files.PNG, JPEG.decoder, 100, LIMIT)
+    assert as_jpeg(sample_files.PNG, PNG.decoder, 100, LIMIT)

@@ -9,8 +9,8 @@ from sqlalchemy import Engine, select
 from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.models import Media, MediaState
 from wechat_bot.services.media.archive import Archive
+from wechat_bot.simulator.sample_files import PNG
 from wechat_bot.testing import FakeAPI, FakePlatform
-from wechat_bot.testing.samples import PNG
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ import pytest
 from flask import Flask
 
 from tests.conftest import APP_ID, APP_SECRET, MakeApp
-from wechat_bot.blueprints.simulator.journal import Exchange, Journal
 from wechat_bot.routing import Router
 from wechat_bot.settings import Settings
+from wechat_bot.simulator.journal import Exchange, Journal
 from wechat_bot.testing import OPENID, FakeAPI, FileStore, listening
 
 

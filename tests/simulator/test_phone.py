@@ -9,10 +9,10 @@ import pytest
 
 from tests.hostile import PUSHED
 from tests.simulator.conftest import MakeSimulator, Simulator, words
-from wechat_bot.blueprints.simulator.journal import Outcome
 from wechat_bot.routing import Answer, Context, Router
+from wechat_bot.simulator.journal import Outcome
+from wechat_bot.simulator.sample_messages import EVENTS, MESSAGES
 from wechat_bot.testing import NOTICE, OPENID
-from wechat_bot.testing.kinds import EVENTS, MESSAGES
 from wechat_bot.wechat.messages import Message, TextMessage
 from wechat_bot.wechat.replies import Article, ImageReply, NewsReply
 

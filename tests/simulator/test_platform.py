@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import func, select, update
 
 from tests.simulator.conftest import MakeSimulator, Simulator, words
-from wechat_bot.blueprints.simulator.journal import Exchange, Outcome
 from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog
 from wechat_bot.routing import Answer, Context, Router, keyword, matches
 from wechat_bot.settings import Switch
+from wechat_bot.simulator.journal import Exchange, Outcome
+from wechat_bot.simulator.sample_files import MP4
 from wechat_bot.testing import NOTICE, OPENID, AccountKind
-from wechat_bot.testing.samples import MP4
 from wechat_bot.wechat.messages import TextMessage
 from wechat_bot.wechat.replies import TextReply
 

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 
 from tests.conftest import APP_ID, APP_SECRET, TOKEN
+from wechat_bot.simulator.state import PlatformState
+from wechat_bot.simulator.store import Store
 from wechat_bot.testing import Account, FakeAPI
-from wechat_bot.testing.state import PlatformState
-from wechat_bot.testing.store import Store
 from wechat_bot.wechat.credentials import Credentials
 
 CREDENTIALS = Credentials(tokens=(TOKEN,), app_id=APP_ID, app_secret=APP_SECRET)

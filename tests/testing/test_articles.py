@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.testing.conftest import CREDENTIALS, NOON, OK, Caller, make_caller
+from wechat_bot.simulator.sample_files import PNG
 from wechat_bot.testing import Account, AccountKind, FakePlatform
-from wechat_bot.testing.samples import PNG
 from wechat_bot.wechat import xml
 
 ADD = "/cgi-bin/draft/add"

@@ -9,8 +9,8 @@ import pytest
 
 from tests.conftest import APP_SECRET
 from tests.testing.conftest import OK, TOKEN_QUERY, Caller, make_caller
+from wechat_bot.simulator.state import to_json
 from wechat_bot.testing import Account, AccountKind
-from wechat_bot.testing.state import to_json
 
 SEND = "/cgi-bin/message/custom/send"
 TEXT = {"touser": "o1", "msgtype": "text", "text": {"content": "你好"}}

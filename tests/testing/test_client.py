@@ -7,9 +7,9 @@ from datetime import date, timedelta
 import pytest
 
 from tests.testing.conftest import CREDENTIALS, NOON, Clock
+from wechat_bot.simulator.api import ENDPOINTS
+from wechat_bot.simulator.sample_files import AMR, JPEG, MP4, PNG
 from wechat_bot.testing import FakeAPI
-from wechat_bot.testing.api import ENDPOINTS
-from wechat_bot.testing.samples import AMR, JPEG, MP4, PNG
 from wechat_bot.wechat import replies
 from wechat_bot.wechat.api import WeChatClient, datacube
 from wechat_bot.wechat.api._http import Download, File

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.testing.conftest import CREDENTIALS, NOON, OK, Caller, make_caller
+from wechat_bot.simulator.sample_files import AMR, JPEG, MP4, PNG
 from wechat_bot.testing import FakePlatform
-from wechat_bot.testing.samples import AMR, JPEG, MP4, PNG
 
 SEND = "/cgi-bin/message/custom/send"
 TYPING = "/cgi-bin/message/custom/typing"

@@ -12,9 +12,9 @@ import httpx2
 import pytest
 
 from tests.testing.conftest import CREDENTIALS, OK, TOKEN_QUERY, Caller, make_caller
+from wechat_bot.simulator.sample_files import PNG
+from wechat_bot.simulator.state import PlatformState, from_json, to_json
 from wechat_bot.testing import AccountKind, FakeAPI, Fault, FaultKind, FileStore, listening
-from wechat_bot.testing.samples import PNG
-from wechat_bot.testing.state import PlatformState, from_json, to_json
 
 SEND = "/cgi-bin/message/custom/send"
 TEXT = {"touser": "o1", "msgtype": "text", "text": {"content": "在吗"}}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.testing.conftest import NOON, OK, Caller
-from wechat_bot.testing.samples import AMR, GIF, JPEG, MP3, MP4, PNG
+from wechat_bot.simulator.sample_files import AMR, GIF, JPEG, MP3, MP4, PNG
 
 UPLOAD = "/cgi-bin/media/upload"
 GET = "/cgi-bin/media/get"

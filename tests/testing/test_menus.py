@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.testing.conftest import OK, Caller
-from wechat_bot.testing.samples import PNG
+from wechat_bot.simulator.sample_files import PNG
 
 CREATE = "/cgi-bin/menu/create"
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import APP_ID
 from tests.testing.conftest import NOON, OK, Caller
-from wechat_bot.testing.state import Follower
+from wechat_bot.simulator.state import Follower
 
 INFO = "/cgi-bin/user/info"
 

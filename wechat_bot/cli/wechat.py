@@ -13,8 +13,9 @@ from flask.cli import AppGroup
 from ..extensions import db
 from ..services.inbox.recovery import sweep as sweep_messages
 from ..settings import Settings
-from ..testing import NOTICE, OPENID, Attempt, Delivery, FakePlatform, kinds, play
-from ..testing.platform import new_openid
+from ..simulator import sample_messages, scenarios
+from ..simulator.platform import new_openid
+from ..testing import NOTICE, OPENID, Attempt, Delivery, FakePlatform
 from ..wechat.credentials import Credentials, Mode
 from ..wechat.errors import CredentialsError
 from ..wechat.replies import TextReply
@@ -67,11 +68,11 @@ def push(kind: str, content: str | None, fields: tuple[str, ...], **options: Any
     more = dict(_field(field) for field in fields)
     if kind == "text":
         message = platform.message(kind, Content=content or "帮助", **more)
-    elif kind in kinds.MESSAGES:
-        message = platform.message(kind, **kinds.MESSAGES[kind] | more)
+    elif kind in sample_messages.MESSAGES:
+        message = platform.message(kind, **sample_messages.MESSAGES[kind] | more)
     else:
         own = {"EventKey": content} if content else {}
-        message = platform.event(kind, **kinds.EVENTS.get(kind, {}) | own | more)
+        message = platform.event(kind, **sample_messages.EVENTS.get(kind, {}) | own | more)
     attempt = platform.push_once(message)
     click.echo(_show(attempt))
     if attempt.problem:
@@ -112,18 +113,18 @@ def play_files(files: tuple[TextIO, ...], **options: Any) -> None:
 def _play(platform: FakePlatform, file: TextIO) -> int:
     """Play one file; how many steps failed."""
     try:
-        conversation = play.load(file.read())
-    except play.PlayError as error:
+        conversation = scenarios.load(file.read())
+    except scenarios.PlayError as error:
         raise click.ClickException(f"{file.name}: {error}") from error
     click.echo(f"{file.name}: {conversation.name}")
     failed = 0
-    for result in play.play(platform, conversation):
+    for result in scenarios.play(platform, conversation):
         failed += not result.passed
         click.secho(
-            f"  {'✓' if result.passed else '✗'} {play.sentence(result.step)}", fg=_COLOURS[result.passed]
+            f"  {'✓' if result.passed else '✗'} {scenarios.sentence(result.step)}", fg=_COLOURS[result.passed]
         )
         if not result.passed:
-            click.echo(f"    expected {play.wanted(result.step)}, got {result.shown}: {result.text!r}")
+            click.echo(f"    expected {scenarios.wanted(result.step)}, got {result.shown}: {result.text!r}")
     return failed
 
 
@@ -147,8 +148,8 @@ def _field(text: str) -> tuple[str, str]:
 def _message(platform: FakePlatform, line: str) -> dict[str, Any]:
     command, _, argument = line.partition(" ")
     name = command.removeprefix("/")
-    if line.startswith("/") and name in play.ACTIONS:
-        return play.complete(platform, play.action(name, argument))
+    if line.startswith("/") and name in scenarios.ACTIONS:
+        return scenarios.complete(platform, scenarios.action(name, argument))
     return platform.message("text", Content=line)
 
 

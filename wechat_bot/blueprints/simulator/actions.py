@@ -8,15 +8,15 @@ from flask import Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ...testing import play as conversations
-from ...testing.state import AccountKind, FaultKind, PlatformState
-from ...testing.state import Fault as APIFault
+from ...simulator import scenarios as conversations
+from ...simulator.journal import Choices, Course, Fault
+from ...simulator.state import AccountKind, FaultKind, PlatformState
+from ...simulator.state import Fault as APIFault
 from ...wechat import xml
 from ...wechat.errors import MalformedMessage
 from ...wechat.xml import Fields
 from . import bp, forms
 from .api import keep_media
-from .journal import Choices, Course, Fault
 from .page import SHOWN, stored
 from .parts import base_url, courier, journal, platform_api, store
 from .words import API_FAULTS

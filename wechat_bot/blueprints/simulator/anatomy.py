@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+from ...simulator.journal import Exchange
 from ...wechat import xml
 from ...wechat.crypto import sign
 from ...wechat.errors import MalformedMessage
-from .journal import Exchange
 
 SHOWN = 20_000
 """Characters of a body that are shown."""

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from markupsafe import Markup, escape
 
-from ...testing.kinds import EVENTS
+from ...simulator.sample_messages import EVENTS
 from ...wechat.xml import Fields
 from ..admin.display import URL, avatar, rich
 from . import anatomy, bp

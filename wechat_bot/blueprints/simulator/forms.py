@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from ...testing.kinds import EVENTS, MESSAGES
+from ...simulator.sample_messages import EVENTS, MESSAGES
 from ...wechat import xml
 from ...wechat.errors import MalformedMessage
 from ...wechat.xml import Fields

@@ -17,14 +17,14 @@ from ...extensions import db
 from ...models import Channel, MessageLog, State
 from ...models import Follower as KnownFollower
 from ...services.inbox.exchanges import reply_key
-from ...testing.kinds import EVENTS, MESSAGES
-from ...testing.platform import NOTICE
-from ...testing.state import PlatformState, Sent
+from ...simulator.journal import Exchange, Follower
+from ...simulator.platform import NOTICE
+from ...simulator.sample_messages import EVENTS, MESSAGES
+from ...simulator.state import PlatformState, Sent
 from ...wechat.credentials import Mode
 from ..admin.frame import WORDS
 from . import anatomy, bp, forms
 from .access import is_open
-from .journal import Exchange, Follower
 from .parts import credentials, journal, platform_api, settings, store
 from .words import ACCOUNT_KINDS, API_FAULTS, COURSES, FAULTS, KIND_WORDS, MODES
 

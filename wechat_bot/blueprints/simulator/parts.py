@@ -8,12 +8,12 @@ from pathlib import Path
 from flask import current_app, request
 
 from ...settings import Settings
+from ...simulator.delivery import Courier, play
+from ...simulator.journal import Journal
+from ...simulator.store import FileStore
 from ...testing import FakeAPI
-from ...testing.store import FileStore
 from ...wechat.credentials import Credentials, Mode
 from ...wechat.errors import CredentialsError
-from .delivery import Courier, play
-from .journal import Journal
 
 
 def settings() -> Settings:

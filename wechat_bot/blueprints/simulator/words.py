@@ -6,9 +6,9 @@ from typing import Any
 
 from flask_babel import lazy_gettext
 
-from ...testing.state import AccountKind, FaultKind
+from ...simulator.journal import Course, Fault
+from ...simulator.state import AccountKind, FaultKind
 from ...wechat.credentials import Mode
-from .journal import Course, Fault
 
 MODES: dict[Mode, Any] = {
     Mode.PLAIN: lazy_gettext("明文模式"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from ..samples import JPEG
+from ..sample_files import JPEG
 from ..state import ShortKey, Ticket
 from .call import Answer, Area, Call, Family, Refused, new_secret
 

@@ -17,10 +17,19 @@ from typing import Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from .api import FakeAPI
-from .platform import NOTICE, OPENID, Attempt, Delivery, FakePlatform, Send, client_sender, http_sender
-from .state import Account, AccountKind, Fault, FaultKind
-from .store import FileStore
+from .simulator.api import FakeAPI
+from .simulator.platform import (
+    NOTICE,
+    OPENID,
+    Attempt,
+    Delivery,
+    FakePlatform,
+    Send,
+    client_sender,
+    http_sender,
+)
+from .simulator.state import Account, AccountKind, Fault, FaultKind
+from .simulator.store import FileStore
 
 __all__ = [
     "NOTICE",

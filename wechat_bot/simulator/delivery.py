@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from ...testing.api import FakeAPI
-from ...testing.platform import Attempt, FakePlatform, Request
-from ...wechat import xml
-from ...wechat.credentials import Credentials
+from ..wechat import xml
+from ..wechat.credentials import Credentials
+from .api import FakeAPI
 from .journal import Choices, Course, Exchange, Fault, Journal
+from .platform import Attempt, FakePlatform, Request
 
 QUICK_SECONDS = 0.5
 """So long a browser is kept waiting, which shows most answers at once."""

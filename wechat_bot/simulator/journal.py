@@ -14,11 +14,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ...testing.platform import OPENID, Attempt, Delivery, Request, new_openid
-from ...wechat import messages, replies, xml
-from ...wechat.errors import InvalidReply, MalformedMessage
-from ...wechat.messages import Message
-from ...wechat.replies import Reply
+from ..wechat import messages, replies, xml
+from ..wechat.errors import InvalidReply, MalformedMessage
+from ..wechat.messages import Message
+from ..wechat.replies import Reply
+from .platform import OPENID, Attempt, Delivery, Request, new_openid
 
 KEPT = 500
 """So many exchanges are kept."""
