@@ -127,8 +127,8 @@ def _connect_services(app: Flask, settings: Settings, engine: Engine, router: Ro
     """What receives and sends, and the jobs of it."""
     from concurrent.futures import ThreadPoolExecutor
 
+    from .database.compiled import Connections
     from .extensions import create_reader
-    from .prepared import Connections
     from .services.followers.sync import Followers
     from .services.followers.write_back import Writebacks
     from .services.inbox.receiving import Inbox
@@ -187,12 +187,13 @@ def _metrics(engine: Engine, digest: Digest) -> Metrics:
 
 def _register_blueprints(app: Flask, settings: Settings) -> None:
     from . import cli
-    from .blueprints import callback, health, site
+    from .blueprints import callback, health, shared, site
     from .extensions import connect_console
 
     app.register_blueprint(callback.bp)
     app.register_blueprint(health.bp)
     app.register_blueprint(site.bp)
+    app.register_blueprint(shared.bp)
     if settings.demos_are_on:
         from .blueprints import demos
 

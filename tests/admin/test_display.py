@@ -10,7 +10,7 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wechat_bot.blueprints.admin import display
+from wechat_bot.blueprints.shared import display
 from wechat_bot.services.search.index import Query
 
 

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from tests.conftest import APP_ID, APP_SECRET, MakeApp
 from wechat_bot.testing import OPENID, FakeAPI
-from wechat_bot.web import BASE, REMEMBERED, USERINFO, Visitor, jssdk_config, oauth_required
+from wechat_bot.web_pages import BASE, REMEMBERED, USERINFO, Visitor, jssdk_config, oauth_required
 from wechat_bot.wechat.api.jssdk import sign
 
 SITE = "https://bot.example.com"

@@ -2,14 +2,14 @@
 
 from flask import Flask
 
-from .doctor import doctor
-from .export import export
+from .followers import sync
+from .health import doctor
 from .media import media
-from .operator import operator
+from .messages import export
+from .operators import operator
+from .sample_data import seed
 from .search import search
-from .seed import seed
-from .sync import sync
-from .wechat import wechat
+from .simulator import wechat
 from .worker import worker
 
 

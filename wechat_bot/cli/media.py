@@ -7,7 +7,7 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from ..services.media.archive import Archive
-from .operator import tells_problems
+from .operators import tells_problems
 
 media = AppGroup("media", help="Look after the files of messages.")
 

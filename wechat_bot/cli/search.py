@@ -7,7 +7,7 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from ..services.projections.projector import Digest
-from .operator import tells_problems
+from .operators import tells_problems
 
 search = AppGroup("search", help="Look after the index of what was said.")
 

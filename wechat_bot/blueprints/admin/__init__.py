@@ -5,20 +5,7 @@ from flask import Blueprint
 bp = Blueprint("admin", __name__, url_prefix="/admin", template_folder="templates", static_folder="static")
 
 # They add their views to `bp`.
-from . import (  # noqa: E402, F401
-    access,
-    answers,
-    audit,
-    auth,
-    canned,
-    conversations,
-    display,
-    followers,
-    frame,
-    health,
-    media,
-    messages,
-    operators,
-    profile,
-    sync,
-)
+from . import access, audit, health, layout, media, messages, operators, profile, sign_in  # noqa: E402, F401
+from .conversations import answers, canned_replies, views  # noqa: E402, F401
+from .followers import sync  # noqa: E402, F401
+from .followers import views as followers  # noqa: E402, F401

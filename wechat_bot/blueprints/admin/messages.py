@@ -19,10 +19,10 @@ from ...services.media.archive import FIELDS
 from ...services.messages import export, history
 from ...services.messages.history import Facets, FilterError, MessageFilter
 from ...services.search.index import FOLLOWERS, Query
+from ..shared.display import name as name_of
 from . import bp
 from .access import actor, role
-from .display import name as name_of
-from .frame import WORDS, catch_up
+from .layout import WORDS, catch_up
 from .media import attach
 from .profile import save_preferences
 

@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 
 from ...security import same_origin
 from ...testing import OPENID, FakeAPI, FileStore
-from ...web import BASE, JSSDK, JSSDK_POLICY, USERINFO, Visitor, jssdk_config, oauth_required
+from ...web_pages import BASE, JSSDK, JSSDK_POLICY, USERINFO, Visitor, jssdk_config, oauth_required
 from ...wechat.api import WeChatClient
 from ...wechat.credentials import Credentials
 from ...wechat.errors import APIError

@@ -15,7 +15,7 @@ from ...models import Role
 from ...security import same_origin
 from ..admin.access import ROLES, ask_to_sign_in
 from . import bp
-from .parts import settings
+from .dependencies import settings
 
 FOR_PROGRAMS = {"simulator.api", "simulator.media", "simulator.static"}
 """What the bot asks for has other ways to tell who asks: tokens, and names that nobody guesses."""

@@ -17,9 +17,9 @@ from ...wechat.errors import MalformedMessage
 from ...wechat.xml import Fields
 from . import bp, forms
 from .api import keep_media
+from .dependencies import base_url, courier, journal, platform_api, store
+from .labels import API_FAULTS
 from .page import SHOWN, stored
-from .parts import base_url, courier, journal, platform_api, store
-from .words import API_FAULTS
 
 MEDIA = {"image", "voice", "video"}
 SLOW_SECONDS = 15

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from ...wechat.xml import Fields
 from . import bp
-from .parts import platform_api, store
+from .dependencies import platform_api, store
 
 _SAMPLES = {
     "image": ("sample.png", "image/png"),

@@ -14,13 +14,13 @@ from markupsafe import Markup, escape
 
 from ...simulator.sample_messages import EVENTS
 from ...wechat.xml import Fields
-from ..admin.display import URL, avatar, rich
-from . import anatomy, bp
-from .parts import store
+from ..shared.display import URL, avatar, rich
+from . import bp, inspection
+from .dependencies import store
 
 _ANCHOR = re.compile(r"""<a\s[^>]*?href\s*=\s*(["'])(?P<href>.*?)\1[^>]*>(?P<label>.*?)</a>""", re.I | re.S)
 
-bp.add_app_template_filter(anatomy.readable, "readable")
+bp.add_app_template_filter(inspection.readable, "readable")
 bp.add_app_template_filter(avatar, "face")
 bp.add_app_template_filter(rich, "written")
 

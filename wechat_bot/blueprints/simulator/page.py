@@ -22,11 +22,11 @@ from ...simulator.platform import NOTICE
 from ...simulator.sample_messages import EVENTS, MESSAGES
 from ...simulator.state import PlatformState, Sent
 from ...wechat.credentials import Mode
-from ..admin.frame import WORDS
-from . import anatomy, bp, forms
+from ..admin.layout import WORDS
+from . import bp, forms, inspection
 from .access import is_open
-from .parts import credentials, journal, platform_api, settings, store
-from .words import ACCOUNT_KINDS, API_FAULTS, COURSES, FAULTS, KIND_WORDS, MODES
+from .dependencies import credentials, journal, platform_api, settings, store
+from .labels import ACCOUNT_KINDS, API_FAULTS, COURSES, FAULTS, KIND_WORDS, MODES
 
 SHOWN = 100
 """Exchanges of a follower on the page."""
@@ -125,13 +125,13 @@ def _taken_apart(exchange: Exchange) -> dict[str, Any]:
     row, arrived_at = _recorded(exchange)
     answer = exchange.answered or (exchange.attempts[-1] if exchange.attempts else None)
     return {
-        "query": anatomy.query(exchange),
-        "signatures": anatomy.signatures(exchange, token),
+        "query": inspection.query(exchange),
+        "signatures": inspection.signatures(exchange, token),
         "answer": answer,
-        "answer_signature": anatomy.answer_signature(answer.answer, token) if answer else None,
+        "answer_signature": inspection.answer_signature(answer.answer, token) if answer else None,
         "token": token if is_open() else "••••••",
-        "timeline": anatomy.timeline(exchange, time.time(), arrived_at),
-        "curl": anatomy.curl(exchange),
+        "timeline": inspection.timeline(exchange, time.time(), arrived_at),
+        "curl": inspection.curl(exchange),
         "row": row,
     }
 

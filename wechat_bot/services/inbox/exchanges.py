@@ -32,9 +32,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine.interfaces import DBAPICursor
 
+from ...database.compiled import Connections, Prepared
 from ...extensions import Model, retry_conflicts, transaction, turn_to_write
 from ...models import Conversation, Direction, Follower, MessageLog, State
-from ...prepared import Connections, Prepared
 from ...wechat import messages
 from ...wechat.messages import Event, Message, SubscribeEvent, UnsubscribeEvent
 from ...wechat.replies import Reply

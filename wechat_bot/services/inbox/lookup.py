@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Engine, bindparam, select, update
 
+from ...database.compiled import Connections, Prepared
 from ...extensions import retry_conflicts, transaction
 from ...models import Channel, Conversation, Follower, MessageLog, State
-from ...prepared import Connections, Prepared
 from ...routing import Context
 from ...wechat import replies
 from ...wechat.messages import Message

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from ...database.compiled import Connections
 from ...logs import request_id
 from ...models import State
-from ...prepared import Connections
 from ...routing import Router
 from ...settings import Settings
 from ...wechat.messages import Message

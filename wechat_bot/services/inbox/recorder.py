@@ -15,8 +15,8 @@ from threading import Lock
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
+from ...database.compiled import Connections
 from ...extensions import is_transient, transaction
-from ...prepared import Connections
 from .exchanges import Exchange, Outcome, PlainExchanges, record
 
 PATIENCE = 3.0

@@ -18,7 +18,7 @@ from ..models import MessageLog
 from ..services import audit
 from ..services.messages.export import Format, stream
 from ..services.messages.history import FilterError, MessageFilter
-from .operator import ACTOR, tells_problems
+from .operators import ACTOR, tells_problems
 
 FILTERS = {
     "q": "Words, all of which occur.",

@@ -16,7 +16,7 @@ from ..services.accounts import ensure_account
 from ..services.accounts.capabilities import Capabilities, Feature
 from ..services.followers.sync import Followers
 from ..wechat.errcodes import explain
-from .operator import ACTOR, tells_problems
+from .operators import ACTOR, tells_problems
 
 Progress = Callable[[int, int], object]
 

@@ -12,15 +12,15 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from sqlalchemy import func, select
 
-from ...extensions import db
-from ...models import CallCount, SyncState
-from ...services.accounts import ensure_account
-from ...services.accounts.capabilities import Capabilities, Feature, Reason, Standing
-from ...services.followers import write_back
-from ...services.followers.sync import BEIJING, LIST, Followers, newest_run
-from ...settings import AccountKind, Settings
-from . import bp
-from .access import actor
+from ....extensions import db
+from ....models import CallCount, SyncState
+from ....services.accounts import ensure_account
+from ....services.accounts.capabilities import Capabilities, Feature, Reason, Standing
+from ....services.followers import write_back
+from ....services.followers.sync import BEIJING, LIST, Followers, newest_run
+from ....settings import AccountKind, Settings
+from .. import bp
+from ..access import actor
 
 DAILY = {AccountKind.TEST: 100}
 """Calls of `LIST` in a day; other kinds have 500 (``wechat-platform.md`` section 6.7)."""

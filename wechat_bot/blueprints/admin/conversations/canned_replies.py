@@ -7,13 +7,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from ...extensions import db
-from ...models import Role
-from ...services.accounts import ensure_account
-from ...services.conversations import canned_replies as service
-from ...services.conversations.canned_replies import InvalidCannedReply, Wording
-from . import bp
-from .access import actor, role
+from ....extensions import db
+from ....models import Role
+from ....services.accounts import ensure_account
+from ....services.conversations import canned_replies as service
+from ....services.conversations.canned_replies import InvalidCannedReply, Wording
+from .. import bp
+from ..access import actor, role
 
 
 def _account_id() -> int:

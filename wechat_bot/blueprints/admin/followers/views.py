@@ -12,21 +12,21 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from sqlalchemy import ColumnElement, Row, Select, exists, false, func, or_, select, true
 
-from ...extensions import db
-from ...models import AuditEntry, Follower, FollowerTag, MessageLog, Note, Operator, Tag, Thread, Writeback
-from ...services.conversations import actions as desk
-from ...services.followers.write_back import MAX_ATTEMPTS, REMARK
-from ...services.media.archive import FIELDS
-from ...services.messages import history
-from ...services.messages.filters import MessageFilter
-from ...services.search.index import FOLLOWERS, Query
-from . import bp
-from .access import actor
-from .audit import ACTIONS
-from .conversations import Entry, back, tags_of
-from .frame import catch_up
-from .media import attach
-from .messages import cursor, link
+from ....extensions import db
+from ....models import AuditEntry, Follower, FollowerTag, MessageLog, Note, Operator, Tag, Thread, Writeback
+from ....services.conversations import actions as desk
+from ....services.followers.write_back import MAX_ATTEMPTS, REMARK
+from ....services.media.archive import FIELDS
+from ....services.messages import history
+from ....services.messages.filters import MessageFilter
+from ....services.search.index import FOLLOWERS, Query
+from .. import bp
+from ..access import actor
+from ..audit import ACTIONS
+from ..conversations.views import Entry, back, tags_of
+from ..layout import catch_up
+from ..media import attach
+from ..messages import cursor, link
 from .sync import progress, writes_back
 
 LISTED = 50

@@ -17,8 +17,8 @@ from flask_login import current_user
 from sqlalchemy import ColumnElement, Row, Select, and_, exists, false, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from ...extensions import db
-from ...models import (
+from ....extensions import db
+from ....models import (
     Draft,
     Follower,
     FollowerTag,
@@ -32,18 +32,18 @@ from ...models import (
     Tag,
     Thread,
 )
-from ...services.accounts.capabilities import Capabilities, Feature
-from ...services.conversations import actions
-from ...services.messages import history
-from ...services.outbox.answers import obstacle
-from ...services.outbox.window import Window, glance, not_yet_closed, reckon, spent_since, window
-from ...services.search.index import FOLLOWERS, Query
-from . import bp
-from .access import actor
-from .frame import catch_up
-from .media import attach
-from .messages import cursor, link
-from .sync import writes_back
+from ....services.accounts.capabilities import Capabilities, Feature
+from ....services.conversations import actions
+from ....services.messages import history
+from ....services.outbox.answers import obstacle
+from ....services.outbox.window import Window, glance, not_yet_closed, reckon, spent_since, window
+from ....services.search.index import FOLLOWERS, Query
+from .. import bp
+from ..access import actor
+from ..followers.sync import writes_back
+from ..layout import catch_up
+from ..media import attach
+from ..messages import cursor, link
 
 LISTED = 40
 SHOWN = 50

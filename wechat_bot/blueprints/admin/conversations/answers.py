@@ -14,24 +14,24 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import select
 
-from ...extensions import db
-from ...models import Operator
-from ...services.accounts.capabilities import Reason
-from ...services.audit import Actor
-from ...services.conversations import canned_replies
-from ...services.media.formats import Reason as Refusal
-from ...services.media.formats import RefusedMedia
-from ...services.outbox.answers import Answers, CannotSend, Obstacle
-from ...services.outbox.sending import BY_OPERATOR, UNDO_SECONDS
-from ...services.outbox.window import LASTING, Window
-from ...wechat import errcodes
-from ...wechat.api.outgoing import Choice, MsgMenu
-from ...wechat.errors import InvalidReply
-from ...wechat.replies import MAX_TEXT_BYTES, Article, NewsReply, Reply, TextReply
-from . import bp
-from .access import actor
-from .conversations import back, composer, find_follower
-from .media import REFUSALS
+from ....extensions import db
+from ....models import Operator
+from ....services.accounts.capabilities import Reason
+from ....services.audit import Actor
+from ....services.conversations import canned_replies
+from ....services.media.formats import Reason as Refusal
+from ....services.media.formats import RefusedMedia
+from ....services.outbox.answers import Answers, CannotSend, Obstacle
+from ....services.outbox.sending import BY_OPERATOR, UNDO_SECONDS
+from ....services.outbox.window import LASTING, Window
+from ....wechat import errcodes
+from ....wechat.api.outgoing import Choice, MsgMenu
+from ....wechat.errors import InvalidReply
+from ....wechat.replies import MAX_TEXT_BYTES, Article, NewsReply, Reply, TextReply
+from .. import bp
+from ..access import actor
+from ..media import REFUSALS
+from .views import back, composer, find_follower
 
 MAX_CHOICES = 10
 MAX_UPLOAD = 22 << 20
@@ -152,7 +152,7 @@ def keep_draft(follower_id: int) -> ResponseReturnValue:
     return "", 204
 
 
-@bp.get("/conversations/<int:follower_id>/canned_replies.json")
+@bp.get("/conversations/<int:follower_id>/canned.json")
 def canned_for(follower_id: int) -> ResponseReturnValue:
     """Canned replies, filled in for a follower; `missing` names the variables that have no value."""
     follower = find_follower(follower_id)

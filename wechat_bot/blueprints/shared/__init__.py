@@ -1,0 +1,7 @@
+"""Template filters and labels that the console and the simulator share."""
+
+from flask import Blueprint
+
+bp = Blueprint("shared", __name__)
+
+from . import display  # noqa: E402, F401  # adds its template filters to `bp`
