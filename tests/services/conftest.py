@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from tests.services.journal import Journal
+from tests.services.messages.journal import Journal
 
 
 @pytest.fixture

@@ -1,115 +1,84 @@
-"""A running application with its simulator, and a browser without JavaScript in front of it."""
+"""An account whose API is called without any client of ours."""
 
 from __future__ import annotations
 
-import html
-import json
-import re
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 import pytest
-from flask import Flask
 
-from tests.conftest import APP_ID, APP_SECRET, MakeApp
-from wechat_bot.routing import Router
-from wechat_bot.settings import Settings
-from wechat_bot.simulator.journal import Exchange, Journal
-from wechat_bot.testing import OPENID, FakeAPI, FileStore, listening
+from tests.conftest import APP_ID, APP_SECRET, TOKEN
+from wechat_bot.simulator.state import PlatformState
+from wechat_bot.simulator.store import Store
+from wechat_bot.testing import Account, FakeAPI
+from wechat_bot.wechat.credentials import Credentials
+
+CREDENTIALS = Credentials(tokens=(TOKEN,), app_id=APP_ID, app_secret=APP_SECRET)
+NOON = 1767240000.0
+"""2026-01-01 12:00 in Beijing."""
+OK = {"errcode": 0, "errmsg": "ok"}
+
+TOKEN_QUERY = {"grant_type": "client_credential", "appid": APP_ID, "secret": APP_SECRET}
 
 
-@dataclass(frozen=True)
-class Simulator:
-    """The page, as a program sees it."""
+class Clock:
+    now = NOON
 
-    app: Flask
-    client: httpx2.Client
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Caller:
+    """Calls a played API, with a token of its own."""
+
     api: FakeAPI
+    clock: Clock
 
-    def page(self, **query: Any) -> str:
-        answer = self.client.get("/simulator/", params=query)
-        assert answer.status_code == 200, answer.text
-        return answer.text
+    def __post_init__(self) -> None:
+        self.http = httpx2.Client(transport=self.api.transport, base_url="https://api.weixin.qq.com")
+        self.token = self.new_token()
 
-    def post(self, path: str, /, files: Any = None, **form: str) -> str:
-        """Submit a form; the page to which that leads."""
-        answer = self.client.post(
-            f"/simulator/{path}", data={"follower": OPENID, **form}, files=files, follow_redirects=True
-        )
-        assert answer.status_code == 200, answer.text
-        return answer.text
+    def new_token(self) -> str:
+        answer = self.http.post("/cgi-bin/stable_token", json=TOKEN_QUERY).json()
+        return str(answer["access_token"])
 
-    def says(self, text: str, **form: str) -> Exchange:
-        self.post("push", **{"f/Content": text, **form})
-        return self.over()
+    def raw(
+        self, method: str, path: str, query: dict[str, Any] | None = None, **more: Any
+    ) -> httpx2.Response:
+        return self.http.request(method, path, params={"access_token": self.token, **(query or {})}, **more)
 
-    def call(self, path: str, body: dict[str, Any]) -> int:
-        """Call the platform's API as a program does that is configured to; the errcode."""
-        content = json.dumps(body, ensure_ascii=False)
-        answer = self.client.post(f"/simulator/api{path}", params=self.token(), content=content)
-        return int(answer.json()["errcode"])
+    def get(self, path: str, **query: Any) -> Any:
+        return self.raw("GET", path, query).json()
 
-    def token(self) -> dict[str, str]:
-        secret = {"grant_type": "client_credential", "appid": APP_ID, "secret": APP_SECRET}
-        answer = self.client.post("/simulator/api/cgi-bin/stable_token", json=secret).json()
-        return {"access_token": answer["access_token"]}
+    def post(self, path: str, body: Any = None, **query: Any) -> Any:
+        return self.raw("POST", path, query, json={} if body is None else body).json()
 
-    def send(self, text: str) -> int:
-        """Send a customer-service message; the errcode."""
-        body = {"touser": OPENID, "msgtype": "text", "text": {"content": text}}
-        return self.call("/cgi-bin/message/custom/send", body)
+    def upload(self, path: str, content: bytes, filename: str = "file", **query: Any) -> Any:
+        files = {"media": (filename, content, "application/octet-stream")}
+        return self.raw("POST", path, query, files=files).json()
 
-    def answers(self, openid: str, text: str) -> int:
-        """How often a follower reads an answer in the phone."""
-        chat = self.page(follower=openid).partition('id="log"')[2].partition('id="foot"')[0]
-        return words(chat).count(text)
+    def errcode(self, path: str, body: Any = None, **query: Any) -> int:
+        """The errcode of a POST; 0 for success."""
+        return int(self.post(path, body, **query).get("errcode", 0))
 
-    @property
-    def journal(self) -> Journal:
-        return Journal(Path(self.app.instance_path) / "simulator" / "journal.db")
+    def state(self, change: Callable[[PlatformState], object]) -> None:
+        with self.api.store.opened() as state:
+            change(state)
 
-    def last(self, openid: str = OPENID) -> Exchange:
-        return self.journal.exchanges(openid, 1)[-1]
-
-    def over(self, openid: str = OPENID) -> Exchange:
-        """The last exchange, when it is over."""
-        pause = threading.Event()
-        while not (last := self.last(openid)).ended:
-            pause.wait(0.02)
-        return last
+    def follow(self, *openids: str) -> None:
+        for openid in openids:
+            self.api.follower_acted(openid, "follow")
 
 
-MakeSimulator = Callable[..., Simulator]
+def make_caller(account: Account | None = None, store: Store | None = None) -> Caller:
+    clock = Clock()
+    return Caller(FakeAPI(CREDENTIALS, clock, account=account, store=store), clock)
 
 
 @pytest.fixture
-def make_simulator(make_app: MakeApp, settings: Settings, tmp_path: Path) -> Iterator[MakeSimulator]:
-    """Makes simulators, whose API answers the application; keyword arguments change the settings."""
-    with ExitStack() as stack:
-
-        def make(router: Router | None = None, **changes: object) -> Simulator:
-            credentials = replace(settings, wechat_app_secret=APP_SECRET).credentials
-            api = FakeAPI(credentials, store=FileStore(tmp_path / "instance" / "simulator"))
-            app = make_app(router, api, **{"wechat_app_secret": APP_SECRET, **changes})
-            url = stack.enter_context(listening(app))
-            client = stack.enter_context(
-                httpx2.Client(base_url=url, headers={"Accept": "text/html", "Accept-Language": "zh"})
-            )
-            return Simulator(app, client, api)
-
-        yield make
-
-
-@pytest.fixture
-def simulator(make_simulator: MakeSimulator) -> Simulator:
-    return make_simulator()
-
-
-def words(page: str) -> str:
-    """What is to read on a page."""
-    return html.unescape(re.sub(r"<[^>]+>", " ", page))
+def caller() -> Caller:
+    """Of a verified service account that enforces everything."""
+    return make_caller(Account(strict=True))

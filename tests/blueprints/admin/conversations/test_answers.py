@@ -1,0 +1,275 @@
+"""Operators answer: what they see, what the platform gets, and what becomes of it."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+from werkzeug.test import TestResponse
+
+from tests.blueprints.admin.conftest import Browser, SignIn
+from tests.conftest import APP_SECRET, MakeApp
+from wechat_bot.extensions import db
+from wechat_bot.models import AuditEntry, MessageLog, Role, State
+from wechat_bot.services.inbox.recovery import sweep
+from wechat_bot.simulator.sample_files import PNG
+from wechat_bot.testing import FakeAPI, FakePlatform
+
+SEND = "/cgi-bin/message/custom/send"
+HERE = "/admin/conversations/1"
+
+
+@pytest.fixture
+def app(make_app: MakeApp, api: FakeAPI) -> Flask:
+    return make_app(api=api, wechat_app_secret=APP_SECRET)
+
+
+@pytest.fixture
+def operator(signed_in: SignIn, platform: FakePlatform) -> Browser:
+    """Signed in, and has one follower, who has just written."""
+    platform.text("在吗")
+    return signed_in(Role.OPERATOR)
+
+
+def answer(operator: Browser, text: str = "您好，在的", **form: Any) -> TestResponse:
+    return operator.post(f"{HERE}/answers", text=text, **form)
+
+
+def pass_time(app: Flask, **changes: object) -> None:
+    """Let messages of operators be so old that they can no longer be taken back."""
+    with app.app_context():
+        old = datetime.now(UTC) - timedelta(minutes=1)
+        mine = MessageLog.origin.startswith("operator:")
+        db.session.execute(update(MessageLog).where(mine).values(received_at=old, **changes))
+        db.session.commit()
+
+
+def deliver(app: Flask) -> None:
+    pass_time(app)
+    with app.app_context():
+        sweep(db.engine, app.extensions["outbox"], datetime.now(UTC))
+
+
+def sent(app: Flask) -> list[tuple[str, str]]:
+    """State and error of what operators sent."""
+    with app.app_context():
+        found = select(MessageLog.state, MessageLog.error).order_by(MessageLog.id)
+        rows = db.session.execute(found.where(MessageLog.origin.startswith("operator:")))
+        return [(row.state, row.error) for row in rows]
+
+
+def test_an_answer_arrives_when_it_can_no_longer_be_taken_back(
+    operator: Browser, app: Flask, api: FakeAPI
+) -> None:
+    assert answer(operator).status_code == 303
+    app.extensions["jobs"].run()
+    assert api.sent == [], "it can still be taken back"
+    deliver(app)
+    assert [each["text"]["content"] for each in api.sent] == ["您好，在的"]
+    page = operator.get(HERE).text
+    assert "您好，在的" in page
+    assert "剩 4/5 条" in page
+
+
+def test_an_answer_that_is_taken_back_is_a_draft_again_and_never_sent(
+    operator: Browser, app: Flask, api: FakeAPI
+) -> None:
+    answer(operator, "打错了")
+    assert operator.post("/admin/answers/3/withdraw").status_code == 303
+    deliver(app)
+    assert api.sent == []
+    page = operator.get(HERE).text
+    assert "已撤回" in page
+    assert "打错了</textarea>" in page
+    assert operator.post("/admin/answers/3/withdraw").status_code == 409
+
+
+def test_what_was_sent_cannot_be_taken_back(operator: Browser, app: Flask) -> None:
+    answer(operator)
+    deliver(app)
+    refused = operator.post("/admin/answers/3/withdraw")
+    assert refused.status_code == 409
+    assert "已经发出" in refused.text
+
+
+def test_answers_arrive_in_the_order_in_which_they_were_written(
+    operator: Browser, app: Flask, api: FakeAPI
+) -> None:
+    for text in "一二三":
+        answer(operator, text)
+    deliver(app)
+    assert [each["text"]["content"] for each in api.sent] == ["一", "二", "三"]
+
+
+def test_the_sixth_answer_is_refused_and_kept_as_a_draft(operator: Browser, app: Flask, api: FakeAPI) -> None:
+    for n in range(5):
+        answer(operator, str(n))
+    answer(operator, "第六条")
+    deliver(app)
+    assert len(api.sent) == 5
+    page = operator.get(HERE).text
+    assert "条数已用完" in page
+    assert "第六条</textarea>" in page
+
+
+def test_a_follower_who_was_silent_for_two_days_cannot_be_answered(operator: Browser, app: Flask) -> None:
+    with app.app_context():
+        old = datetime.now(UTC) - timedelta(hours=48, minutes=1)
+        db.session.execute(update(MessageLog).values(created_at=old))
+        db.session.commit()
+    page = operator.get(HERE).text
+    assert "48 小时内没有发过消息" in page
+    answer(operator)
+    assert sent(app) == []
+
+
+def test_a_follower_who_left_cannot_be_answered(
+    operator: Browser, app: Flask, platform: FakePlatform
+) -> None:
+    platform.unfollow()
+    answer(operator)
+    assert "已取消关注" in operator.get(HERE).text
+    assert sent(app) == []
+
+
+def test_an_account_without_the_api_is_told_why(
+    make_app: MakeApp, signed_in: SignIn, operator: Browser, app: Flask, api: FakeAPI
+) -> None:
+    api.errcodes[SEND] = [48001]
+    answer(operator)
+    deliver(app)
+    assert sent(app)[0][0] == State.FAILED
+    page = operator.get(HERE).text
+    assert "48001" in page
+    answer(operator, "再试")
+    assert len(sent(app)) == 1, "the account is not tried again"
+
+
+@pytest.mark.parametrize(
+    ("errcode", "state", "told"),
+    [
+        (45015, State.FAILED, "不能回复"),
+        (45047, State.FAILED, "条数已用完"),
+        (45002, State.FAILED, "再发一次"),
+        (-1, State.SENT, "剩 4/5 条"),
+    ],
+)
+def test_what_the_platform_answers_is_told_in_words(
+    operator: Browser, app: Flask, api: FakeAPI, errcode: int, state: State, told: str
+) -> None:
+    app.extensions["outbox"]._sleep = lambda seconds: None
+    api.errcodes[SEND] = [errcode]
+    answer(operator)
+    deliver(app)
+    assert sent(app)[0][0] == state
+    assert told in operator.get(HERE).text
+
+
+def test_what_failed_is_sent_again_when_the_operator_wants_it(
+    operator: Browser, app: Flask, api: FakeAPI
+) -> None:
+    api.errcodes[SEND] = [45002]
+    answer(operator)
+    deliver(app)
+    assert operator.post("/admin/answers/3/retry").status_code == 303
+    deliver(app)
+    assert sent(app) == [(State.SENT, "")]
+    assert len(api.sent) == 1
+
+
+def test_a_picture_is_uploaded_and_sent(operator: Browser, app: Flask, api: FakeAPI) -> None:
+    answer(operator, "", file=(io.BytesIO(PNG), "图.png", "image/png"))
+    deliver(app)
+    [message] = api.sent
+    assert message["msgtype"] == "image"
+    assert message["image"]["media_id"] not in {"", "-"}
+    assert "/admin/media/" in operator.get(HERE).text
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "kind"),
+    [
+        (b"<script>alert(1)</script>", "a.jpg", "image/jpeg"),
+        (b"", "a.png", "image/png"),
+        (b"x", "a", "text/html"),
+    ],
+)
+def test_a_file_that_is_not_what_it_says_is_refused(
+    operator: Browser, app: Flask, content: bytes, name: str, kind: str
+) -> None:
+    answer(operator, "", file=(io.BytesIO(content), name, kind))
+    assert sent(app) == []
+
+
+def test_a_card_and_a_menu_are_sent_as_such(operator: Browser, app: Flask, api: FakeAPI) -> None:
+    answer(
+        operator, kind="news", title="春季新品", description="看看", url="https://example.com/a", pic_url=""
+    )
+    answer(operator, kind="menu", head="满意吗？", choices="满意\n\n不满意\n", tail="谢谢")
+    deliver(app)
+    card, menu = api.sent
+    assert card["news"]["articles"][0]["title"] == "春季新品"
+    assert menu["msgmenu"] == {
+        "head_content": "满意吗？",
+        "list": [{"id": "101", "content": "满意"}, {"id": "102", "content": "不满意"}],
+        "tail_content": "谢谢",
+    }
+    page = operator.get(HERE).text
+    assert "春季新品" in page
+    assert "不满意" in page
+
+
+@pytest.mark.parametrize(
+    "form", [{"text": "  "}, {"kind": "menu", "head": "", "choices": "a"}, {"kind": "news"}]
+)
+def test_an_empty_answer_is_refused(operator: Browser, app: Flask, form: dict[str, str]) -> None:
+    assert answer(operator, **{"text": "", **form}).status_code == 400
+    assert sent(app) == []
+
+
+def test_a_text_may_have_as_many_bytes_as_the_platform_takes(operator: Browser, app: Flask) -> None:
+    answer(operator, "好" * 682 + "ab")
+    answer(operator, "好" * 683)
+    assert len(sent(app)) == 1
+    assert "好" * 683 in operator.get(HERE).text, "it is a draft"
+
+
+def test_a_draft_waits_for_its_author_alone(operator: Browser, signed_in: SignIn) -> None:
+    assert operator.post(f"{HERE}/draft", text="还没写完").status_code == 204
+    assert "还没写完</textarea>" in operator.get(HERE).text
+    other = signed_in(Role.OPERATOR, "wang")
+    page = other.get(HERE).text
+    assert "还没写完" not in page
+    assert "li正在回复" in page
+
+
+def test_the_follower_sees_that_somebody_writes(operator: Browser, app: Flask, api: FakeAPI) -> None:
+    operator.post(f"{HERE}/draft", text="嗯")
+    app.extensions["jobs"].run()
+    assert api.calls.count("/cgi-bin/message/custom/typing") == 1
+
+
+def test_viewers_answer_nobody(operator: Browser, signed_in: SignIn, app: Flask) -> None:
+    viewer = signed_in(Role.VIEWER, "kan")
+    assert 'id="reply"' not in viewer.get(HERE).text
+    assert answer(viewer).status_code == 403
+    assert sent(app) == []
+
+
+def test_every_answer_is_in_the_audit_log(operator: Browser, app: Flask) -> None:
+    answer(operator)
+    operator.post("/admin/answers/3/withdraw")
+    with app.app_context():
+        entries = db.session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)).all()
+    assert entries[-2:] == ["answered", "withdrawn"]
+
+
+def test_who_answered_is_told_by_name(operator: Browser, app: Flask) -> None:
+    answer(operator)
+    page = operator.get(HERE).text
+    assert "operator:" not in page
+    assert ">li</span>" in page

@@ -1,0 +1,307 @@
+"""Messages, conversations and followers, as requests of an operator's browser."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, select, update
+
+from tests.blueprints.admin.conftest import PASSWORD, Browser, SignIn, audited
+from tests.conftest import APP_SECRET, MakeApp, statements
+from tests.hostile import HOSTILE
+from wechat_bot.extensions import db, transaction
+from wechat_bot.models import Follower, MessageLog, Operator, Role, Tag, Thread
+from wechat_bot.services.audit import Actor
+from wechat_bot.services.operators import management
+from wechat_bot.testing import FakePlatform
+
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def follower_id(app: Flask, engine: Engine) -> int:
+    """Who wrote two hundred messages; another follower wrote some, too."""
+    platform = FakePlatform.of(app)
+    for number in range(100):
+        platform.text(f"我要退款 {number}")
+    platform.follower("oSomebodyElse").text("发票什么时候到")
+    return int(one(engine, select(Follower.id).order_by(Follower.id).limit(1)))
+
+
+def one(engine: Engine, query: Any) -> Any:
+    with engine.connect() as connection:
+        return connection.execute(query).scalar()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin/messages",
+        "/admin/messages?before=90",
+        "/admin/messages?after=20",
+        "/admin/messages?q=退款",
+        "/admin/messages?q=退款&kind=text&direction=in",
+        "/admin/messages?follower={}&q=退款",
+        "/admin/conversations/{}",
+        "/admin/conversations/{}/messages?before=150",
+    ],
+)
+def test_a_view_sends_at_most_five_statements(
+    admin: Browser, engine: Engine, follower_id: int, path: str
+) -> None:
+    path = path.format(follower_id)
+    fragment = HTMX if "conversations" in path else {}
+    admin.get("/admin/conversations")
+    admin.get(path, **fragment)  # what arrived meanwhile is indexed, and what is shown is marked as read
+    with statements(engine) as sent:
+        assert admin.get(path, **fragment).status_code == 200
+    assert len(sent) <= 5, "\n".join(sent)
+
+
+def test_a_search_shows_what_matches_and_says_what_is_shown(admin: Browser, follower_id: int) -> None:
+    page = admin.get("/admin/messages?q=退款 42&direction=in").text
+    assert re.search(r"<mark>退款</mark> <mark>42</mark>", page)
+    assert page.count("data-row>") == 1
+    assert "收到的包含“退款 42”的消息，1 条" in page
+
+
+def test_pages_of_the_list_join_without_a_gap(admin: Browser, engine: Engine, follower_id: int) -> None:
+    seen: list[int] = []
+    path = "/admin/messages.json"
+    while path:
+        answer = json.loads(admin.get(path).text)
+        seen += [message["id"] for message in answer["messages"]]
+        path = answer["older"]
+    with engine.connect() as connection:
+        assert seen == list(connection.scalars(select(MessageLog.id).order_by(MessageLog.id.desc())))
+
+
+NONSENSE = (
+    "/admin/messages?before=x",
+    "/admin/messages?after=-1",
+    "/admin/messages?before=99999999999999999999",
+    "/admin/messages?from=yesterday",
+    "/admin/messages?from=2026-11-02&to=2026-11-01",
+    "/admin/messages?state=broken",
+    "/admin/messages?direction=up",
+    "/admin/messages?follower=me",
+    "/admin/messages?q=" + "x" * 201,
+    "/admin/messages.csv?from=2026-13-01",
+    "/admin/conversations?tab=none",
+    "/admin/conversations?list_before=1e3",
+    "/admin/conversations/1?before=1e3",
+    "/admin/conversations/1?date=31.12.2026",
+    "/admin/followers?tag=x",
+    "/admin/followers?state=x",
+    "/admin/followers?spoken=x",
+    "/admin/followers?after=x",
+)
+
+
+def test_what_makes_no_sense_is_refused_in_a_sentence(admin: Browser, follower_id: int) -> None:
+    for path in NONSENSE:
+        answer = admin.get(path)
+        assert answer.status_code == 400, path
+        assert re.search(r"<p>[^<]+[。]</p>", answer.text), path
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/admin/messages/999999", "/admin/conversations/999999", "/admin/followers/999999", "/admin/nowhere"],
+)
+def test_what_is_not_there_is_not_found(admin: Browser, path: str) -> None:
+    assert admin.get(path).status_code == 404
+
+
+def test_stored_fields_are_for_admins_and_looking_is_audited(
+    admin: Browser, signed_in: SignIn, engine: Engine, follower_id: int
+) -> None:
+    page = admin.get("/admin/messages/1/raw")
+    assert "FromUserName" in page.text
+    assert audited(engine)[-1] == "raw_viewed"
+    assert signed_in(Role.OPERATOR, "wang").get("/admin/messages/1/raw").status_code == 403
+
+
+def test_an_export_has_what_the_page_has_and_is_audited(
+    signed_in: SignIn, engine: Engine, follower_id: int
+) -> None:
+    operator = signed_in(Role.OPERATOR, "wang")
+    lines = operator.get("/admin/messages.csv?q=退款&direction=in").text.splitlines()
+    assert len(lines) == 1 + 100
+    assert json.loads(operator.get("/admin/messages.jsonl?q=发票").text.splitlines()[0])["text"]
+    assert audited(engine)[-2:] == ["exported", "exported"]
+    assert signed_in(Role.VIEWER, "kan").get("/admin/messages.csv").status_code == 403
+
+
+def test_a_conversation_opens_at_its_end_and_goes_back_to_its_beginning(
+    admin: Browser, follower_id: int
+) -> None:
+    path: str | None = f"/admin/conversations/{follower_id}"
+    texts: list[str] = []
+    while path:
+        page = admin.get(path, **HTMX).text
+        texts = re.findall(r"我要退款 (\d+)(?=</p>)", page) + texts
+        older = re.search(r'data-older="(\d+)"', page)
+        path = f"/admin/conversations/{follower_id}/messages?before={older[1]}" if older else None
+    assert [int(text) for text in texts] == list(range(100))
+
+
+def test_opening_a_conversation_makes_it_read_but_not_for_a_viewer(
+    signed_in: SignIn, engine: Engine, follower_id: int
+) -> None:
+    signed_in(Role.VIEWER, "kan").get(f"/admin/conversations/{follower_id}")
+    signed_in(Role.VIEWER, "kan").get("/admin/conversations")
+    assert one(engine, select(Thread.read_id).where(Thread.follower_id == follower_id)) == 0
+    signed_in(Role.OPERATOR, "wang").get(f"/admin/conversations/{follower_id}")
+    assert one(engine, select(Thread.read_id).where(Thread.follower_id == follower_id)) == 200
+
+
+def test_the_list_shows_who_has_waited_longest_and_the_next_page_goes_on(app: Flask, admin: Browser) -> None:
+    for number in range(45):
+        FakePlatform.of(app).follower(f"oWaiting{number:02}").text("有人吗")
+    first = admin.get("/admin/conversations").text
+    names = re.findall(r'<bdi class="who">…ting(\d\d)', first)[:40]
+    following = re.search(r'href="([^"]+before=\d+[^"]*)"', first)
+    assert following
+    names += re.findall(r'<bdi class="who">…ting(\d\d)', admin.get(following[1].replace("&amp;", "&")).text)
+    assert names == [f"{number:02}" for number in range(45)]
+
+
+def test_many_conversations_are_changed_at_once(
+    admin: Browser, engine: Engine, app: Flask, follower_id: int
+) -> None:
+    ids = [follower_id, one(engine, select(Follower.id).order_by(Follower.id.desc()))]
+    admin.get("/admin/conversations")
+    me = one(engine, select(Operator.id))
+    for form in ({"action": "assign", "assignee": me}, {"action": "tag", "tag": "退款"}, {"action": "star"}):
+        assert admin.post("/admin/conversations/bulk", id=ids, **form).status_code == 303
+    assert admin.post("/admin/conversations/bulk", id=ids, action="status", status="done").status_code == 303
+    with engine.connect() as connection:
+        found = connection.execute(select(Thread.assignee_id, Thread.starred, Thread.status)).all()
+    assert found == [(me, True, "done"), (me, True, "done")]
+    assert "退款" in admin.get("/admin/conversations?tab=mine&q=退款").text
+    for wrong in (
+        {"action": "x"},
+        {"action": "status", "status": "x"},
+        {"action": "assign", "assignee": "x"},
+    ):
+        assert admin.post("/admin/conversations/bulk", id=ids, **wrong).status_code == 400
+
+
+def test_followers_are_filtered_by_what_operators_know(
+    admin: Browser, engine: Engine, follower_id: int
+) -> None:
+    admin.post(f"/admin/followers/{follower_id}/alias", alias="王姐")
+    admin.post(f"/admin/followers/{follower_id}/tags", tag="VIP")
+    tag_id = one(engine, select(Tag.id))
+    for path in ("?q=王姐", "?q=vip", f"?tag={tag_id}", "?state=following&spoken=day&q=王"):
+        page = admin.get(f"/admin/followers{path}").text
+        assert re.findall(r'<bdi class="who">([^<]+)', page) == ["王姐"], path
+    assert "没有符合条件的粉丝" in admin.get("/admin/followers?spoken=never").text
+    story = admin.get(f"/admin/followers/{follower_id}").text
+    assert "更改备注名" in story
+    assert "王姐" in story
+
+
+def test_conversations_that_close_soonest_come_first_and_show_what_is_left(make_app: MakeApp) -> None:
+    app = make_app(wechat_app_secret=APP_SECRET)
+    admin = Browser(app.test_client())
+    with app.app_context():
+        management.create(db.engine, Actor(None, "tests", ""), "li", Role.ADMIN, PASSWORD)
+        engine = db.engine
+    admin.sign_in("li")
+    for number in range(42):
+        FakePlatform.of(app).follower(f"oClosing{number:02}").text("有人吗")
+    FakePlatform.of(app).follower("oClosing00").text("还在吗")
+    page = admin.get("/admin/conversations?sort=closing").text
+    names = re.findall(r'<bdi class="who">…sing(\d\d)', page)
+    following = re.search(r'href="([^"]+before=\d+[^"]*)"', page)
+    assert following
+    names += re.findall(r'<bdi class="who">…sing(\d\d)', admin.get(following[1].replace("&amp;", "&")).text)
+    assert names == [f"{number:02}" for number in [*range(1, 42), 0]]
+    assert page.count("剩 47:59") == page.count('aria-label="可回复 47:59，剩 5/5 条"') == 40
+    with transaction(engine) as connection:
+        connection.execute(update(MessageLog).values(created_at=datetime.now(UTC) - timedelta(hours=48)))
+    assert "没有快到期的对话" in admin.get("/admin/conversations?sort=closing").text
+    assert 'class="ring' not in admin.get("/admin/conversations").text
+
+
+def test_the_list_stays_as_it_is_while_conversations_are_read_and_worked_on(
+    app: Flask, admin: Browser
+) -> None:
+    for number in range(42):
+        FakePlatform.of(app).follower(f"oListed{number:02}").text("有人吗")
+    page = admin.get("/admin/conversations?sort=newest&q=oListed").text
+    following = re.search(r'href="([^"]+list_before=\d+[^"]*)"', page)
+    assert following
+    page = admin.get(following[1].replace("&amp;", "&")).text
+    rows = re.findall(r'<a href="(/admin/conversations/\d+\?[^"]+)"[^>]*data-row', page)
+    assert len(rows) == 2
+    opened = rows[0].replace("&amp;", "&")
+    names = r'<bdi class="who">…sted(\d\d)</bdi></a>'
+    page = admin.get(opened).text
+    listed = re.findall(names, page[: page.index('id="reading"')])
+    assert listed == ["01", "00"]
+    assert "有人吗" in page
+    done = admin.post(f"{urlsplit(opened).path}/star", referrer=opened, starred="1")
+    assert parse_qs(urlsplit(done.location).query) == parse_qs(urlsplit(opened).query)
+
+
+def test_no_window_is_shown_where_the_account_cannot_answer(admin: Browser, follower_id: int) -> None:
+    page = admin.get("/admin/conversations").text
+    assert page.count("data-row>") == 2
+    assert 'class="ring' not in page
+
+
+def test_messages_of_a_follower_or_tag_are_one_choice_away(admin: Browser, follower_id: int) -> None:
+    admin.post(f"/admin/followers/{follower_id}/alias", alias="王姐")
+    admin.post(f"/admin/followers/{follower_id}/tags", tag="王府井店")
+    choices = admin.get("/admin/messages/choices?whose=王&q=退款&before=9").text
+    links = [link.replace("&amp;", "&") for link in re.findall(r'href="([^"]+)"', choices)]
+    assert len(links) == 2
+    for link in links:
+        assert parse_qs(urlsplit(link).query).keys() == {"q", link.partition("tag=")[1][:-1] or "follower"}
+        assert admin.get(link).text.count("data-row>") == 50
+    assert "没有这样的粉丝或标签" in admin.get("/admin/messages/choices?whose=李").text
+    everything = admin.get("/admin/messages/choices").text
+    assert "王府井店" in everything
+    assert "王姐" not in everything
+    assert 'class="choices-found"' in admin.get("/admin/messages?whose=王姐").text
+
+
+def test_days_that_are_often_asked_for_are_those_of_the_operator(admin: Browser, follower_id: int) -> None:
+    page = admin.get("/admin/messages").text
+    today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    week = f"/admin/messages?from={today - timedelta(days=6)}&amp;to={today}"
+    assert f'href="{week}">近 7 天' in page
+    assert "101 条" in admin.get(week.replace("&amp;", "&") + "&direction=in").text
+    assert f'href="{week}" aria-current="true"' in admin.get(week.replace("&amp;", "&")).text
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/admin/messages", "q"),
+        ("/admin/messages/choices", "whose"),
+        ("/admin/followers", "q"),
+        ("/admin/conversations", "q"),
+    ],
+)
+def test_any_text_may_be_looked_for(admin: Browser, path: str, field: str) -> None:
+    for name, text in HOSTILE.items():
+        answer = admin.client.get(path, query_string={field: text.encode(errors="replace")[:190]})
+        assert answer.status_code in {200, 400}, name
+        assert "<script>window" not in answer.text, name
+
+
+def test_a_note_that_says_nothing_is_refused(admin: Browser, follower_id: int) -> None:
+    path = f"/admin/conversations/{follower_id}/notes"
+    assert admin.post(path, text="  ").status_code == 400
+    assert admin.post("/admin/conversations/999999/notes", text="x").status_code == 404

@@ -1,0 +1,178 @@
+"""Signing in and out with a browser."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyotp
+import pytest
+from flask import Flask
+from sqlalchemy import Engine
+
+from tests.blueprints.admin.conftest import PASSWORD, Browse, Browser
+from tests.conftest import MakeApp
+from wechat_bot.models import Role
+from wechat_bot.services.audit import Actor
+from wechat_bot.services.operators import management, two_factor
+from wechat_bot.settings import Switch
+
+ACTOR = Actor(None, "tests", "")
+
+
+@pytest.fixture(autouse=True)
+def li(engine: Engine) -> int:
+    return management.create(engine, ACTOR, "li", Role.VIEWER, PASSWORD)
+
+
+def test_name_and_password_lead_to_the_page_that_was_asked_for(browser: Browser) -> None:
+    asked = browser.get("/admin/profile?tab=1")
+    assert asked.status_code == 303
+    assert asked.location == "/admin/sign-in?next=/admin/profile?tab%3D1"
+    assert 'name="next" value="/admin/profile?tab=1"' in browser.get(asked.location).text
+    answer = browser.sign_in("li", next="/admin/profile?tab=1")
+    assert (answer.status_code, answer.location) == (303, "/admin/profile?tab=1")
+    assert browser.is_signed_in()
+
+
+def test_the_sign_in_before_is_told_once(browse: Browse) -> None:
+    first, second = browse(), browse()
+    first.sign_in("li")
+    assert "上次登录" not in first.get("/admin/profile").text.partition('id="main"')[2].partition("<h1>")[0]
+    second.sign_in("li")
+    assert "，来自 127.0.0.1" in second.get("/admin/profile").text
+    assert "，来自 127.0.0.1" not in second.get("/admin/profile").text
+
+
+def test_every_failure_reads_the_same(browser: Browser) -> None:
+    pages = {browser.sign_in(name, password).text for name, password in [("li", "wrong"), ("li", "")]}
+    answers = [browser.sign_in("li", "wrong") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [401, 401, 401, 429]
+    assert int(answers[-1].headers["Retry-After"]) in range(1, 62)
+    pages |= {answer.text for answer in answers}
+    assert len({page.partition('role="alert">')[2].partition("</div>")[0] for page in pages}) == 1
+    assert browser.sign_in("li").status_code == 429
+    assert not browser.is_signed_in()
+
+
+def test_a_name_that_does_not_exist_gets_the_page_of_a_wrong_password(browse: Browse) -> None:
+    wrong, unknown = browse().sign_in("li", "wrong"), browse().sign_in("nobody", "wrong")
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.text.count("没有登录成功") == unknown.text.count("没有登录成功") == 1
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "javascript:alert(1)",
+        "evil.example",
+        " //evil.example",
+        "/a b",
+        "",
+    ],
+)
+def test_nobody_is_led_to_another_site(browser: Browser, target: str) -> None:
+    assert browser.sign_in("li", next=target).location == "/admin/"
+    assert browser.client.get("/admin/sign-in", query_string={"next": target}).location == "/admin/"
+
+
+def test_the_cookie_is_for_the_server_alone_and_ends_with_the_browser(browser: Browser) -> None:
+    cookie = browser.sign_in("li").headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert "Expires" not in cookie
+
+
+def test_the_cookie_of_who_stays_signed_in_lasts_fourteen_days(browser: Browser) -> None:
+    browser.sign_in("li", keep="on")
+    cookie = browser.client.get_cookie("session")
+    assert cookie
+    assert cookie.expires
+    assert timedelta(days=13) < cookie.expires - datetime.now(UTC) < timedelta(days=15)
+
+
+def test_the_cookie_is_secure_where_the_site_is(app: Flask) -> None:
+    cookies = {
+        url: app.test_client().get("/admin/sign-in", base_url=url).headers["Set-Cookie"]
+        for url in ("https://bot.example", "http://bot.example")
+    }
+    assert ["Secure" in cookie for cookie in cookies.values()] == [True, False]
+
+
+def test_a_cookie_from_before_the_sign_in_is_worth_nothing_after_it(browse: Browse) -> None:
+    browser, thief = browse(), browse()
+    browser.get("/admin/sign-in")
+    planted = browser.client.get_cookie("session")
+    assert planted
+    browser.sign_in("li")
+    thief.client.set_cookie("session", planted.value)
+    assert not thief.is_signed_in()
+
+
+def test_signing_out_ends_the_session_on_the_server(browse: Browse) -> None:
+    browser, thief = browse(), browse()
+    browser.sign_in("li")
+    stolen = browser.client.get_cookie("session")
+    assert stolen
+    assert browser.post("/admin/sign-out").location == "/admin/sign-in"
+    assert not browser.is_signed_in()
+    thief.client.set_cookie("session", stolen.value)
+    assert not thief.is_signed_in()
+
+
+def test_signing_out_takes_a_form(browser: Browser) -> None:
+    browser.sign_in("li")
+    assert browser.get("/admin/sign-out").status_code == 405
+    assert browser.is_signed_in()
+
+
+@pytest.fixture
+def secret(engine: Engine, li: int) -> str:
+    """Of the second factor of li, with no code of now used."""
+    secret, past = two_factor.make_secret(), datetime.now(UTC) - timedelta(minutes=5)
+    two_factor.turn_on(engine, ACTOR, li, secret, pyotp.TOTP(secret).at(past), past)
+    return secret
+
+
+def test_a_second_factor_is_asked_for_after_the_password(browser: Browser, secret: str) -> None:
+    answer = browser.sign_in("li", next="/admin/profile")
+    assert answer.location == "/admin/sign-in/code?next=/admin/profile"
+    assert not browser.is_signed_in()
+    assert browser.enter_code("000000").status_code == 401
+    code = pyotp.TOTP(secret).now()
+    sent = browser.post(
+        "/admin/sign-in/code", form_at="/admin/sign-in/code", code=code, next="/admin/profile"
+    )
+    assert sent.location == "/admin/profile"
+    assert browser.is_signed_in()
+
+
+def test_no_code_is_asked_for_without_a_password(browser: Browser, secret: str) -> None:
+    assert browser.get("/admin/sign-in/code").location == "/admin/sign-in?next=/admin/"
+    form = {"csrf_token": browser.token("/admin/sign-in"), "code": pyotp.TOTP(secret).now()}
+    answer = browser.client.post("/admin/sign-in/code", data=form)
+    assert answer.location == "/admin/sign-in?next=/admin/"
+    assert not browser.is_signed_in()
+
+
+def test_an_instance_without_operators_tells_the_command(make_app: MakeApp, tmp_path: Path) -> None:
+    app = make_app(database_url=f"sqlite:///{tmp_path}/empty.db")
+    page = app.test_client().get("/admin/sign-in").text
+    assert "flask operator create" in page
+    assert "password" not in page
+
+
+def test_without_the_console_there_is_no_page(make_app: MakeApp) -> None:
+    client = make_app(console_enabled=Switch.NO).test_client()
+    assert client.get("/admin/sign-in").status_code == 404
+    assert client.post("/demo/session", data={"username": "li"}).status_code == 303
+
+
+def test_who_is_signed_in_needs_no_form(admin: Browser) -> None:
+    assert admin.get("/admin/sign-in?next=/admin/profile").location == "/admin/profile"

@@ -1,0 +1,71 @@
+"""Commands for what was said: ``flask wechat export`` and ``flask search rebuild``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, select
+
+from tests.services.messages.journal import Journal
+from wechat_bot.models import AuditEntry
+from wechat_bot.services.projections.projector import Digest
+from wechat_bot.services.search.index import MESSAGES, Query
+
+
+def export(app: Flask, *arguments: str) -> str:
+    result = app.test_cli_runner().invoke(args=["wechat", "export", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_messages_are_written_to_the_standard_output(app: Flask, engine: Engine) -> None:
+    Journal(engine).add_many(["我要退款", "你好"])
+    [line] = export(app, "--format", "jsonl", "--output", "-", "--q", "退款").splitlines()
+    assert json.loads(line)["text"] == "我要退款"
+
+
+def test_a_file_is_there_when_it_is_complete(app: Flask, engine: Engine, tmp_path: Path) -> None:
+    Journal(engine).add_many(["我要退款", "你好"])
+    file = tmp_path / "messages.csv"
+    assert export(app, "--format", "csv", "--output", str(file), "--bom", "--zone", "UTC") == ""
+    assert file.read_text(encoding="utf-8-sig").count("\n") == 3
+    assert list(tmp_path.glob("*.part")) == []
+
+
+def test_an_export_is_in_the_audit_log(app: Flask, engine: Engine) -> None:
+    export(app, "--format", "csv", "--output", "-", "--kind", "text", "--from", "2026-11-01")
+    with engine.connect() as connection:
+        [entry] = connection.execute(select(AuditEntry.__table__))
+    assert (entry.action, entry.operator) == ("exported", "command line")
+    assert entry.detail == "csv kind=text from=2026-11-01"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--from", "yesterday"], "--from: it is no date such as 2026-11-01."),
+        (["--state", "happy"], "--state: there is no such value."),
+        (["--zone", "Mars/Olympus"], "no time zone"),
+        (["--zone", "../etc/passwd"], "no time zone"),
+    ],
+)
+def test_what_is_wrong_with_a_filter_is_told(app: Flask, arguments: list[str], sentence: str) -> None:
+    command = ["wechat", "export", "--format", "csv", "--output", "-", *arguments]
+    result = app.test_cli_runner().invoke(args=command)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+
+
+def test_the_index_is_built_again(app: Flask, engine: Engine) -> None:
+    Journal(engine).add_many(["我要退款"] * 3)
+    digest: Digest = app.extensions["digest"]
+    digest.catch_up()
+    with engine.begin() as connection:
+        MESSAGES.clear(connection)
+    result = app.test_cli_runner().invoke(args=["search", "rebuild"])
+    assert result.exit_code == 0
+    with engine.connect() as connection:
+        assert len(connection.scalars(MESSAGES.found(Query.parse("退款"), "sqlite")).all()) == 3

@@ -1,0 +1,184 @@
+"""What finds what."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine, insert, select
+
+from tests.conftest import MakeApp
+from tests.hostile import HOSTILE
+from tests.services.messages.journal import NOON, Journal
+from wechat_bot.extensions import transaction
+from wechat_bot.models import Follower, FollowerTag, Note, Operator, Role, Tag
+from wechat_bot.services.search.index import (
+    FOLLOWERS,
+    MESSAGES,
+    Query,
+    fold,
+    marked,
+    refresh_followers,
+    searchable,
+    tokens_of,
+)
+
+TEXTS = [
+    "我要退款，单号是 13800138000",
+    "退一下款",
+    "ＷｅＣｈａｔ 支付失败",
+    "Straße Café ﬁn",
+    "零\u200b宽\u2060字\ufeff符",
+    "👨\u200d👩\u200d👧 一家",
+    "❤\ufe0f 喜欢",
+    "𠮷野家",
+    "a\tb\nc",
+    "한국어 ハンカク ﾊﾝｶｸ",
+    "NEAR(a b) AND OR NOT * ^ : - + ~ < > ( ) \" ' \\ %",
+]
+
+
+@pytest.fixture
+def app(make_app: MakeApp, any_database: str) -> Flask:
+    return make_app(database_url=any_database)
+
+
+def found(engine: Engine, query: str) -> set[int]:
+    with engine.connect() as connection:
+        return set(connection.scalars(MESSAGES.found(Query.parse(query), engine.dialect.name)))
+
+
+def test_every_text_is_found_by_each_of_its_parts(engine: Engine) -> None:
+    texts = dict(enumerate([*TEXTS, *filter(None, HOSTILE.values())], start=1))
+    with transaction(engine) as connection:
+        MESSAGES.put(connection, {number: tokens_of(text) for number, text in texts.items()})
+    chance = random.Random(4)
+    for number, text in texts.items():
+        first = chance.randrange(len(text))
+        part = text[first : first + chance.choice([1, 2, 3, 8, 150])]
+        query = Query.parse(part)
+        assert query.matches(text)
+        if query:
+            assert number in found(engine, part), part
+
+
+def test_two_characters_are_found_where_they_are_neighbours(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        MESSAGES.put(connection, {number: tokens_of(text) for number, text in enumerate(TEXTS)})
+    assert found(engine, "退款") == {0}
+    assert found(engine, "退") == {0, 1}
+    assert found(engine, "wechat 失败") == {2}
+    assert found(engine, "8001") == {0}
+    assert found(engine, "不在") == set()
+
+
+def test_anything_is_a_query(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        MESSAGES.put(connection, {1: tokens_of("退款")})
+    for text in (*HOSTILE.values(), *TEXTS):
+        if Query.parse(text):
+            found(engine, text)
+
+
+@given(st.text(max_size=40), st.data())
+def test_what_a_text_contains_its_folded_form_contains(text: str, data: st.DataObject) -> None:
+    first = data.draw(st.integers(0, len(text)))
+    part = text[first : data.draw(st.integers(first, len(text)))]
+    query = Query.parse(part)
+    assert fold(part) in fold(text)
+    assert query.matches(text)
+    assert query.tokens <= tokens_of(text)
+
+
+@given(st.text(max_size=60), st.text(max_size=5), st.integers(0, 10))
+def test_marked_pieces_are_a_part_of_the_text(text: str, words: str, context: int) -> None:
+    pieces = [piece for piece, _ in marked(text, Query.parse(words), context)]
+    assert "".join(piece for piece in pieces if piece != "…") in text.replace("…", "")
+    assert "".join(piece for piece, _ in marked(text, Query.parse(words), None)) == text
+
+
+@given(st.text("ab退款 ", max_size=30), st.text("ab退款 ", min_size=1, max_size=3))
+def test_what_is_marked_matches(text: str, words: str) -> None:
+    query = Query.parse(words)
+    hits = [piece for piece, hit in marked(text, query, None) if hit]
+    assert all(any(word in fold(hit) for word in query.words) for hit in hits)
+    assert bool(hits) == any(word in fold(text) for word in query.words)
+
+
+def test_a_match_is_shown_with_thirty_characters_on_each_side() -> None:
+    text = "前" * 100 + "退款" + "后" * 100
+    assert marked(text, Query.parse("退款")) == [
+        ("…", False), ("前" * 30, False), ("退款", True), ("后" * 30, False), ("…", False),
+    ]  # fmt: skip
+
+
+def test_no_emoji_is_cut_in_half() -> None:
+    text = "👨\u200d👩\u200d👧" * 20 + "退款" + "👩🏽" * 40
+    first, *_, last = [piece for piece, _ in marked(text, Query.parse("退款")) if piece != "…"]
+    assert first.startswith("👨")
+    assert not last.startswith("🏽")
+    assert last.endswith("🏽")
+
+
+def test_words_are_separated_by_blanks_and_phrases_quoted() -> None:
+    assert Query.parse('退款  "to do"').words == ("退款", "to do")
+    assert Query.parse("“去 做” 退款").words == ("去 做", "退款")
+    assert Query.parse('5"屏').words == ('5"屏',)
+    assert not Query.parse(" \u200b \t")
+
+
+def test_a_phrase_is_found_with_its_blank_only() -> None:
+    query = Query.parse('"to do"')
+    assert query.matches("What to do?")
+    assert not query.matches("todo")
+    assert not query.exact
+
+
+def test_links_are_found_by_title_and_address_and_places_by_name() -> None:
+    link = {"MsgType": "link", "Title": "课表", "Url": "https://example.com/a", "MsgId": "77"}
+    place = {"SendLocationInfo": {"Label": "黄浦区", "Location_X": "31.2"}}
+    assert searchable("课表", link) == "课表\nhttps://example.com/a"
+    assert searchable("", place) == "\n黄浦区"
+    assert searchable("", {"Articles": [{"Title": "一"}, {"Title": "二"}]}) == "\n一\n二"
+
+
+def test_a_follower_is_found_by_alias_tag_note_scene_and_openid(engine: Engine) -> None:
+    follower_id = Journal(engine).follower("oAbCd-1", alias="张老师", scene="spring-fair")
+    with transaction(engine) as connection:
+        account_id = connection.scalar(select(Follower.account_id))
+        connection.execute(insert(Tag).values(account_id=account_id, name="会员", colour="blue"))
+        connection.execute(
+            insert(FollowerTag).values(follower_id=follower_id, tag_id=connection.scalar(select(Tag.id)))
+        )
+        connection.execute(
+            insert(Operator).values(name="xw", role=Role.OPERATOR, password_hash="", created_at=NOON)
+        )
+        connection.execute(
+            insert(Note).values(
+                follower_id=follower_id,
+                operator_id=connection.scalar(select(Operator.id)),
+                text="喜欢蓝色",
+                created_at=NOON,
+            )
+        )
+        refresh_followers(connection, {follower_id})
+    for words in ("张老师", "会员", "蓝色", "SPRING", "oabcd-1"):
+        assert followers(engine, words) == {follower_id}, words
+
+
+def test_a_follower_is_not_found_by_what_was_changed(engine: Engine) -> None:
+    follower_id = Journal(engine).follower("o1", alias="旧名")
+    with transaction(engine) as connection:
+        refresh_followers(connection, {follower_id})
+        connection.execute(Follower.__table__.update().values(alias="新名"))  # type: ignore[attr-defined]
+        refresh_followers(connection, {follower_id})
+    assert followers(engine, "旧名") == set()
+    assert followers(engine, "新名") == {follower_id}
+
+
+def followers(engine: Engine, words: str) -> set[int]:
+    with engine.connect() as connection:
+        return set(connection.scalars(FOLLOWERS.found(Query.parse(words), engine.dialect.name)))

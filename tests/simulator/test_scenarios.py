@@ -1,0 +1,118 @@
+"""Conversations in files: played, compared, written down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from tests.conftest import MakeApp
+from wechat_bot.simulator import scenarios
+from wechat_bot.simulator.scenarios import Conversation, Expectation, PlayError, Step
+from wechat_bot.testing import FakePlatform, listening
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "conversations").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("mode", ["plain", "safe"])
+def test_the_examples_pass_against_the_shipped_bot(make_app: MakeApp, mode: str) -> None:
+    app = make_app(wechat_message_mode=mode)
+    with listening(app) as url:
+        shown = app.test_cli_runner().invoke(
+            args=["wechat", "play", *map(str, EXAMPLES), "--url", f"{url}/wechat"]
+        )
+    assert shown.exit_code == 0, shown.output
+    assert shown.output.count("✓") == 12
+    assert "帮助和改名" in shown.output
+
+
+def run(app: Flask, tmp_path: Path, text: str) -> tuple[int, str]:
+    file = tmp_path / "conversation.yaml"
+    file.write_text(text, encoding="utf-8")
+    with listening(app) as url:
+        shown = app.test_cli_runner().invoke(args=["wechat", "play", str(file), "--url", f"{url}/wechat"])
+    return shown.exit_code, shown.output
+
+
+def test_an_answer_that_is_not_expected_fails_and_is_told(app: Flask, tmp_path: Path) -> None:
+    steps = "steps:\n- send: 改名\n  expect: 你是谁\n- send: 小明\n  expect: 好的，小明。\n"
+    code, output = run(app, tmp_path, steps)
+    assert code == 1
+    assert "✗ send 改名" in output
+    assert "expected text '你是谁', got text: '怎么称呼你？" in output
+    assert "✓ send 小明" in output
+    assert "1 answers are not as expected." in output
+
+
+def test_the_failure_notice_fails_what_expects_nothing_in_particular(app: Flask, tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("steps:\n- send: 帮助\n", encoding="utf-8")
+    nowhere = ["wechat", "play", str(file), "--url", "http://127.0.0.1:1/wechat"]
+    shown = app.test_cli_runner().invoke(args=nowhere)
+    assert shown.exit_code == 1
+    assert "got notice" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: [", "not YAML"),
+        ("name: x", "a list of steps"),
+        ("steps: [1]", "step 1: it is not an action"),
+        ("steps:\n- {send: a, follow: b}", "step 1: it has one action"),
+        ("steps:\n- send: a\n- dance: b", "step 2: there is no action 'dance'"),
+        ("steps:\n- {send: a, expect: {sounds: b}}", "step 1: expect is a text or one of"),
+        ("steps:\n- push: {Event: CLICK}", "step 1: push has fields, MsgType among them"),
+        ("steps:\n- {send: a, expect: {pattern: '('}}", "step 1: pattern"),
+    ],
+)
+def test_a_file_that_is_no_conversation_is_explained(
+    app: Flask, tmp_path: Path, text: str, problem: str
+) -> None:
+    code, output = run(app, tmp_path, text)
+    assert code == 1
+    assert problem in output
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Step({"MsgType": "text", "Content": "一\n二"}, Expectation("text", "三\n四\n")),
+        Step({"MsgType": "text", "Content": "123"}, Expectation("contains", "4.0")),
+        Step({"MsgType": "text", "Content": "yes"}, Expectation("pattern", "^a|b$")),
+        Step(scenarios.action("follow", "door"), Expectation("shows", "nothing")),
+        Step(scenarios.action("follow", ""), Expectation("shows", "notice")),
+        Step(scenarios.action("unfollow", "")),
+        Step(scenarios.action("scan", "42")),
+        Step(scenarios.action("click", "KEY")),
+        Step({"MsgType": "event", "Event": "X", "Info": {"A": "1", "B": ["2", "3"]}}),
+    ],
+)
+def test_what_is_written_down_is_read_back(step: Step) -> None:
+    conversation = Conversation("名字", (step,))
+    assert scenarios.load(scenarios.dump(conversation)) == conversation
+
+
+def test_expectations_tell_apart(platform: FakePlatform) -> None:
+    def passed(**expected: str) -> bool:
+        [(kind, value)] = expected.items()
+        step = Step({"MsgType": "text", "Content": "改名"}, Expectation(kind, value))
+        [result] = scenarios.play(
+            platform.follower("oPlay" + kind + str(len(value))), Conversation("", (step,))
+        )
+        return result.passed
+
+    assert passed(text="怎么称呼你？发送“取消”不改。")
+    assert not passed(text="怎么称呼你？")
+    assert passed(contains="称呼")
+    assert not passed(contains="谁")
+    assert passed(pattern="怎么.*取消")
+    assert not passed(pattern="^取消")
+    assert passed(shows="text")
+    assert not passed(shows="nothing")
+
+
+def test_errors_name_their_step() -> None:
+    with pytest.raises(PlayError, match="step 1"):
+        scenarios.load("steps: [{}]")
