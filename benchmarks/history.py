@@ -25,7 +25,7 @@ from wechat_bot.services.audit import Actor
 from wechat_bot.services.messages import export
 from wechat_bot.services.messages.filters import MessageFilter
 from wechat_bot.services.operators import management
-from wechat_bot.services.projections.projector import Digest
+from wechat_bot.services.projections.projector import Projector
 from wechat_bot.settings import Settings
 from wechat_bot.wechat.credentials import Mode
 
@@ -164,7 +164,7 @@ def _vary(engine: Engine, size: int) -> None:
             connection.execute(text(statement), values)
 
 
-def _digest(digest: Digest, size: int) -> float:
+def _digest(digest: Projector, size: int) -> float:
     """µs for each message."""
     started = time.perf_counter()
     while left := digest.catch_up(10):
@@ -279,7 +279,7 @@ def _export(engine: Engine, count: int) -> tuple[float, float]:
     before = _peak()
     started, done = time.perf_counter(), 0
     for _ in export.stream(engine, MessageFilter(), "csv"):
-        done += export.BATCH
+        done += export.BATCH_SIZE
         if done >= count:
             break
     return done / (time.perf_counter() - started), (_peak() - before) / 1024

@@ -24,8 +24,8 @@ from wechat_bot import create_app
 from wechat_bot.blueprints import callback
 from wechat_bot.extensions import db
 from wechat_bot.routing import Router
-from wechat_bot.services.inbox.handling import Runner
-from wechat_bot.services.inbox.lookup import Memory
+from wechat_bot.services.inbox.handling import HandlerRunner
+from wechat_bot.services.inbox.lookup import InboxReader
 from wechat_bot.services.inbox.recorder import Recorder
 from wechat_bot.settings import Settings, Synchronous
 from wechat_bot.wechat.credentials import Mode
@@ -49,9 +49,9 @@ CONSTANT = "for comparison: a view that returns a constant"
 REST = "the rest: Flask, Werkzeug, glue"
 STAGES: Mapping[str, tuple[Any, str]] = {
     "`webhook.open`": (Webhook, "open"),
-    "recall, one read": (Memory, "recall"),
+    "recall, one read": (InboxReader, "recall"),
     "`router.resolve`": (Router, "resolve"),
-    "handler, reply fitted": (Runner, "run"),
+    "handler, reply fitted": (HandlerRunner, "run"),
     "record, one transaction": (Recorder, "record"),
     "`webhook.seal`": (Webhook, "seal"),
     "log line": (callback.log, "info"),

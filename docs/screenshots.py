@@ -23,9 +23,9 @@ from werkzeug.serving import make_server
 
 from wechat_bot import create_app, handlers, sample_data
 from wechat_bot.extensions import db
-from wechat_bot.models import Follower, Role, Status, Thread
-from wechat_bot.sample_data.pictures import hang
-from wechat_bot.sample_data.team import furnish
+from wechat_bot.models import Conversation, ConversationStatus, Follower, Role
+from wechat_bot.sample_data.pictures import attach_pictures
+from wechat_bot.sample_data.team import add_team_activity
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.operators import management
 from wechat_bot.settings import LogLevel, Settings
@@ -79,13 +79,17 @@ def fill(app: Flask) -> int:
         )
         while app.extensions["digest"].catch_up():
             pass
-        furnish(db.engine, seed=1)
-        hang(db.engine, app.extensions["archive"], seed=1)
-        regular = select(Thread.follower_id).join(Follower, Follower.id == Thread.follower_id)
+        add_team_activity(db.engine, seed=1)
+        attach_pictures(db.engine, app.extensions["archive"], seed=1)
+        regular = select(Conversation.follower_id).join(Follower, Follower.id == Conversation.follower_id)
         return db.session.scalars(regular.where(Follower.alias != "").order_by(*_BEST).limit(1)).one()
 
 
-_BEST = ((Thread.status == Status.OPEN).desc(), Thread.starred.desc(), Thread.last_id.desc())
+_BEST = (
+    (Conversation.status == ConversationStatus.OPEN).desc(),
+    Conversation.starred.desc(),
+    Conversation.last_id.desc(),
+)
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def make_app(settings: Settings, migrated: Path) -> Iterator[MakeApp]:
 
     yield make
     for app in made:
-        app.extensions["observations"].close()
+        app.extensions["call_stats"].close()
         app.extensions["inbox"].close()
 
 

@@ -19,7 +19,7 @@ from wechat_bot.models import Direction, Follower, MessageLog
 from wechat_bot.services.messages.export import stream
 from wechat_bot.services.messages.history import MessageFilter
 from wechat_bot.services.search.index import MESSAGES as INDEX
-from wechat_bot.services.search.index import Query, marked
+from wechat_bot.services.search.index import Query, highlight
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat import replies, xml
 from wechat_bot.wechat.replies import Reply
@@ -126,9 +126,9 @@ def exported_cells(engine: Engine) -> dict[str, str]:
 def test_any_text_is_a_query_and_can_be_marked(text: str) -> None:
     query = Query.parse(text)
     assert query.matches(text)
-    shown = "".join(piece for piece, _ in marked(text, query, context=None))
+    shown = "".join(piece for piece, _ in highlight(text, query, context=None))
     assert shown == text
-    assert {piece for piece, matches in marked(text, query) if matches} or not query
+    assert {piece for piece, matches in highlight(text, query) if matches} or not query
 
 
 def test_lone_surrogates_are_safe_queries_on_every_database(make_app: MakeApp, any_database: str) -> None:

@@ -15,7 +15,7 @@ from wechat_bot.settings import Settings
 
 def made(folder: Path, queue: str = "", key: str = "a key of these tests") -> tuple[Jobs, list[int]]:
     jobs, done = Jobs(Settings(secret_key=key, job_queue_url=queue), folder), list[int]()
-    jobs.add("note", done.append)
+    jobs.register("note", done.append)
     return jobs, done
 
 
@@ -31,9 +31,9 @@ def queue(request: pytest.FixtureRequest) -> str:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_job_is_done_once_it_is_asked_for(tmp_path: Path, queue: str) -> None:
     jobs, done = made(tmp_path, queue)
-    jobs.ask("note", 7)
-    jobs.ask("note", 8, 3600)
-    jobs.ask("note", 9)
+    jobs.enqueue("note", 7)
+    jobs.enqueue("note", 8, 3600)
+    jobs.enqueue("note", 9)
     assert done == []
     assert jobs.run() == 3
     assert sorted(done) == [7, 8, 9]
@@ -45,7 +45,7 @@ def test_a_job_is_done_once_it_is_asked_for(tmp_path: Path, queue: str) -> None:
 
 def test_what_one_process_asks_for_another_one_does(tmp_path: Path) -> None:
     asking, _ = made(tmp_path)
-    asking.ask("note", 7)
+    asking.enqueue("note", 7)
     working, done = made(tmp_path)
     working.run()
     assert done == [7]
@@ -53,7 +53,7 @@ def test_what_one_process_asks_for_another_one_does(tmp_path: Path) -> None:
 
 def test_a_queue_that_is_gone_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     jobs, _ = made(tmp_path, "redis://127.0.0.1:1/0")
-    jobs.ask("note", 7)
+    jobs.enqueue("note", 7)
     assert "no worker could be woken to note 7" in caplog.text
 
 
@@ -80,5 +80,5 @@ def test_nothing_is_opened_before_something_is_asked_for(tmp_path: Path) -> None
     folder = tmp_path / "instance"
     jobs, _ = made(folder)
     assert not folder.exists()
-    jobs.ask("note", 1)
+    jobs.enqueue("note", 1)
     assert (folder / "jobs.db").exists()

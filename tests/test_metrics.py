@@ -64,7 +64,7 @@ def test_queues_and_workers_are_told_as_they_are_now(app: Flask, platform: FakeP
     assert figure(app, "wechat_workers") == 0
     platform.text("帮助")
     with app.app_context():
-        heartbeats.beat(db.engine, "host:1")
+        heartbeats.heartbeat(db.engine, "host:1")
         db.session.execute(text("UPDATE message_logs SET state = 'queued' WHERE direction = 'out'"))
         db.session.commit()
     assert figure(app, "wechat_workers") == 1
@@ -86,7 +86,7 @@ SCRIPT = """
 from sqlalchemy import create_engine
 from wechat_bot.metrics import Metrics
 metrics = Metrics(create_engine("sqlite://"), lambda: 0)
-metrics.requested("not_signed")
+metrics.record_request("not_signed")
 print(metrics.text().decode())
 """
 

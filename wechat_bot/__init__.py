@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from .metrics import Metrics
     from .routing import Router
-    from .services.health.call_stats import Observations
-    from .services.projections.projector import Digest
+    from .services.health.call_stats import CallStats
+    from .services.projections.projector import Projector
     from .settings import Settings
     from .wechat.api import Transport, WeChatClient
 
@@ -63,7 +63,7 @@ def _connect_bot(app: Flask, settings: Settings, router: Router, transport: Tran
 
     from .extensions import db
     from .jobs import Jobs
-    from .services.projections.projector import Digest
+    from .services.projections.projector import Projector
     from .wechat.webhook import Webhook
 
     with app.app_context():
@@ -71,7 +71,7 @@ def _connect_bot(app: Flask, settings: Settings, router: Router, transport: Tran
     app.extensions |= {
         "settings": settings,
         "webhook": Webhook(settings.credentials),
-        "digest": Digest(engine, router),
+        "digest": Projector(engine, router),
         "jobs": Jobs(settings, Path(app.instance_path)),
     }
     _connect_api(app, settings, engine, transport)
@@ -85,7 +85,7 @@ def _connect_api(app: Flask, settings: Settings, engine: Engine, transport: Tran
 
     from .services.accounts import ensure_account
     from .services.accounts.capabilities import Capabilities
-    from .services.health.call_stats import Observations
+    from .services.health.call_stats import CallStats
     from .services.health.doctor import Doctor
     from .services.media.archive import Archive
     from .services.media.blobs import open_store
@@ -94,12 +94,12 @@ def _connect_api(app: Flask, settings: Settings, engine: Engine, transport: Tran
 
     folder = Path(app.instance_path)
     metrics = _metrics(engine, app.extensions["digest"]) if settings.metrics_are_on else None
-    observations = Observations(engine, partial(ensure_account, engine, settings.wechat_app_id), metrics)
-    client = _client(settings, engine, transport, observations)
+    call_stats = CallStats(engine, partial(ensure_account, engine, settings.wechat_app_id), metrics)
+    client = _client(settings, engine, transport, call_stats)
     capabilities = Capabilities(engine, settings)
     app.extensions |= {
         "metrics": metrics,
-        "observations": observations,
+        "call_stats": call_stats,
         "client": client,
         "capabilities": capabilities,
         "archive": Archive(
@@ -118,7 +118,7 @@ def _connect_api(app: Flask, settings: Settings, engine: Engine, transport: Tran
             folder,
             capabilities,
             transport,
-            observations.call,
+            call_stats.record_call,
         ),
     }
 
@@ -129,8 +129,8 @@ def _connect_services(app: Flask, settings: Settings, engine: Engine, router: Ro
 
     from .database.compiled import Connections
     from .extensions import create_reader
-    from .services.followers.sync import Followers
-    from .services.followers.write_back import Writebacks
+    from .services.followers.sync import FollowerSynchronizer
+    from .services.followers.write_back import WriteBack
     from .services.inbox.receiving import Inbox
     from .services.outbox.answers import Answers
     from .services.outbox.sending import Outbox
@@ -140,23 +140,23 @@ def _connect_services(app: Flask, settings: Settings, engine: Engine, router: Ro
     )
     reader = Connections(create_reader(engine, settings), settings.database_connections)
     executor = ThreadPoolExecutor(settings.wechat_slow_handlers, thread_name_prefix="slow")
-    outbox = Outbox(engine, client, capabilities, archive, jobs.ask)
-    followers = Followers(engine, client, capabilities, jobs.ask)
-    jobs.add("send", outbox.send)
-    jobs.add("show_typing", outbox.show_typing)
-    jobs.add("fetch", archive.fetch)
-    jobs.add("sync", followers.run)
+    outbox = Outbox(engine, client, capabilities, archive, jobs.enqueue)
+    followers = FollowerSynchronizer(engine, client, capabilities, jobs.enqueue)
+    jobs.register("send", outbox.send)
+    jobs.register("show_typing", outbox.show_typing)
+    jobs.register("fetch", archive.fetch)
+    jobs.register("sync", followers.run)
     app.extensions |= {
         "outbox": outbox,
         "answers": Answers(engine, capabilities, outbox, archive),
         "followers": followers,
-        "writebacks": Writebacks(engine, client, capabilities),
+        "writebacks": WriteBack(engine, client, capabilities),
         "inbox": Inbox(settings, engine, reader, router, outbox, executor, app.app_context),
     }
 
 
 def _client(
-    settings: Settings, engine: Engine, transport: Transport | None, observations: Observations
+    settings: Settings, engine: Engine, transport: Transport | None, call_stats: CallStats
 ) -> WeChatClient | None:
     """The client of the API, whose tokens all processes share; None without AppID and AppSecret."""
     from .services.accounts.access_tokens import DatabaseTokens
@@ -170,11 +170,11 @@ def _client(
         transport,
         proxy=settings.wechat_api_proxy,
         store=DatabaseTokens(engine, settings.wechat_app_id),
-        observe=observations.call,
+        observe=call_stats.record_call,
     )
 
 
-def _metrics(engine: Engine, digest: Digest) -> Metrics:
+def _metrics(engine: Engine, digest: Projector) -> Metrics:
     """What is counted for Prometheus; SettingsError where its library is missing."""
     from .settings import SettingsError
 

@@ -156,7 +156,7 @@ def create_reader(engine: Engine, settings: Settings) -> Engine:
 
 
 @contextmanager
-def turn_to_write(engine: Engine) -> Iterator[None]:
+def sqlite_write_lock(engine: Engine) -> Iterator[None]:
     """Wait until no other process writes to the same SQLite file; other databases queue by themselves.
 
     SQLite looks again and again, with ever longer pauses, and lets in who happens to look.
@@ -187,7 +187,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     token = in_transaction.set(True)
     try:
         writer = engine.execution_options(writes=True)
-        with turn_to_write(engine), writer.begin() as connection:
+        with sqlite_write_lock(engine), writer.begin() as connection:
             yield connection
     finally:
         in_transaction.reset(token)

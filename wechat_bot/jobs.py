@@ -31,11 +31,11 @@ class Jobs:
         self._folder = folder
         self._jobs: dict[str, Callable[[int], object]] = {}
 
-    def add(self, name: str, do: Callable[[int], object]) -> None:
+    def register(self, name: str, do: Callable[[int], object]) -> None:
         """Let workers do a job on the row with an id. It may be done twice, and must mean nothing then."""
         self._jobs[name] = do
 
-    def ask(self, name: str, row_id: int, seconds: float = 0) -> None:
+    def enqueue(self, name: str, row_id: int, seconds: float = 0) -> None:
         """Ask for a job, to be done after so many seconds, once its row is committed."""
         try:
             task = self._tasks[name]

@@ -1,8 +1,8 @@
-"""The language of a page: the one chosen with ``?lang=``, else the operator's, else the one that was chosen
-before, else what the browser prefers, else Chinese. And the time zone: the operator's.
+"""Selection of the language and time zone of a page (Flask-Babel).
 
-The words in the source are Chinese: they are the original, so Chinese needs no catalogue and cannot be
-incomplete, and there is one catalogue to look after.
+The language is the first that is set of: the parameter ``?lang=``, the signed-in operator's preference, the
+cookie, the browser's preference, Chinese. The time zone is the operator's. Interface texts in the source are
+Chinese, so only English needs a message catalogue.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from flask_login import current_user
 
 LANGUAGES = {"zh": "中文", "en": "English"}
 COOKIE = "language"
-"""Set for those who chose a language, and for nobody else."""
+"""Name of the cookie, which is set only when a language is chosen with ``?lang=``."""
 COOKIE_SECONDS = 365 * 86400
 
 babel = Babel()
@@ -29,11 +29,14 @@ def init_app(app: Flask) -> None:
 
 
 def select_language() -> str:
-    """The language of this request; asked once, and only for an answer that has words to translate."""
-    after_this_request(_tell_caches)
+    """Return the language of this request.
+
+    Flask-Babel calls this once, and only if the response has text to translate.
+    """
+    after_this_request(_add_vary)
     choice = request.args.get("lang")
     if choice in LANGUAGES:
-        after_this_request(_remember_choice)
+        after_this_request(_set_cookie)
         return choice
     for preferred in (_preference("language"), request.cookies.get(COOKIE)):
         if preferred in LANGUAGES:
@@ -42,26 +45,26 @@ def select_language() -> str:
 
 
 def select_time_zone() -> str | None:
-    """None: UTC."""
+    """Return the operator's time zone; None means UTC."""
     return _preference("time_zone")
 
 
 def _preference(name: str) -> str | None:
-    """What the operator has chosen; None when nobody is signed in, or nobody can be."""
+    """Return a setting of the operator; None if no operator is signed in, or the app has no sign-in."""
     return getattr(current_user, name, None) if hasattr(current_app, "login_manager") else None
 
 
 def in_language(language: str) -> str:
-    """A link to this page in `language`."""
+    """Return the link to this page in `language`."""
     return "?" + urlencode({**request.args.to_dict(), "lang": language})
 
 
-def _tell_caches(response: Response) -> Response:
+def _add_vary(response: Response) -> Response:
     response.vary.update(("Accept-Language", "Cookie"))
     return response
 
 
-def _remember_choice(response: Response) -> Response:
+def _set_cookie(response: Response) -> Response:
     response.set_cookie(
         COOKIE,
         request.args["lang"],

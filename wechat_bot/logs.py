@@ -1,4 +1,4 @@
-"""Log lines to stdout, each with the id of its request, to read or to collect."""
+"""Logging to stdout, as text or JSON, with the id of the request in each line."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from flask import Flask, Response
 from .settings import LogFormat, Settings
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
-"""Names the request that is being answered, also in the threads that go on with it."""
+"""The id of the current request; it is copied to threads that continue its work."""
 
 
 class TextFormatter(logging.Formatter):
-    """A line to read."""
+    """Formats a record as a line of text."""
 
     def format(self, record: logging.LogRecord) -> str:
         head = f"{_time(record)} {record.levelname} {request_id.get()} {record.name}"
@@ -27,7 +27,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JSONFormatter(logging.Formatter):
-    """An object to collect, on one line."""
+    """Formats a record as a JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -47,7 +47,7 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send all log lines of the process to stdout, as `settings` say."""
+    """Send all log lines of the process to stdout, in the format and from the level of `settings`."""
     formatter = {LogFormat.TEXT: TextFormatter, LogFormat.JSON: JSONFormatter}[settings.log_format]
     logging.config.dictConfig(
         {
@@ -64,23 +64,23 @@ def configure_logging(settings: Settings) -> None:
             "root": {"level": "WARNING", "handlers": ["stdout"]},
             "loggers": {
                 "wechat_bot": {"level": settings.log_level.value},
-                "psycopg": {"level": "ERROR"},  # it warns of errors that are handled
+                "psycopg": {"level": "ERROR"},  # its warnings are about errors that are handled
             },
         }
     )
-    # What no line shows need not be found out for each (the logging HOWTO, "Optimization").
+    # No line shows the call site, thread or process, so do not collect them (logging HOWTO, "Optimization").
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def name_requests(app: Flask) -> None:
-    """Give every request an id, which its log lines and its answer carry."""
+    """Assign an id to each request, for its log lines and the header ``X-Request-ID`` of its response."""
 
     @app.before_request
-    def begin() -> None:
+    def assign_id() -> None:
         request_id.set(f"{random.getrandbits(32):08x}")
 
     @app.after_request
-    def tell(response: Response) -> Response:
+    def add_header(response: Response) -> Response:
         response.headers["X-Request-ID"] = request_id.get()
         return response

@@ -1,7 +1,8 @@
-"""Figures for Prometheus, of all processes together. Needs the extra ``metrics``.
+"""Prometheus metrics, aggregated over all processes. Requires the extra ``metrics``.
 
-Processes count in files of one folder (PROMETHEUS_MULTIPROC_DIR), which has to be there before this module
-is imported; without it every process counts alone. What the database knows is asked for when it is read.
+Processes share counters through files in the folder PROMETHEUS_MULTIPROC_DIR, which must exist before this
+module is imported; without it, the metrics are those of one process. Gauges are read from the database on
+each scrape.
 """
 
 from __future__ import annotations
@@ -21,60 +22,60 @@ from .services.health import status
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
-_counted = CollectorRegistry()
+_METRICS = CollectorRegistry()
 _PUSHES = Counter(
-    "wechat_pushes", "Pushes by what they brought and how they ended.", ["kind", "outcome"], registry=_counted
+    "wechat_pushes", "Pushes by what they brought and how they ended.", ["kind", "outcome"], registry=_METRICS
 )
 _ANSWER_SECONDS = Histogram(
     "wechat_answer_seconds",
     "Until a push was answered; the platform waits 5 seconds.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4, 4.5, 5),
-    registry=_counted,
+    registry=_METRICS,
 )
 _REQUESTS = Counter(
-    "wechat_callback_requests", "Requests to the callback without a message.", ["outcome"], registry=_counted
+    "wechat_callback_requests", "Requests to the callback without a message.", ["outcome"], registry=_METRICS
 )
-_CALLS = Counter("wechat_api_calls", "Calls of the platform's API.", ["path", "errcode"], registry=_counted)
+_CALLS = Counter("wechat_api_calls", "Calls of the platform's API.", ["path", "errcode"], registry=_METRICS)
 _CALL_SECONDS = Histogram(
     "wechat_api_call_seconds",
     "Until a call of the platform's API ended.",
     ["path"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-    registry=_counted,
+    registry=_METRICS,
 )
 
 
 class Metrics:
-    """What an application counts, and what its database tells."""
+    """The counters of an application, and gauges from its database."""
 
     def __init__(self, engine: Engine, digest_left: Callable[[], int]) -> None:
         self._engine = engine
         self._digest_left = digest_left
 
-    def pushed(self, kind: str, outcome: str, seconds: float) -> None:
+    def record_push(self, kind: str, outcome: str, seconds: float) -> None:
         _PUSHES.labels(kind, outcome).inc()
         _ANSWER_SECONDS.observe(seconds)
 
-    def requested(self, outcome: str) -> None:
+    def record_request(self, outcome: str) -> None:
         _REQUESTS.labels(outcome).inc()
 
-    def called(self, path: str, errcode: int, seconds: float) -> None:
+    def record_call(self, path: str, errcode: int, seconds: float) -> None:
         _CALLS.labels(path, str(errcode)).inc()
         _CALL_SECONDS.labels(path).observe(seconds)
 
     def text(self) -> bytes:
-        """Everything, as Prometheus reads it."""
+        """Return all metrics in the text format of Prometheus."""
         registry = CollectorRegistry()
         if FOLDER in os.environ:
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         else:
-            registry.register(_counted)
-        registry.register(_Database(self._engine, self._digest_left))
+            registry.register(_METRICS)
+        registry.register(_DatabaseCollector(self._engine, self._digest_left))
         return generate_latest(registry)
 
 
-class _Database(Collector):
-    """What the database knows; nothing but that it is away, when it is."""
+class _DatabaseCollector(Collector):
+    """Gauges from the database; only ``wechat_database_up`` if the database cannot be reached."""
 
     def __init__(self, engine: Engine, digest_left: Callable[[], int]) -> None:
         self._engine = engine

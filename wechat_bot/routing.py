@@ -1,4 +1,4 @@
-"""How a message finds its handler: the first whose kind and conditions fit, from the top."""
+"""Routing of messages to handlers: the first route whose message class and conditions match is used."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from .wechat.replies import Reply
 M = TypeVar("M", bound=Message)
 
 Answer = Reply | str | None
-"""What a handler returns: a reply, the text of one, or silence."""
+"""The result of a handler: a reply, the text of a text reply, or None for no reply."""
 
 
 @dataclass
 class Context:
-    """What a handler may know and change beside the message.
+    """The session of a follower and the result of routing, as passed to conditions and handlers.
 
-    What it puts into `session` and `state` is stored together with its answer, or not at all: when
-    another message of the same follower changed them meanwhile, the handler runs again from there.
+    Changes to `session` and `state` are stored in one transaction with the handler's answer. They are
+    discarded if another message of the same follower changed the stored values meanwhile; the handler then
+    runs again with these.
     """
 
     session: dict[str, Any] = field(default_factory=dict)
-    """JSON values, kept for WECHAT_SESSION_TTL seconds after the last change."""
+    """JSON values of this follower. They expire WECHAT_SESSION_TTL seconds after the last change."""
     state: str | None = None
-    """Where the dialogue with this follower stands."""
+    """The current step of the dialogue with this follower; None outside of a dialogue."""
     returning: bool = False
-    """Whether this follower has followed the account before."""
+    """Whether this follower had followed the account before."""
     match: Any = None
-    """What the last condition returned."""
+    """The return value of the last condition, for example a regular expression's match."""
 
 
 Handler = Callable[[M, Context], Answer]
@@ -42,7 +43,7 @@ Condition = Callable[[M, Context], object]
 
 @dataclass(frozen=True)
 class Route:
-    """A handler and when it is asked."""
+    """A handler, and the messages that it handles."""
 
     kind: type[Message]
     conditions: tuple[Condition[Any], ...]
@@ -56,12 +57,12 @@ class Route:
 
     @property
     def catch_all(self) -> bool:
-        """Whether it takes every message of its kind."""
+        """Whether the route matches every message of its kind."""
         return not self.conditions
 
 
 class Router:
-    """A list of handlers; order is precedence.
+    """An ordered list of routes, of which the first match is used.
 
     ::
 
@@ -69,8 +70,8 @@ class Router:
         def weather(message: TextMessage, ctx: Context) -> Answer:
             return fetch_weather(ctx.match["city"])
 
-    A `slow` handler (one that waits for something) runs in the background, once for each message; its
-    answer reaches the follower even when the platform no longer waits for it.
+    A `slow` handler (one that waits for I/O) runs in the background, once for each message. If the platform's
+    time limit has passed, its answer is sent by other means than the passive reply.
     """
 
     def __init__(self) -> None:
@@ -79,7 +80,7 @@ class Router:
     def on(
         self, kind: type[M], *conditions: Condition[M], slow: bool = False
     ) -> Callable[[Handler[M]], Handler[M]]:
-        """Register a handler for messages of `kind` that meet all `conditions`, tried in their order."""
+        """Register a handler for messages of `kind` that meet all `conditions`, evaluated in order."""
 
         def register(handler: Handler[M]) -> Handler[M]:
             self._routes.append(Route(kind, conditions, handler, slow))
@@ -88,11 +89,11 @@ class Router:
         return register
 
     def include(self, router: Router) -> None:
-        """Ask `router` at this place of the order, also about handlers that it gets later."""
+        """Insert the routes of `router` at this position, including routes that are added to it later."""
         self._routes.append(router)
 
     def routes(self) -> Iterator[Route]:
-        """All routes in the order of precedence."""
+        """Iterate over all routes in order of precedence."""
         for route in self._routes:
             if isinstance(route, Router):
                 yield from route.routes()
@@ -100,14 +101,14 @@ class Router:
                 yield route
 
     def resolve(self, message: Message, ctx: Context) -> Route | None:
-        """The route that takes `message`, with ``ctx.match`` set; None when nobody wants it."""
+        """Return the first route that matches `message`, or None; set ``ctx.match``."""
         for route in self.routes():
-            if isinstance(message, route.kind) and _met(route, message, ctx):
+            if isinstance(message, route.kind) and _matches(route, message, ctx):
                 return route
         return None
 
 
-def _met(route: Route, message: Message, ctx: Context) -> bool:
+def _matches(route: Route, message: Message, ctx: Context) -> bool:
     ctx.match = None
     for condition in route.conditions:
         ctx.match = condition(message, ctx)
@@ -117,29 +118,29 @@ def _met(route: Route, message: Message, ctx: Context) -> bool:
 
 
 def keyword(*words: str) -> Condition[TextMessage]:
-    """The text is one of `words`, whatever its case, width and surrounding blanks."""
-    normal = {normalize(word) for word in words}
-    return lambda message, _: normalize(message.content) in normal
+    """Match a text that equals one of `words`, regardless of case, width and surrounding blanks."""
+    normalized = {normalize(word) for word in words}
+    return lambda message, _: normalize(message.content) in normalized
 
 
 def matches(pattern: str) -> Condition[TextMessage]:
-    """The regular expression matches the whole text but for outer blanks; ``ctx.match`` is the match."""
+    """Match a text, without surrounding blanks, against a regular expression; ``ctx.match`` is the match."""
     compiled = re.compile(pattern, re.IGNORECASE)
     return lambda message, _: compiled.fullmatch(message.content.strip())
 
 
 def key(*keys: str) -> Condition[Event]:
-    """The event's key (menu button, scene) is one of `keys`."""
+    """Match an event whose key (of a menu button, or a scene) is one of `keys`."""
     return lambda message, _: message.key in keys
 
 
 def state(name: str) -> Condition[Message]:
-    """The dialogue stands at `name`."""
+    """Match while ``ctx.state`` is `name`."""
     return lambda _, ctx: ctx.state == name
 
 
-@lru_cache(maxsize=256)  # every keyword of a router looks at the same text
+@lru_cache(maxsize=256)  # all keyword conditions of a router normalize the same text
 def normalize(text: str) -> str:
-    """`text` as compared with keywords: NFKC, folded case, without zero-width characters and outer blanks."""
+    """Return `text` for comparison: NFKC, folded case, without zero-width characters and outer blanks."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(char for char in folded if unicodedata.category(char) != "Cf").strip()

@@ -1,4 +1,4 @@
-"""What browsers are told about every page, and which requests of theirs are not ours."""
+"""Security headers of responses, and protection from cross-site request forgery."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-"""Every answer carries these, but those to the platform, which reads none; a view may set its own."""
+"""Default headers of all responses but those to the platform, which ignores them. Views may override them."""
 HSTS = "max-age=31536000"
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -44,22 +44,22 @@ def add_headers(response: Response) -> Response:
 
 
 def same_origin(view: Callable[P, R]) -> Callable[P, R]:
-    """Answer 403 when the page of another site made a browser send a request that changes something.
+    """Answer 403 to a state-changing request that a page of another site caused.
 
-    Needs no token: every browser tells where such a request comes from, and what sends neither of the
-    two headers is no browser, so it carries nobody's cookies against their will.
+    No CSRF token is needed: every browser sends ``Sec-Fetch-Site`` or ``Origin`` with such a request. A
+    client that sends neither is not a browser, so no user's cookies can be misused with it.
     """
 
     @functools.wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        if request.method not in SAFE_METHODS and _comes_from_elsewhere():
+        if request.method not in SAFE_METHODS and _is_cross_site():
             abort(403, _("这个请求是另一个网站发起的。"))
         return view(*args, **kwargs)
 
     return guarded
 
 
-def _comes_from_elsewhere() -> bool:
+def _is_cross_site() -> bool:
     site = request.headers.get("Sec-Fetch-Site")
     if site:
         return site not in {"same-origin", "none"}

@@ -17,6 +17,7 @@ from typing import Any, get_type_hints
 
 from dotenv.parser import Original, parse_stream
 
+from .wechat.account_kinds import AccountKind
 from .wechat.credentials import Credentials, Mode
 from .wechat.errors import CredentialsError
 
@@ -55,17 +56,6 @@ class Switch(StrEnum):
     AUTO = "auto"
     YES = "yes"
     NO = "no"
-
-
-class AccountKind(StrEnum):
-    """What the platform lets an account do depends on it (``wechat-platform.md`` section 9)."""
-
-    UNKNOWN = "unknown"
-    UNVERIFIED_SUBSCRIPTION = "unverified_subscription"
-    VERIFIED_SUBSCRIPTION = "verified_subscription"
-    UNVERIFIED_SERVICE = "unverified_service"
-    VERIFIED_SERVICE = "verified_service"
-    TEST = "test"
 
 
 IN_MEMORY = "memory:"

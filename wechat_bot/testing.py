@@ -28,22 +28,23 @@ from .simulator.platform import (
     client_sender,
     http_sender,
 )
-from .simulator.state import Account, AccountKind, Fault, FaultKind
+from .simulator.state import APIFault, APIFaultKind, SimulatedAccount
 from .simulator.store import FileStore
+from .wechat.account_kinds import AccountKind
 
 __all__ = [
     "NOTICE",
     "OPENID",
-    "Account",
+    "APIFault",
+    "APIFaultKind",
     "AccountKind",
     "Attempt",
     "Delivery",
     "FakeAPI",
     "FakePlatform",
-    "Fault",
-    "FaultKind",
     "FileStore",
     "Send",
+    "SimulatedAccount",
     "client_sender",
     "http_sender",
     "listening",

@@ -15,8 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .extensions import db
 from .services.accounts import ensure_account
-from .services.health.heartbeats import beat, leads, sign_off
-from .services.inbox.recovery import sweep
+from .services.health.heartbeats import heartbeat, is_leader, sign_off
+from .services.inbox.recovery import recover
 
 THREADS = 4
 """Jobs at once: they wait for the platform most of the time."""
@@ -29,11 +29,11 @@ def work(app: Flask) -> None:
     name = f"{socket.gethostname()}:{os.getpid()}"
     ended = threading.Event()
     duties: list[tuple[float, Callable[[], object]]] = [
-        (10, lambda: beat(db.engine, name)),
-        (10, lambda: sweep(db.engine, app.extensions["outbox"], datetime.now(UTC))),
+        (10, lambda: heartbeat(db.engine, name)),
+        (10, lambda: recover(db.engine, app.extensions["outbox"], datetime.now(UTC))),
         (1, lambda: app.extensions["digest"].catch_up(STEP)),
         (1, app.extensions["archive"].fetch_due),
-        (10, lambda: look_after_followers(app, name)),
+        (10, lambda: synchronize_followers(app, name)),
     ]
     loops = [threading.Thread(target=_repeat, args=(app, ended, *duty)) for duty in duties]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # until the consumer has its own handler
@@ -50,9 +50,9 @@ def work(app: Flask) -> None:
             sign_off(db.engine, name)
 
 
-def look_after_followers(app: Flask, name: str) -> None:
+def synchronize_followers(app: Flask, name: str) -> None:
     """Have the platform's list read when it is time, and tell what operators changed; one worker does."""
-    if leads(db.engine, name):
+    if is_leader(db.engine, name):
         account_id = ensure_account(db.engine, app.extensions["settings"].wechat_app_id)
         app.extensions["followers"].keep_going(account_id, datetime.now(UTC))
         app.extensions["writebacks"].send(account_id)

@@ -9,9 +9,9 @@ from sqlalchemy import func, select
 from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import Follower
-from wechat_bot.simulator.state import AccountKind
-from wechat_bot.simulator.state import Follower as Played
-from wechat_bot.testing import Account, FakeAPI
+from wechat_bot.simulator.state import SimulatedFollower as Played
+from wechat_bot.testing import FakeAPI, SimulatedAccount
+from wechat_bot.wechat.account_kinds import AccountKind
 
 INFO = "/cgi-bin/user/info/batchget"
 
@@ -47,7 +47,7 @@ def test_a_refusal_is_one_sentence_and_resume_goes_on(app: Flask, api: FakeAPI) 
 
 def test_an_account_that_may_not_is_told_so(app: Flask, api: FakeAPI) -> None:
     with api.store.opened() as state:
-        state.account = Account(AccountKind.UNVERIFIED_SUBSCRIPTION)
+        state.account = SimulatedAccount(AccountKind.UNVERIFIED_SUBSCRIPTION)
     status, output = run(app)
     assert status == 1
     assert "48001" in output

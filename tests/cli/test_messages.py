@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select
 
 from tests.services.messages.journal import Journal
 from wechat_bot.models import AuditEntry
-from wechat_bot.services.projections.projector import Digest
+from wechat_bot.services.projections.projector import Projector
 from wechat_bot.services.search.index import MESSAGES, Query
 
 
@@ -61,7 +61,7 @@ def test_what_is_wrong_with_a_filter_is_told(app: Flask, arguments: list[str], s
 
 def test_the_index_is_built_again(app: Flask, engine: Engine) -> None:
     Journal(engine).add_many(["我要退款"] * 3)
-    digest: Digest = app.extensions["digest"]
+    digest: Projector = app.extensions["digest"]
     digest.catch_up()
     with engine.begin() as connection:
         MESSAGES.clear(connection)

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from tests.conftest import MakeApp
 from wechat_bot.extensions import db
-from wechat_bot.models import MessageLog, State
+from wechat_bot.models import MessageLog, MessageState
 from wechat_bot.testing import NOTICE, FakePlatform, listening
 
 Run = Callable[..., Result]
@@ -95,7 +95,7 @@ def test_a_sweep_tells_how_much_it_found(app: Flask) -> None:
     FakePlatform.of(app).text("帮助")
     with app.app_context():
         long_ago = db.func.datetime("2026-01-01")
-        db.session.execute(update(MessageLog).values(state=State.RECEIVED, received_at=long_ago))
+        db.session.execute(update(MessageLog).values(state=MessageState.RECEIVED, received_at=long_ago))
         db.session.commit()
     shown = app.test_cli_runner().invoke(args=["wechat", "sweep"])
     assert shown.output == "2 messages were brought to an end.\n"

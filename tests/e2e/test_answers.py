@@ -14,7 +14,7 @@ from tests.e2e.conftest import AXE, opening_pages, serving
 from tests.e2e.console import Console, check_page
 from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog
-from wechat_bot.services.inbox.recovery import sweep
+from wechat_bot.services.inbox.recovery import recover
 from wechat_bot.simulator.sample_files import PNG
 from wechat_bot.testing import FakeAPI, FakePlatform
 
@@ -39,7 +39,7 @@ def deliver(desk: Console) -> None:
         mine = MessageLog.origin.startswith("operator:")
         db.session.execute(update(MessageLog).where(mine).values(received_at=old))
         db.session.commit()
-        sweep(db.engine, desk.app.extensions["outbox"], datetime.now(UTC))
+        recover(db.engine, desk.app.extensions["outbox"], datetime.now(UTC))
 
 
 def write(page: Page, text: str) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from tests.e2e.console import Console, check_page, expect_no_script
 from tests.hostile import PUSHED
 from wechat_bot.extensions import db
-from wechat_bot.models import Follower, MessageLog, Note, Status, Thread
+from wechat_bot.models import Conversation, ConversationStatus, Follower, MessageLog, Note
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.conversations import actions
 from wechat_bot.testing import FakePlatform
@@ -81,8 +81,8 @@ def test_a_day_of_an_operator(console: Console) -> None:
     page.get_by_role("button", name="分配给我").click()
     page.get_by_role("button", name="已处理").click()
     with console.app.app_context():
-        thread = db.session.get_one(Thread, follower_id)
-        assert (thread.status, thread.waiting_since) == (Status.DONE, None)
+        thread = db.session.get_one(Conversation, follower_id)
+        assert (thread.status, thread.waiting_since) == (ConversationStatus.DONE, None)
         assert db.session.scalars(select(Note.text)).all() == ["已经答应退款 @admin"]
 
     page.get_by_text("小王").first.click()
@@ -239,7 +239,7 @@ def test_the_whole_console_works_without_javascript(console: Console) -> None:
     expect(page.locator(".bubble.note")).to_contain_text("纯表单")
     page.get_by_role("button", name="已处理").click()
     with console.app.app_context():
-        assert db.session.get_one(Thread, follower_id).status == Status.DONE
+        assert db.session.get_one(Conversation, follower_id).status == ConversationStatus.DONE
 
 
 def test_a_viewer_reads_and_changes_nothing(console: Console) -> None:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 from tests.conftest import APP_SECRET, MakeApp
 from tests.e2e.conftest import AXE, opening_pages, serving
 from tests.e2e.console import Console, check_page
-from wechat_bot.simulator.state import Follower as Played
+from wechat_bot.simulator.state import SimulatedFollower as Played
 from wechat_bot.testing import OPENID, FakeAPI
 
 

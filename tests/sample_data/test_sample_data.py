@@ -18,7 +18,7 @@ from tests.conftest import MakeApp
 from wechat_bot import create_app
 from wechat_bot.extensions import db
 from wechat_bot.handlers import router
-from wechat_bot.models import Channel, Conversation, Direction, Follower, MessageLog, State
+from wechat_bot.models import BotSession, Channel, Direction, Follower, MessageLog, MessageState
 from wechat_bot.sample_data import AlreadyUsed, Plan, seed
 from wechat_bot.sample_data.dialogues import dialogues
 from wechat_bot.sample_data.traffic import ZONE
@@ -70,7 +70,7 @@ def test_as_many_messages_as_wanted_are_recorded_on_every_database(
     assert len(logs(engine)) == 701
     assert 10 < len(followers(engine)) <= 20
     with engine.connect() as connection:
-        assert connection.scalar(select(func.count()).select_from(Conversation)) == len(followers(engine))
+        assert connection.scalar(select(func.count()).select_from(BotSession)) == len(followers(engine))
 
 
 def test_the_same_plan_makes_the_same_rows(make_app: MakeApp, tmp_path: Path) -> None:
@@ -139,11 +139,17 @@ def test_every_kind_of_message_is_there(told: list[Any]) -> None:
 def test_messages_go_well_but_for_a_few(make_app: MakeApp) -> None:
     told = logs(filled(make_app(), plan(12_000)))
     states = Counter(log.state for log in told)
-    assert set(states) >= {State.ANSWERED, State.SENT, State.FAILED, State.LATE, State.UNKNOWN}
-    assert states[State.ANSWERED] + states[State.SENT] > 0.98 * len(told)
+    assert set(states) >= {
+        MessageState.ANSWERED,
+        MessageState.SENT,
+        MessageState.FAILED,
+        MessageState.LATE,
+        MessageState.UNKNOWN,
+    }
+    assert states[MessageState.ANSWERED] + states[MessageState.SENT] > 0.98 * len(told)
     assert {log.attempts for log in told if log.direction == Direction.IN} == {1, 2, 3}
     assert {log.channel for log in told} == {None, Channel.REPLY, Channel.CUSTOMER}
-    assert all(log.error for log in told if log.state in {State.FAILED, State.UNKNOWN})
+    assert all(log.error for log in told if log.state in {MessageState.FAILED, MessageState.UNKNOWN})
 
 
 def test_messages_are_in_the_order_of_their_arrival_and_end_when_they_should(told: list[Any]) -> None:

@@ -11,6 +11,8 @@ from sqlalchemy import Engine, func, insert, select
 from tests.conftest import MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import (
+    Conversation,
+    ConversationStatus,
     Follower,
     FollowerTag,
     Media,
@@ -18,11 +20,9 @@ from wechat_bot.models import (
     Note,
     Operator,
     Role,
-    Status,
     Tag,
-    Thread,
 )
-from wechat_bot.sample_data.pictures import PAINTED, hang
+from wechat_bot.sample_data.pictures import PAINTED, attach_pictures
 from wechat_bot.sample_data.team import OPEN, UNREAD
 from wechat_bot.services.media.formats import check
 from wechat_bot.testing import FakePlatform
@@ -54,7 +54,7 @@ def test_everything_is_searchable_and_has_a_conversation(make_app: MakeApp, any_
     engine = seeded(make_app(database_url=any_database), "小王")
     with engine.connect() as connection:
         followers = connection.scalar(select(func.count()).select_from(Follower))
-        assert connection.scalar(select(func.count()).select_from(Thread)) == followers
+        assert connection.scalar(select(func.count()).select_from(Conversation)) == followers
 
 
 def test_regulars_have_names_tags_and_stars(app: Flask) -> None:
@@ -62,22 +62,26 @@ def test_regulars_have_names_tags_and_stars(app: Flask) -> None:
     assert {"小区团购群主王姐", "梧桐路店 沈先生"} <= set(column(engine, select(Follower.alias)))
     assert {"VIP", "投诉", "老客户", "待发货"} <= set(column(engine, select(Tag.name)))
     assert len(column(engine, select(FollowerTag.follower_id))) > 10
-    assert True in column(engine, select(Thread.starred))
+    assert True in column(engine, select(Conversation.starred))
 
 
 def test_old_conversations_are_done_and_new_ones_unread(app: Flask) -> None:
     engine = seeded(app)
-    waiting = column(engine, select(Thread.follower_id).where(Thread.status == Status.OPEN))
+    waiting = column(
+        engine, select(Conversation.follower_id).where(Conversation.status == ConversationStatus.OPEN)
+    )
     assert 0 < len(waiting) <= OPEN
-    unread = column(engine, select(Thread.follower_id).where(Thread.read_id < Thread.last_id))
+    unread = column(
+        engine, select(Conversation.follower_id).where(Conversation.read_id < Conversation.last_id)
+    )
     assert len(unread) == UNREAD
 
 
 def test_operators_share_the_work_and_leave_notes(app: Flask) -> None:
     engine = seeded(app, "小王", "小李")
-    assert len(set(column(engine, select(Thread.assignee_id)))) == 3  # both, and nobody
+    assert len(set(column(engine, select(Conversation.assignee_id)))) == 3  # both, and nobody
     assert len(set(column(engine, select(Note.operator_id)))) == 2
-    assert set(column(engine, select(Thread.status))) == set(Status)
+    assert set(column(engine, select(Conversation.status))) == set(ConversationStatus)
 
 
 def test_pictures_of_made_up_followers_are_there_to_be_seen(make_app: MakeApp, any_database: str) -> None:
@@ -96,5 +100,5 @@ def test_pictures_of_made_up_followers_are_there_to_be_seen(make_app: MakeApp, a
 def test_pictures_of_real_followers_stay_wanted(app: Flask, engine: Engine) -> None:
     FakePlatform.of(app).image()
     app.extensions["digest"].catch_up()
-    hang(engine, app.extensions["archive"], seed=1)
+    attach_pictures(engine, app.extensions["archive"], seed=1)
     assert column(engine, select(Media.state)) == [MediaState.WANTED]

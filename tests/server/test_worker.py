@@ -23,7 +23,7 @@ from sqlalchemy import Engine, func, insert, select, update
 from tests.conftest import APP_SECRET, MakeApp
 from tests.server.conftest import ROOT
 from wechat_bot.extensions import db, retry_conflicts, transaction
-from wechat_bot.models import Follower, MessageLog, State
+from wechat_bot.models import Follower, MessageLog, MessageState
 from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.outbox.sending import outgoing
 from wechat_bot.testing import FakeAPI, listening
@@ -47,7 +47,12 @@ def queue_messages(app: Flask) -> None:
         ids = db.session.scalars(select(Follower.id)).all()
         rows = [
             outgoing(
-                account_id, ids[n % FOLLOWERS], TextReply(str(n)), State.QUEUED, f"operator:{n}", "operator:1"
+                account_id,
+                ids[n % FOLLOWERS],
+                TextReply(str(n)),
+                MessageState.QUEUED,
+                f"operator:{n}",
+                "operator:1",
             )
             | {"received_at": now}
             for n in range(MESSAGES)
@@ -60,7 +65,7 @@ def queue_messages(app: Flask) -> None:
 
 def left(app: Flask) -> int:
     """How many messages are not done with."""
-    open_ = MessageLog.state.in_([State.QUEUED, State.SENDING])
+    open_ = MessageLog.state.in_([MessageState.QUEUED, MessageState.SENDING])
     with app.app_context():
         return db.session.scalar(select(func.count()).select_from(MessageLog).where(open_)) or 0
 
@@ -173,7 +178,7 @@ def age_what_was_being_sent(app: Flask) -> None:
 def _age(engine: Engine) -> None:
     old = datetime.now(UTC) - timedelta(minutes=6)
     with transaction(engine) as connection:
-        sending = update(MessageLog).where(MessageLog.state == State.SENDING)
+        sending = update(MessageLog).where(MessageLog.state == MessageState.SENDING)
         connection.execute(sending.values(received_at=old))
 
 
@@ -183,7 +188,7 @@ def outcomes(app: Flask, api: FakeAPI) -> None:
     with app.app_context():
         rows = db.session.execute(select(MessageLog.text, MessageLog.state)).all()
     states = {row.text: row.state for row in rows}
-    assert set(states.values()) <= {State.SENT, State.UNKNOWN}, "none is lost"
-    assert {text for text, state in states.items() if state == State.SENT} <= set(sent)
+    assert set(states.values()) <= {MessageState.SENT, MessageState.UNKNOWN}, "none is lost"
+    assert {text for text, state in states.items() if state == MessageState.SENT} <= set(sent)
     assert set(sent) <= set(states)
-    assert sum(state == State.UNKNOWN for state in states.values()) <= KILLS * 4, "few are in doubt"
+    assert sum(state == MessageState.UNKNOWN for state in states.values()) <= KILLS * 4, "few are in doubt"

@@ -11,8 +11,8 @@ import pytest
 
 from tests.conftest import APP_ID, APP_SECRET, TOKEN
 from wechat_bot.simulator.state import PlatformState
-from wechat_bot.simulator.store import Store
-from wechat_bot.testing import Account, FakeAPI
+from wechat_bot.simulator.store import StateStore
+from wechat_bot.testing import FakeAPI, SimulatedAccount
 from wechat_bot.wechat.credentials import Credentials
 
 CREDENTIALS = Credentials(tokens=(TOKEN,), app_id=APP_ID, app_secret=APP_SECRET)
@@ -73,7 +73,7 @@ class Caller:
             self.api.follower_acted(openid, "follow")
 
 
-def make_caller(account: Account | None = None, store: Store | None = None) -> Caller:
+def make_caller(account: SimulatedAccount | None = None, store: StateStore | None = None) -> Caller:
     clock = Clock()
     return Caller(FakeAPI(CREDENTIALS, clock, account=account, store=store), clock)
 
@@ -81,4 +81,4 @@ def make_caller(account: Account | None = None, store: Store | None = None) -> C
 @pytest.fixture
 def caller() -> Caller:
     """Of a verified service account that enforces everything."""
-    return make_caller(Account(strict=True))
+    return make_caller(SimulatedAccount(strict=True))

@@ -8,8 +8,9 @@ import pytest
 
 from tests.simulator.conftest import CREDENTIALS, NOON, OK, Caller, make_caller
 from wechat_bot.simulator.sample_files import PNG
-from wechat_bot.testing import Account, AccountKind, FakePlatform
+from wechat_bot.testing import FakePlatform, SimulatedAccount
 from wechat_bot.wechat import xml
+from wechat_bot.wechat.account_kinds import AccountKind
 
 ADD = "/cgi-bin/draft/add"
 
@@ -159,7 +160,7 @@ def test_a_service_account_reaches_each_follower_four_times_a_month(caller: Call
 
 
 def test_a_subscription_account_sends_once_a_day() -> None:
-    caller = make_caller(Account(kind=AccountKind.VERIFIED_SUBSCRIPTION))
+    caller = make_caller(SimulatedAccount(kind=AccountKind.VERIFIED_SUBSCRIPTION))
     assert [caller.errcode(ALL, TO_ALL), caller.errcode(ALL, TO_ALL)] == [0, 45028]
     caller.api.advance(12 * 3600)
     caller.token = caller.new_token()
@@ -167,7 +168,7 @@ def test_a_subscription_account_sends_once_a_day() -> None:
 
 
 def test_a_test_account_does_not_reach_all() -> None:
-    assert make_caller(Account(kind=AccountKind.TEST)).errcode(ALL, TO_ALL) == 45028
+    assert make_caller(SimulatedAccount(kind=AccountKind.TEST)).errcode(ALL, TO_ALL) == 45028
 
 
 def test_a_job_of_the_same_clientmsgid_is_made_once_a_day(caller: Caller) -> None:

@@ -10,7 +10,8 @@ import pytest
 from tests.conftest import APP_SECRET
 from tests.simulator.conftest import OK, TOKEN_QUERY, Caller, make_caller
 from wechat_bot.simulator.state import to_json
-from wechat_bot.testing import Account, AccountKind
+from wechat_bot.testing import SimulatedAccount
+from wechat_bot.wechat.account_kinds import AccountKind
 
 SEND = "/cgi-bin/message/custom/send"
 TEXT = {"touser": "o1", "msgtype": "text", "text": {"content": "你好"}}
@@ -145,13 +146,13 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS.values())
 def test_an_account_may_call_what_its_kind_has(kind: AccountKind) -> None:
-    caller = make_caller(Account(kind=kind))
+    caller = make_caller(SimulatedAccount(kind=kind))
     refused = {path for path in ALLOWED if caller.errcode(path) == 48001}
     name = next(name for name, value in KINDS.items() if value is kind)
     assert refused == {path for path, kinds in ALLOWED.items() if name not in kinds.split()}
 
 
 def test_an_account_without_menus_may_still_look_at_them() -> None:
-    caller = make_caller(Account(kind=AccountKind.UNVERIFIED_SUBSCRIPTION))
+    caller = make_caller(SimulatedAccount(kind=AccountKind.UNVERIFIED_SUBSCRIPTION))
     assert caller.get("/cgi-bin/get_current_selfmenu_info")["is_menu_open"] == 0
     assert caller.get("/cgi-bin/menu/get")["errcode"] == 48001

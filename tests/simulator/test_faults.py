@@ -14,7 +14,8 @@ import pytest
 from tests.simulator.conftest import CREDENTIALS, OK, TOKEN_QUERY, Caller, make_caller
 from wechat_bot.simulator.sample_files import PNG
 from wechat_bot.simulator.state import PlatformState, from_json, to_json
-from wechat_bot.testing import AccountKind, FakeAPI, Fault, FaultKind, FileStore, listening
+from wechat_bot.testing import APIFault, APIFaultKind, FakeAPI, FileStore, listening
+from wechat_bot.wechat.account_kinds import AccountKind
 
 SEND = "/cgi-bin/message/custom/send"
 TEXT = {"touser": "o1", "msgtype": "text", "text": {"content": "在吗"}}
@@ -38,10 +39,10 @@ def test_the_next_calls_of_a_path_fail_with_the_errcodes_given(caller: Caller) -
 
 def test_a_fault_is_of_a_path_or_of_all_and_for_some_calls(caller: Caller) -> None:
     caller.follow("o1")
-    caller.api.fail(Fault(FaultKind.ERRCODE, errcode=50002, times=2), SEND)
+    caller.api.fail(APIFault(APIFaultKind.ERRCODE, errcode=50002, times=2), SEND)
     assert "tags" in caller.get("/cgi-bin/tags/get")
     assert [caller.errcode(SEND, TEXT) for _ in range(3)] == [50002, 50002, 0]
-    caller.api.fail(Fault(FaultKind.ERRCODE, times=None))
+    caller.api.fail(APIFault(APIFaultKind.ERRCODE, times=None))
     assert [caller.errcode(SEND, TEXT) for _ in range(3)] == [-1] * 3
     caller.state(lambda state: state.faults.clear())
     assert caller.errcode(SEND, TEXT) == 0
@@ -50,33 +51,33 @@ def test_a_fault_is_of_a_path_or_of_all_and_for_some_calls(caller: Caller) -> No
 @pytest.mark.parametrize(
     ("kind", "status", "start"),
     [
-        (FaultKind.STATUS_500, 500, b"Internal Server Error"),
-        (FaultKind.HTML, 502, b"<html>"),
-        (FaultKind.GARBAGE, 200, b"\xff\xfe"),
-        (FaultKind.HUGE, 200, b'{"errmsg": "xxx'),
+        (APIFaultKind.STATUS_500, 500, b"Internal Server Error"),
+        (APIFaultKind.HTML, 502, b"<html>"),
+        (APIFaultKind.GARBAGE, 200, b"\xff\xfe"),
+        (APIFaultKind.HUGE, 200, b'{"errmsg": "xxx'),
     ],
 )
 def test_an_answer_may_be_lost_after_the_call_was_carried_out(
-    caller: Caller, kind: FaultKind, status: int, start: bytes
+    caller: Caller, kind: APIFaultKind, status: int, start: bytes
 ) -> None:
     caller.follow("o1")
-    caller.api.fail(Fault(kind), SEND)
+    caller.api.fail(APIFault(kind), SEND)
     answer = caller.raw("POST", SEND, json=TEXT)
     assert (answer.status_code, answer.content[: len(start)]) == (status, start)
-    assert (len(answer.content) > 10_000_000) is (kind is FaultKind.HUGE)
+    assert (len(answer.content) > 10_000_000) is (kind is APIFaultKind.HUGE)
     assert caller.api.sent == [TEXT]
     assert caller.post(SEND, TEXT) == OK
 
 
 def test_a_connection_may_end_in_the_middle_of_an_answer(network: Caller) -> None:
-    network.api.fail(Fault(FaultKind.CUT), SEND)
+    network.api.fail(APIFault(APIFaultKind.CUT), SEND)
     with pytest.raises(httpx2.RemoteProtocolError):
         network.post(SEND, TEXT)
     assert network.api.sent == [TEXT]
 
 
 def test_an_answer_may_come_too_late(network: Caller) -> None:
-    network.api.fail(Fault(FaultKind.DELAY, seconds=0.3), SEND)
+    network.api.fail(APIFault(APIFaultKind.DELAY, seconds=0.3), SEND)
     with pytest.raises(httpx2.ReadTimeout):
         network.raw("POST", SEND, json=TEXT, timeout=0.1)
     assert network.api.sent == [TEXT]
@@ -91,7 +92,7 @@ def test_a_slow_answer_does_not_hold_up_the_others(caller: Caller) -> None:
         waited.append(seconds)
 
     caller.api.sleep = meanwhile
-    caller.api.fail(Fault(FaultKind.DELAY, seconds=9), SEND)
+    caller.api.fail(APIFault(APIFaultKind.DELAY, seconds=9), SEND)
     caller.post(SEND, TEXT)
     assert waited == [0, 9]
 
@@ -108,7 +109,7 @@ def test_the_state_survives_as_json(caller: Caller) -> None:
     added = caller.post("/cgi-bin/template/api_add_template", {"template_id_short": "TM1"})
     body = {"touser": "o1", "template_id": added["template_id"], "data": {"thing1": {"value": "x"}}}
     caller.post("/cgi-bin/message/template/send", body | {"client_msg_id": "m"})
-    caller.api.fail(Fault(FaultKind.HTML))
+    caller.api.fail(APIFault(APIFaultKind.HTML))
     caller.state(lambda state: setattr(state.account, "kind", AccountKind.TEST))
     with caller.api.store.opened() as state:
         copy = from_json(to_json(state))

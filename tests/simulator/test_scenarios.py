@@ -9,7 +9,7 @@ from flask import Flask
 
 from tests.conftest import MakeApp
 from wechat_bot.simulator import scenarios
-from wechat_bot.simulator.scenarios import Conversation, Expectation, PlayError, Step
+from wechat_bot.simulator.scenarios import Expectation, PlayError, Scenario, Step
 from wechat_bot.testing import FakePlatform, listening
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "conversations").glob("*.yaml"))
@@ -90,7 +90,7 @@ def test_a_file_that_is_no_conversation_is_explained(
     ],
 )
 def test_what_is_written_down_is_read_back(step: Step) -> None:
-    conversation = Conversation("名字", (step,))
+    conversation = Scenario("名字", (step,))
     assert scenarios.load(scenarios.dump(conversation)) == conversation
 
 
@@ -98,9 +98,7 @@ def test_expectations_tell_apart(platform: FakePlatform) -> None:
     def passed(**expected: str) -> bool:
         [(kind, value)] = expected.items()
         step = Step({"MsgType": "text", "Content": "改名"}, Expectation(kind, value))
-        [result] = scenarios.play(
-            platform.follower("oPlay" + kind + str(len(value))), Conversation("", (step,))
-        )
+        [result] = scenarios.play(platform.follower("oPlay" + kind + str(len(value))), Scenario("", (step,)))
         return result.passed
 
     assert passed(text="怎么称呼你？发送“取消”不改。")

@@ -8,7 +8,8 @@ import pytest
 
 from tests.conftest import APP_ID, APP_SECRET
 from tests.simulator.conftest import NOON, OK, TOKEN_QUERY, Caller, make_caller
-from wechat_bot.testing import Account, AccountKind
+from wechat_bot.testing import SimulatedAccount
+from wechat_bot.wechat.account_kinds import AccountKind
 
 TOKEN = "/cgi-bin/token"
 STABLE = "/cgi-bin/stable_token"
@@ -115,7 +116,7 @@ def test_a_frozen_secret_gets_no_token(caller: Caller) -> None:
 
 
 def test_tokens_may_be_short_lived_and_are_counted() -> None:
-    caller = make_caller(Account(token_seconds=1))
+    caller = make_caller(SimulatedAccount(token_seconds=1))
     assert caller.new_token() == caller.token
     caller.clock.now += 0.97
     second = caller.new_token()
@@ -148,7 +149,7 @@ def get_users(caller: Caller, times: int) -> int:
 
 
 def test_a_quota_that_is_used_up_comes_back_at_midnight_in_beijing() -> None:
-    caller = make_caller(Account(kind=AccountKind.TEST))
+    caller = make_caller(SimulatedAccount(kind=AccountKind.TEST))
     assert get_users(caller, 100) == 0
     assert get_users(caller, 1) == 45009
     caller.api.advance(12 * 3600 - 1)

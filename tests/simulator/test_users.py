@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import APP_ID
 from tests.simulator.conftest import NOON, OK, Caller
-from wechat_bot.simulator.state import Follower
+from wechat_bot.simulator.state import SimulatedFollower
 
 INFO = "/cgi-bin/user/info"
 
@@ -26,7 +26,9 @@ def test_followers_come_in_pages_until_an_empty_one(caller: Caller) -> None:
 
 
 def test_a_page_has_at_most_10_000(caller: Caller) -> None:
-    caller.state(lambda state: state.followers.update({f"o{n}": Follower(f"o{n}") for n in range(10_001)}))
+    caller.state(
+        lambda state: state.followers.update({f"o{n}": SimulatedFollower(f"o{n}") for n in range(10_001)})
+    )
     page = caller.get("/cgi-bin/user/get")
     assert (page["total"], page["count"], page["next_openid"]) == (10_001, 10_000, "o9999")
 
@@ -144,7 +146,7 @@ def test_only_own_tags_change(caller: Caller, path: str, tag: dict[str, Any], er
 
 def test_a_tag_of_more_than_100_000_followers_stays(caller: Caller) -> None:
     tag = create(caller, "alle")["tag"]["id"]
-    followers = {f"o{n}": Follower(f"o{n}", tags=[tag]) for n in range(100_001)}
+    followers = {f"o{n}": SimulatedFollower(f"o{n}", tags=[tag]) for n in range(100_001)}
     caller.state(lambda state: state.followers.update(followers))
     assert caller.errcode("/cgi-bin/tags/delete", {"tag": {"id": tag}}) == 45057
     followers["o0"].tags.clear()
@@ -164,7 +166,9 @@ def test_a_tag_of_more_than_100_000_followers_stays(caller: Caller) -> None:
 )
 def test_tagging_has_its_limits(caller: Caller, openids: list[str], tagid: int, errcode: int) -> None:
     caller.follow("o1")
-    caller.state(lambda state: state.followers.update(full=Follower("full", tags=[*range(100, 120)])))
+    caller.state(
+        lambda state: state.followers.update(full=SimulatedFollower("full", tags=[*range(100, 120)]))
+    )
     body = {"openid_list": openids, "tagid": tagid}
     assert caller.errcode("/cgi-bin/tags/members/batchtagging", body) == errcode
     assert (2 in caller.get(INFO, openid="o1")["tagid_list"]) is (errcode == 0)
@@ -193,7 +197,7 @@ def test_the_blacklist_takes_twenty_at_once(caller: Caller) -> None:
 
 
 def test_the_blacklist_comes_in_pages_of_1000(caller: Caller) -> None:
-    blocked = {f"o{n}": Follower(f"o{n}", blacklisted=True) for n in range(1001)}
+    blocked = {f"o{n}": SimulatedFollower(f"o{n}", blacklisted=True) for n in range(1001)}
     caller.state(lambda state: state.followers.update(blocked))
     page = caller.post(BLACKLIST, {"begin_openid": ""})
     assert (page["total"], page["count"]) == (1001, 1000)

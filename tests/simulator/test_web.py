@@ -8,7 +8,8 @@ import pytest
 
 from tests.conftest import APP_ID, APP_SECRET
 from tests.simulator.conftest import NOON, OK, Caller, make_caller
-from wechat_bot.testing import Account, AccountKind
+from wechat_bot.testing import SimulatedAccount
+from wechat_bot.wechat.account_kinds import AccountKind
 
 # OAuth
 
@@ -80,7 +81,7 @@ def test_a_token_is_renewed_for_30_days(caller: Caller) -> None:
 
 
 def test_an_account_without_oauth_gets_no_token() -> None:
-    caller = make_caller(Account(kind=AccountKind.VERIFIED_SUBSCRIPTION))
+    caller = make_caller(SimulatedAccount(kind=AccountKind.VERIFIED_SUBSCRIPTION))
     assert exchange(caller, caller.api.authorise("o1"))["errcode"] == 48001
 
 

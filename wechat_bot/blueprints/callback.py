@@ -8,7 +8,7 @@ import time
 from flask import Blueprint, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from ..services.health.call_stats import VERIFIED, Observations
+from ..services.health.call_stats import VERIFIED, CallStats
 from ..services.inbox.receiving import Inbox, LeftUnanswered
 from ..services.inbox.recorder import NotRecorded
 from ..wechat.errors import MalformedMessage, Refusal, WebhookError
@@ -29,7 +29,7 @@ def _text(text: str, status: int = 200, mimetype: str = "text/plain") -> Respons
 def verify() -> Response:
     webhook: Webhook = current_app.extensions["webhook"]
     echo = webhook.handshake(_query())
-    _observations().callback(VERIFIED)
+    _call_stats().record_request(VERIFIED)
     return _text(echo)
 
 
@@ -52,22 +52,22 @@ def _query() -> str:
     return request.query_string.decode("ascii", errors="replace")
 
 
-def _observations() -> Observations:
-    observations: Observations = current_app.extensions["observations"]
-    return observations
+def _call_stats() -> CallStats:
+    call_stats: CallStats = current_app.extensions["call_stats"]
+    return call_stats
 
 
 def _count(outcome: str) -> float:
     """Count a push that has ended; the seconds that it took."""
     seconds: float = time.perf_counter() - g.started
-    _observations().push(g.kind, outcome, seconds)
+    _call_stats().record_push(g.kind, outcome, seconds)
     return seconds
 
 
 @bp.errorhandler(WebhookError)
 def refuse(error: WebhookError) -> Response:
     log.warning("refused: %s", error)
-    _observations().callback(error.cause, error.detail)
+    _call_stats().record_request(error.cause, error.detail)
     return _text("malformed", 400) if isinstance(error, MalformedMessage) else _text("forbidden", 403)
 
 
@@ -87,7 +87,7 @@ def ask_again(error: NotRecorded) -> Response:
 
 @bp.errorhandler(RequestEntityTooLarge)
 def refuse_size(error: RequestEntityTooLarge) -> Response:
-    _observations().callback(Refusal.TOO_LARGE, f"{request.content_length or 0} bytes")
+    _call_stats().record_request(Refusal.TOO_LARGE, f"{request.content_length or 0} bytes")
     return explain(error)
 
 
@@ -110,5 +110,5 @@ def notice_wrong_path(response: Response) -> Response:
     if request.blueprint != bp.name and b"signature=" in request.query_string:
         webhook: Webhook = current_app.extensions["webhook"]
         if webhook.has_signed(_query()):
-            _observations().callback(Refusal.WRONG_PATH, request.path)
+            _call_stats().record_request(Refusal.WRONG_PATH, request.path)
     return response

@@ -26,8 +26,8 @@ def readyz() -> Response:
     """Messages can be recorded. Without a worker they still are, and answered."""
     inbox: Inbox = current_app.extensions["inbox"]
     state = check_database(db.engine, current_app.extensions["migrate"].directory)
-    if state == "ok" and inbox.trouble:
-        state = describe(inbox.trouble)
+    if state == "ok" and inbox.last_error:
+        state = describe(inbox.last_error)
     return Response(f"database: {state}", 200 if state == "ok" else 503, mimetype="text/plain")
 
 

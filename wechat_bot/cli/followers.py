@@ -11,12 +11,12 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from ..extensions import db
-from ..models import Sync, SyncState
+from ..models import FollowerSync, SyncState
 from ..services.accounts import ensure_account
 from ..services.accounts.capabilities import Capabilities, Feature
-from ..services.followers.sync import Followers
+from ..services.followers.sync import FollowerSynchronizer
 from ..wechat.errcodes import explain
-from .operators import ACTOR, tells_problems
+from .operators import ACTOR, handle_errors
 
 Progress = Callable[[int, int], object]
 
@@ -24,26 +24,26 @@ Progress = Callable[[int, int], object]
 @click.command()
 @click.option("--resume", is_flag=True, help="Go on with the run that failed or was interrupted.")
 @with_appcontext
-@tells_problems
+@handle_errors
 def sync(resume: bool) -> None:
     """Fetch the list of followers, with remarks and tags. Workers do it every night at four, Beijing time."""
-    followers: Followers = current_app.extensions["followers"]
+    followers: FollowerSynchronizer = current_app.extensions["followers"]
     capabilities: Capabilities = current_app.extensions["capabilities"]
     account_id = ensure_account(db.engine, current_app.extensions["settings"].wechat_app_id)
-    standing = capabilities.standing(account_id, Feature.FOLLOWERS)
-    if not standing.allowed:
+    permission = capabilities.permission(account_id, Feature.FOLLOWERS)
+    if not permission.allowed:
         raise click.ClickException(
-            f"The account may not list its followers ({standing.reason}): see flask wechat doctor."
+            f"The account may not list its followers ({permission.reason}): see flask wechat doctor."
         )
     sync_id = followers.resume(account_id) if resume else followers.begin(account_id, ACTOR)
     if sync_id is None:
         raise click.ClickException("There is nothing to go on with: leave out --resume.")
     with _bar() as progress:
         followers.run(sync_id, progress)
-    _tell(db.session.get_one(Sync, sync_id))
+    _tell(db.session.get_one(FollowerSync, sync_id))
 
 
-def _tell(run: Sync) -> None:
+def _tell(run: FollowerSync) -> None:
     if run.state == SyncState.FAILED:
         code = run.error.split(" ", 1)[0]
         remedy = explain(int(code), run.error).remedy.en if code.lstrip("-").isdigit() else ""

@@ -34,7 +34,7 @@ def doctor(as_json: bool, offline: bool, language: str) -> None:
     """Check every step of the set-up and say what to do. Fails when a step has failed."""
     physician: Doctor = current_app.extensions["doctor"]
     diagnosis = physician.diagnose(online=not offline)
-    current_app.extensions["observations"].write()
+    current_app.extensions["call_stats"].flush()
     with force_locale(language):
         if as_json:
             click.echo(

@@ -7,13 +7,13 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from ..services.media.archive import Archive
-from .operators import tells_problems
+from .operators import handle_errors
 
 media = AppGroup("media", help="Look after the files of messages.")
 
 
 @media.command()
-@tells_problems
+@handle_errors
 def fetch() -> None:
     """Fetch the files that are wanted, as workers do by themselves."""
     tried = 0
@@ -23,7 +23,7 @@ def fetch() -> None:
 
 
 @media.command()
-@tells_problems
+@handle_errors
 def convert() -> None:
     """Convert the voices that were stored while ffmpeg was missing."""
     if not _archive().converter.is_there:

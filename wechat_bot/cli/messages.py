@@ -16,9 +16,9 @@ from sqlalchemy import func, select
 from ..extensions import db
 from ..models import MessageLog
 from ..services import audit
-from ..services.messages.export import Format, stream
+from ..services.messages.export import ExportFormat, stream
 from ..services.messages.history import FilterError, MessageFilter
-from .operators import ACTOR, tells_problems
+from .operators import ACTOR, handle_errors
 
 FILTERS = {
     "q": "Words, all of which occur.",
@@ -51,13 +51,13 @@ def _filter_options(command: Any) -> Any:
 
 
 @click.command()
-@click.option("--format", "form", type=click.Choice([form.value for form in Format]), required=True)
+@click.option("--format", "form", type=click.Choice([form.value for form in ExportFormat]), required=True)
 @click.option("--output", required=True, metavar="FILE", help="- is the standard output.")
 @click.option("--bom", is_flag=True, help="Begin with the mark by which spreadsheets know UTF-8.")
 @click.option("--zone", type=_Zone(), default="Asia/Shanghai", show_default=True, help="Of days and times.")
 @_filter_options
 @with_appcontext
-@tells_problems
+@handle_errors
 def export(form: str, output: str, bom: bool, zone: ZoneInfo, **filters: str) -> None:
     """Write messages to a file, newest first. That somebody did is in the audit log."""
     given = {name.rstrip("_"): value for name, value in filters.items() if value}

@@ -38,7 +38,7 @@ password_option = click.option(
 )
 
 
-def tells_problems(command: Command) -> Command:
+def handle_errors(command: Command) -> Command:
     """Errors are one sentence."""
 
     @functools.wraps(command)
@@ -64,7 +64,7 @@ def _blame_database(error: SQLAlchemyError) -> NoReturn:
 @click.argument("name")
 @role_option
 @password_option
-@tells_problems
+@handle_errors
 def create(name: str, role: str, password_stdin: bool) -> None:
     """Let NAME sign in."""
     password = _password(password_stdin)
@@ -75,7 +75,7 @@ def create(name: str, role: str, password_stdin: bool) -> None:
 
 @operator.command("list")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@tells_problems
+@handle_errors
 def list_(as_json: bool) -> None:
     """Everybody, and when they signed in last."""
     with db.engine.connect() as connection:
@@ -101,7 +101,7 @@ def list_(as_json: bool) -> None:
 
 @operator.command()
 @click.argument("name")
-@tells_problems
+@handle_errors
 def disable(name: str) -> None:
     """Sign NAME out at once, and let NAME sign in no more."""
     management.disable(db.engine, ACTOR, _id(name))
@@ -110,7 +110,7 @@ def disable(name: str) -> None:
 
 @operator.command()
 @click.argument("name")
-@tells_problems
+@handle_errors
 def enable(name: str) -> None:
     """Let NAME sign in again."""
     management.enable(db.engine, ACTOR, _id(name))
@@ -120,7 +120,7 @@ def enable(name: str) -> None:
 @operator.command("reset-password")
 @click.argument("name")
 @password_option
-@tells_problems
+@handle_errors
 def reset_password(name: str, password_stdin: bool) -> None:
     """Give NAME another password, and end the wait after failed sign-ins."""
     password = _password(password_stdin)
@@ -132,7 +132,7 @@ def reset_password(name: str, password_stdin: bool) -> None:
 @operator.command("set-role")
 @click.argument("name")
 @click.argument("role", type=click.Choice([role.value for role in Role]))
-@tells_problems
+@handle_errors
 def set_role(name: str, role: str) -> None:
     """Change what NAME may do."""
     management.set_role(db.engine, ACTOR, _id(name), Role(role))
@@ -141,7 +141,7 @@ def set_role(name: str, role: str) -> None:
 
 @operator.command("reset-second-factor")
 @click.argument("name")
-@tells_problems
+@handle_errors
 def reset_second_factor(name: str) -> None:
     """Ask NAME for no code any more."""
     two_factor.turn_off(db.engine, ACTOR, _id(name))

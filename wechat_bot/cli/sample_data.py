@@ -13,9 +13,9 @@ from ..extensions import db
 from ..handlers import router
 from ..sample_data import AlreadyUsed, Plan
 from ..sample_data import seed as seed_messages
-from ..sample_data.pictures import hang
-from ..sample_data.team import furnish
-from ..services.projections.projector import Digest
+from ..sample_data.pictures import attach_pictures
+from ..sample_data.team import add_team_activity
+from ..services.projections.projector import Projector
 from ..settings import Environment, Settings
 
 
@@ -51,12 +51,12 @@ def seed(
     except IntegrityError as error:
         raise click.ClickException("These very messages are there already: pass another --seed.") from error
     _digest(current_app.extensions["digest"])
-    furnish(db.engine, seed)
-    hang(db.engine, current_app.extensions["archive"], seed)
+    add_team_activity(db.engine, seed)
+    attach_pictures(db.engine, current_app.extensions["archive"], seed)
     click.echo(f"{messages} messages of {plan.people} followers.")
 
 
-def _digest(digest: Digest) -> None:
+def _digest(digest: Projector) -> None:
     """Make all messages searchable."""
     left = digest.catch_up(0)
     with click.progressbar(length=left, label="Indexing them") as bar:

@@ -6,21 +6,21 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from ..services.projections.projector import Digest
-from .operators import tells_problems
+from ..services.projections.projector import Projector
+from .operators import handle_errors
 
 search = AppGroup("search", help="Look after the index of what was said.")
 
 
 @search.command()
-@tells_problems
+@handle_errors
 def rebuild() -> None:
     """Build the search index anew, newest messages first.
 
     Messages are found again as it goes on. Interrupted, it goes on when it is called again, or by itself
     where the program runs.
     """
-    digest: Digest = current_app.extensions["digest"]
+    digest: Projector = current_app.extensions["digest"]
     digest.rebuild_search()
     left = digest.left()
     with click.progressbar(length=left, label="Indexing messages") as bar:

@@ -11,7 +11,7 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from ..extensions import db
-from ..services.inbox.recovery import sweep as sweep_messages
+from ..services.inbox.recovery import recover as sweep_messages
 from ..settings import Settings
 from ..simulator import sample_messages, scenarios
 from ..simulator.platform import new_openid

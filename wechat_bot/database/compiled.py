@@ -21,7 +21,7 @@ from sqlalchemy.types import TypeEngine
 Convert = Callable[[Any], Any]
 
 
-class Prepared:
+class CompiledStatement:
     """`statement`, compiled for `dialect`. An INSERT names its `columns`."""
 
     def __init__(

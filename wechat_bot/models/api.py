@@ -93,7 +93,7 @@ class SyncState(StrEnum):
     """It stopped with an error and goes on from `cursor` when it is started again."""
 
 
-class Sync(Model):
+class FollowerSync(Model):
     """A run through the platform's list of followers."""
 
     __tablename__ = "syncs"
@@ -114,7 +114,7 @@ class Sync(Model):
     error: Mapped[str] = mapped_column(String(255), default="")
 
 
-class Writeback(Model):
+class PendingUpdate(Model):
     """A change of an operator that the platform does not know yet."""
 
     __tablename__ = "writebacks"

@@ -13,7 +13,7 @@ from ..extensions import Model
 from .columns import LONG_TEXT, MYSQL, ROW_ID, UTCDateTime, exact
 
 
-class Status(StrEnum):
+class ConversationStatus(StrEnum):
     """What a conversation needs."""
 
     OPEN = "open"
@@ -24,7 +24,7 @@ class Status(StrEnum):
     """Nothing."""
 
 
-class Thread(Model):
+class Conversation(Model):
     """A follower's conversation as operators list it: derived from the messages, plus what they decide.
 
     `services.digest` keeps it, behind the messages.
@@ -53,7 +53,7 @@ class Thread(Model):
     messages_in: Mapped[int] = mapped_column(default=0)
     """Messages of the follower, events not counted."""
     messages_out: Mapped[int] = mapped_column(default=0)
-    status: Mapped[Status] = mapped_column(String(8), default=Status.DONE)
+    status: Mapped[ConversationStatus] = mapped_column(String(8), default=ConversationStatus.DONE)
     waiting_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """When the first message came that nobody has looked after since; set while `OPEN`."""
     assignee_id: Mapped[int | None] = mapped_column(ROW_ID, ForeignKey("operators.id"))
@@ -162,7 +162,7 @@ class Progress(Model):
     Ids are given before they are committed, so a smaller one may show up later."""
 
 
-class Hour(Model):
+class HourIndex(Model):
     """The first message of an hour: ids follow time, so that dates become ranges of ids."""
 
     __tablename__ = "hours"

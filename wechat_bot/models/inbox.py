@@ -27,7 +27,7 @@ class Channel(StrEnum):
     """As a customer-service message, through the API."""
 
 
-class State(StrEnum):
+class MessageState(StrEnum):
     """Where a message stands.
 
     Incoming: `RECEIVED` (a slow handler works on it) → perhaps `LATE` (the platform no longer waits for it)
@@ -94,7 +94,7 @@ class Follower(Model):
     last_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
-class Conversation(Model):
+class BotSession(Model):
     """The dialogue with a follower: its session, and where it stands."""
 
     __tablename__ = "conversations"
@@ -141,7 +141,7 @@ class MessageLog(Model):
     """Incoming: platform time. Outgoing: when it was written."""
     received_at: Mapped[datetime] = mapped_column(UTCDateTime)
     """Our time."""
-    state: Mapped[State] = mapped_column(String(16))
+    state: Mapped[MessageState] = mapped_column(String(16))
     attempts: Mapped[int] = mapped_column(default=1)
     """Incoming: pushes that waited for the answer. Outgoing: calls of the API."""
     latency_ms: Mapped[int | None] = mapped_column(Integer)

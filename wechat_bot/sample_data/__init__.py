@@ -10,17 +10,17 @@ from itertools import islice
 from sqlalchemy import Connection, Engine, exists, insert, select
 
 from ..extensions import retry_conflicts, transaction
-from ..models import Conversation, Direction, Follower, MessageLog
+from ..models import BotSession, Direction, Follower, MessageLog
 from ..routing import Router
 from ..services.accounts import ensure_account
 from ..services.inbox import exchanges
 from ..services.inbox.exchanges import Exchange
 from ..wechat.messages import SubscribeEvent, UnsubscribeEvent
-from .timeline import Plan, Story, Told
+from .timeline import Plan, SampleExchange, SampleTimeline
 
 __all__ = ["AlreadyUsed", "Plan", "seed"]
 
-CHUNK = 2000
+BATCH_SIZE = 2000
 """Exchanges in one transaction."""
 
 
@@ -44,14 +44,14 @@ def seed(
     with engine.connect() as connection:
         if not add and connection.scalar(select(exists(select(MessageLog.id)))):
             raise AlreadyUsed
-    story = iter(Story(plan, ensure_account(engine, app_id), router))
-    while chunk := list(islice(story, CHUNK)):
+    story = iter(SampleTimeline(plan, ensure_account(engine, app_id), router))
+    while chunk := list(islice(story, BATCH_SIZE)):
         _record(engine, chunk)
         progress(sum(told.rows for told in chunk))
 
 
 @retry_conflicts
-def _record(engine: Engine, chunk: Sequence[Told]) -> None:
+def _record(engine: Engine, chunk: Sequence[SampleExchange]) -> None:
     with transaction(engine) as connection:
         recorded = _with_followers(connection, [told.exchange for told in chunk])
         rows = [row for told, exchange in zip(chunk, recorded, strict=True) for row in _rows(told, exchange)]
@@ -62,7 +62,7 @@ def _record(engine: Engine, chunk: Sequence[Told]) -> None:
                 exchanges.change_subscription(connection, exchange)
 
 
-def _rows(told: Told, exchange: Exchange) -> Iterator[exchanges.Row]:
+def _rows(told: SampleExchange, exchange: Exchange) -> Iterator[exchanges.Row]:
     """The rows of an exchange, as its fate left them."""
     fate = told.fate
     for row in exchanges.rows_of(exchange):
@@ -85,7 +85,7 @@ def _with_followers(connection: Connection, told: Sequence[Exchange]) -> list[Ex
     if first:
         connection.execute(insert(Follower), exchanges.new_followers(list(first.values())))
         added = _ids(connection, list(first.values()))
-        connection.execute(insert(Conversation), [exchanges.new_conversation(i) for i in added.values()])
+        connection.execute(insert(BotSession), [exchanges.new_conversation(i) for i in added.values()])
         ids |= added
     recorded = []
     for exchange in told:

@@ -24,7 +24,7 @@ from .vocabulary import WORDS
 
 
 @dataclass(frozen=True)
-class Said:
+class ScriptedAnswer:
     """What the bot answers, or nothing without `words`; `origin` names the handler."""
 
     origin: str
@@ -33,12 +33,12 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Line:
+class DialogueLine:
     """What a follower does, after `pause` minutes, and what the bot answers to it."""
 
     kind: str
     words: str
-    answer: Said | None = None
+    answer: ScriptedAnswer | None = None
     pause: int = 0
 
 
@@ -46,7 +46,7 @@ class Line:
 class Dialogue:
     topic: str
     weight: int
-    lines: tuple[Line, ...]
+    lines: tuple[DialogueLine, ...]
 
 
 @cache
@@ -59,7 +59,7 @@ def dialogues() -> tuple[Dialogue, ...]:
 
 def _dialogue(rows: list[str]) -> Dialogue:
     _, topic, weight = rows[0].split()
-    lines: list[Line] = []
+    lines: list[DialogueLine] = []
     pause = 0
     for row in rows[1:]:
         mark, rest = row[0], row[1:].replace("\v", "\n")
@@ -68,10 +68,12 @@ def _dialogue(rows: list[str]) -> Dialogue:
         elif mark == "<":
             name, _, words = rest.partition(":")
             origin, _, kind = name.strip().partition(" ")
-            lines[-1] = replace(lines[-1], answer=Said(f"shop.{origin}", kind or "text", words.strip()))
+            lines[-1] = replace(
+                lines[-1], answer=ScriptedAnswer(f"shop.{origin}", kind or "text", words.strip())
+            )
         else:
             kind, _, words = rest.partition(" ")
-            lines.append(Line(kind or "text", words, pause=pause))
+            lines.append(DialogueLine(kind or "text", words, pause=pause))
             pause = 0
     return Dialogue(topic, int(weight), tuple(lines))
 

@@ -21,7 +21,7 @@ SIZE = (960, 720)
 CHUNK = 1000
 
 
-def hang(engine: Engine, archive: Archive, seed: int) -> None:
+def attach_pictures(engine: Engine, archive: Archive, seed: int) -> None:
     """Let every picture of a made-up follower be one of `PAINTED` that are kept in the archive."""
     rng = Random(f"pictures {seed}")  # noqa: S311
     found = (

@@ -8,7 +8,7 @@ from random import Random
 from sqlalchemy import Connection, Engine, func, select, update
 
 from ..extensions import retry_conflicts, transaction
-from ..models import Direction, Follower, MessageLog, Operator, Role, Status, Thread
+from ..models import Conversation, ConversationStatus, Direction, Follower, MessageLog, Operator, Role
 from ..services.audit import Actor
 from ..services.conversations import actions
 
@@ -49,7 +49,7 @@ TAGS = {"待发货": "还没发货", "开票": "发票", "退款": "退款", "�
 TAGGED = 8
 
 
-def furnish(engine: Engine, seed: int) -> None:
+def add_team_activity(engine: Engine, seed: int) -> None:
     """Let the team have worked on the conversations, as far as there are operators."""
     rng = Random(f"team {seed}")  # noqa: S311
     with engine.connect() as connection:
@@ -105,31 +105,41 @@ def _finish_old(engine: Engine) -> None:
     That many changes need not be in the audit log.
     """
     with transaction(engine) as connection:
-        newest = select(Thread.last_id).order_by(Thread.last_id.desc())
+        newest = select(Conversation.last_id).order_by(Conversation.last_id.desc())
         if unread := connection.scalar(newest.offset(UNREAD).limit(1)):
-            connection.execute(update(Thread).where(Thread.last_id <= unread).values(read_id=Thread.last_id))
-        waiting = newest.where(Thread.status == Status.OPEN)
+            connection.execute(
+                update(Conversation)
+                .where(Conversation.last_id <= unread)
+                .values(read_id=Conversation.last_id)
+            )
+        waiting = newest.where(Conversation.status == ConversationStatus.OPEN)
         if old := connection.scalar(waiting.offset(OPEN).limit(1)):
             connection.execute(
-                update(Thread)
-                .where(Thread.status == Status.OPEN, Thread.last_id <= old)
-                .values(status=Status.DONE, waiting_since=None)
+                update(Conversation)
+                .where(Conversation.status == ConversationStatus.OPEN, Conversation.last_id <= old)
+                .values(status=ConversationStatus.DONE, waiting_since=None)
             )
-        asked_at = select(MessageLog.created_at).where(MessageLog.id == Thread.last_in_id).scalar_subquery()
-        still = update(Thread).where(Thread.status == Status.OPEN, Thread.last_in_id > 0)
+        asked_at = (
+            select(MessageLog.created_at).where(MessageLog.id == Conversation.last_in_id).scalar_subquery()
+        )
+        still = update(Conversation).where(
+            Conversation.status == ConversationStatus.OPEN, Conversation.last_in_id > 0
+        )
         connection.execute(still.values(waiting_since=asked_at))
 
 
 def _assign(engine: Engine, actors: list[Actor], rng: Random) -> None:
     """Give the newest conversations that need somebody to the operators; some wait for the follower."""
     with engine.connect() as connection:
-        newest = select(Thread.follower_id).order_by(Thread.last_id.desc())
-        who = list(connection.scalars(newest.where(Thread.status == Status.OPEN).limit(ASSIGNED)))
+        newest = select(Conversation.follower_id).order_by(Conversation.last_id.desc())
+        who = list(
+            connection.scalars(newest.where(Conversation.status == ConversationStatus.OPEN).limit(ASSIGNED))
+        )
     for follower_id in who:
         actor = rng.choice(actors)
         actions.assign(engine, actor, [follower_id], actor.operator_id)
         if rng.random() < 0.2:
-            actions.set_status(engine, actor, [follower_id], Status.WAITING)
+            actions.set_status(engine, actor, [follower_id], ConversationStatus.WAITING)
 
 
 _OPERATORS = (

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from ..models import State
+from ..models import MessageState
 from ..routing import Context, Router
 from ..services.inbox.exchanges import Exchange
-from ..services.inbox.handling import Push, Runner, Turn
-from ..services.inbox.lookup import Known
+from ..services.inbox.handling import HandlerCall, HandlerRunner, Push
+from ..services.inbox.lookup import StoredState
 from ..wechat import messages, replies
 from ..wechat.messages import Message
 from ..wechat.replies import Reply
-from .dialogues import Dialogue, Line, Said, dialogues, fill
+from .dialogues import Dialogue, DialogueLine, ScriptedAnswer, dialogues, fill
 from .messages import elements, openid, reply
-from .outcomes import QUICK, Fate, choose
-from .traffic import Rhythm
+from .outcomes import QUICK, DeliveryProfile, choose
+from .traffic import TrafficCurve
 from .vocabulary import SCENES
 
 ACCOUNT = "gh_7ea5h0p00001"
@@ -37,8 +37,8 @@ DELAYED = 0.003
 SHARES = 4
 """A dialogue takes one part in so many of what is left at most: so none ends the story hours too early."""
 
-GOODBYE = Dialogue("goodbye", 0, (Line("unfollow", ""),))
-FILLER = Line("view", "https://www.example.com/shop")
+GOODBYE = Dialogue("goodbye", 0, (DialogueLine("unfollow", ""),))
+FILLER = DialogueLine("view", "https://www.example.com/shop")
 """One row: nothing answers it."""
 
 
@@ -60,11 +60,11 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Told:
+class SampleExchange:
     """An exchange, and how it went."""
 
     exchange: Exchange
-    fate: Fate
+    fate: DeliveryProfile
 
     @property
     def rows(self) -> int:
@@ -72,7 +72,7 @@ class Told:
 
 
 @dataclass
-class Person:
+class SamplePerson:
     openid: str
     follows: bool
     has_followed: bool = False
@@ -80,7 +80,7 @@ class Person:
     ctx: Context = field(default_factory=Context)
 
 
-class Story:
+class SampleTimeline:
     """The exchanges of a plan, in the order in which they are received; together as many rows as it wants.
 
     What dialogues leave open, `router` answers, but for slow handlers, which may cost something.
@@ -90,16 +90,16 @@ class Story:
         self._plan = plan
         self._account_id = account_id
         self._router = router
-        self._runner = Runner(apology="", session_ttl=1)
+        self._runner = HandlerRunner(apology="", session_ttl=1)
         self._rng = Random(f"{plan.seed} {plan.until.isoformat()}")  # noqa: S311
-        self._rhythm = Rhythm(self._rng, plan.until - timedelta(days=plan.days), plan.until)
+        self._rhythm = TrafficCurve(self._rng, plan.until - timedelta(days=plan.days), plan.until)
         self._old = round(plan.people * OLD) or 1
-        self._people = [Person(openid(self._rng), follows=True) for _ in range(self._old)]
+        self._people = [SamplePerson(openid(self._rng), follows=True) for _ in range(self._old)]
         self._weights = [dialogue.weight for dialogue in dialogues()]
         self._msg_id = int(plan.until.timestamp()) * 10_000_000
 
-    def __iter__(self) -> Iterator[Told]:
-        waiting: list[tuple[datetime, int, Told]] = []
+    def __iter__(self) -> Iterator[SampleExchange]:
+        waiting: list[tuple[datetime, int, SampleExchange]] = []
         told = 0
         while told < self._plan.messages:
             done = told / self._plan.messages
@@ -114,11 +114,11 @@ class Story:
         while waiting:
             yield heapq.heappop(waiting)[2]
 
-    def _cast(self, start: datetime, done: float) -> tuple[Person, Dialogue]:
+    def _cast(self, start: datetime, done: float) -> tuple[SamplePerson, Dialogue]:
         """Who speaks next, and about what."""
         new = self._plan.people - self._old
         if len(self._people) - self._old < new * done:
-            person = Person(openid(self._rng), follows=False)
+            person = SamplePerson(openid(self._rng), follows=False)
             self._people.append(person)
         else:
             person = self._somebody(start)
@@ -128,7 +128,7 @@ class Story:
             return person, GOODBYE
         return person, self._dialogue()
 
-    def _somebody(self, start: datetime) -> Person:
+    def _somebody(self, start: datetime) -> SamplePerson:
         """One of the people: the first of them most often, who is gone seldom, who is speaking never."""
         person = self._people[0]
         for _ in range(50):
@@ -144,9 +144,11 @@ class Story:
         """A follow, and perhaps what is said next."""
         scene = self._rng.choice(SCENES) if self._rng.random() < SCANNED else ""
         more = self._dialogue().lines if self._rng.random() < 0.5 else ()
-        return Dialogue("greeting", 0, (Line("follow", scene), *more))
+        return Dialogue("greeting", 0, (DialogueLine("follow", scene), *more))
 
-    def _play(self, person: Person, dialogue: Dialogue, start: datetime, rows: int) -> Iterator[Told]:
+    def _play(
+        self, person: SamplePerson, dialogue: Dialogue, start: datetime, rows: int
+    ) -> Iterator[SampleExchange]:
         """What comes of a dialogue: at most so many `rows`, and nothing after the end of the plan."""
         at, chosen = start, dict[str, str]()
         for line in dialogue.lines:
@@ -163,11 +165,13 @@ class Story:
             yield step
             at += timedelta(seconds=self._rng.uniform(4, 90))
 
-    def _step(self, person: Person, line: Line, at: datetime, chosen: dict[str, str]) -> Told:
+    def _step(
+        self, person: SamplePerson, line: DialogueLine, at: datetime, chosen: dict[str, str]
+    ) -> SampleExchange:
         message = self._message(person, line, at, chosen)
         if line.answer:
             fate, origin = choose(self._rng), line.answer.origin
-            shown = self._said(line.answer, message, chosen) if fate.state is State.ANSWERED else None
+            shown = self._said(line.answer, message, chosen) if fate.state is MessageState.ANSWERED else None
         else:
             fate, (origin, shown) = QUICK, self._bot(person, message)
         if isinstance(message, messages.SubscribeEvent | messages.UnsubscribeEvent):
@@ -185,9 +189,11 @@ class Story:
             error=fate.error,
             latency_ms=fate.latency_ms(self._rng),
         )
-        return Told(exchange, fate)
+        return SampleExchange(exchange, fate)
 
-    def _message(self, person: Person, line: Line, at: datetime, chosen: dict[str, str]) -> Message:
+    def _message(
+        self, person: SamplePerson, line: DialogueLine, at: datetime, chosen: dict[str, str]
+    ) -> Message:
         seconds = self._rng.uniform(60, 400) if self._rng.random() < DELAYED else self._rng.uniform(0.2, 1.5)
         head = {
             "ToUserName": ACCOUNT,
@@ -200,18 +206,18 @@ class Story:
             fields["MsgId"] = str(self._msg_id)
         return messages.parse(fields)
 
-    def _said(self, said: Said, message: Message, chosen: dict[str, str]) -> Reply | None:
+    def _said(self, said: ScriptedAnswer, message: Message, chosen: dict[str, str]) -> Reply | None:
         """What the platform shows of the scripted answer to `message`."""
         if not said.words:
             return None
         return replies.fit(reply(said.kind, fill(said.words, self._rng, chosen)), message)[0]
 
-    def _bot(self, person: Person, message: Message) -> tuple[str, Reply | None]:
+    def _bot(self, person: SamplePerson, message: Message) -> tuple[str, Reply | None]:
         """The name of the handler that takes `message`, and what it answers."""
         person.ctx.returning = person.has_followed
         route = self._router.resolve(message, person.ctx)
         if route is None or route.slow:
             return route.name if route else "", None
-        known = Known(session={})
-        exchange = self._runner.run(Turn(Push(message), known, route, person.ctx), self._account_id)
+        known = StoredState(session={})
+        exchange = self._runner.run(HandlerCall(Push(message), known, route, person.ctx), self._account_id)
         return exchange.origin, exchange.reply

@@ -16,7 +16,7 @@ GROWTH = 0.6
 HOUR = timedelta(hours=1)
 
 
-class Rhythm:
+class TrafficCurve:
     """Places fractions of what happens between `since` and `until` in time."""
 
     def __init__(self, rng: Random, since: datetime, until: datetime) -> None:

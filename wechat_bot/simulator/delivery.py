@@ -11,7 +11,7 @@ from dataclasses import replace
 from ..wechat import xml
 from ..wechat.credentials import Credentials
 from .api import FakeAPI
-from .journal import Choices, Course, Exchange, Fault, Journal
+from .journal import Choices, DeliveryScenario, Journal, JournalEntry, PushFault
 from .platform import Attempt, FakePlatform, Request
 
 QUICK_SECONDS = 0.5
@@ -24,14 +24,14 @@ OTHER_TOKEN = "someOtherToken"
 OTHER_KEY = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"
 
 
-def play(url: str, credentials: Credentials, choices: Choices, api: FakeAPI) -> FakePlatform:
+def faulty_platform(url: str, credentials: Credentials, choices: Choices, api: FakeAPI) -> FakePlatform:
     """A platform that makes the mistake in `choices`, and whose `api` hears of what followers do."""
     clock = time.time
-    if choices.fault is Fault.SIGNATURE:
+    if choices.fault is PushFault.SIGNATURE:
         credentials = replace(credentials, tokens=(OTHER_TOKEN,))
-    if choices.fault is Fault.KEY and credentials.aes_keys:
+    if choices.fault is PushFault.KEY and credentials.aes_keys:
         credentials = replace(credentials, aes_keys=(OTHER_KEY,))
-    if choices.fault is Fault.TIMESTAMP:
+    if choices.fault is PushFault.TIMESTAMP:
 
         def clock() -> float:
             return time.time() - OLD_SECONDS
@@ -39,7 +39,7 @@ def play(url: str, credentials: Credentials, choices: Choices, api: FakeAPI) -> 
     return FakePlatform.at(url, credentials, clock=clock, api=api)
 
 
-class Courier:
+class PushDelivery:
     """Delivers what `begin` and `repeat` make, and keeps the journal of it."""
 
     def __init__(self, journal: Journal, url: str, platform: FakePlatform, choices: Choices) -> None:
@@ -48,16 +48,16 @@ class Courier:
         self.platform = platform
         self._choices = choices
 
-    def begin(self, fields: xml.Fields) -> Exchange:
+    def begin(self, fields: xml.Fields) -> JournalEntry:
         """Push a message."""
-        if self._choices.fault is Fault.SIZE:
+        if self._choices.fault is PushFault.SIZE:
             fields = {**fields, "Padding": BIG}
         return self.repeat(str(fields["FromUserName"]), self.platform.request(fields))
 
-    def repeat(self, openid: str, request: Request) -> Exchange:
+    def repeat(self, openid: str, request: Request) -> JournalEntry:
         """Push what may have been pushed before, byte by byte."""
         exchange = self._journal.begin(
-            Exchange(openid, self._url, self.platform.credentials.mode, request, self._choices)
+            JournalEntry(openid, self._url, self.platform.credentials.mode, request, self._choices)
         )
         if not exchange.held:
             thread = threading.Thread(target=self._deliver, args=(exchange,), daemon=True)
@@ -65,7 +65,7 @@ class Courier:
             thread.join(QUICK_SECONDS)
         return exchange
 
-    def _deliver(self, exchange: Exchange) -> None:
+    def _deliver(self, exchange: JournalEntry) -> None:
         for attempt in self._attempts(exchange):
             exchange = replace(exchange, attempts=[*exchange.attempts, attempt])
             self._journal.update(exchange)
@@ -73,15 +73,15 @@ class Courier:
         for held in self._journal.take_held(exchange.openid):
             self._deliver(held)
 
-    def _attempts(self, exchange: Exchange) -> Iterator[Attempt]:
+    def _attempts(self, exchange: JournalEntry) -> Iterator[Attempt]:
         platform, request = self.platform, exchange.request
         match exchange.choices.course:
-            case Course.LOST:
+            case DeliveryScenario.LOST:
                 yield from platform.attempts(request, lost=platform.pushes - 1)
-            case Course.PARALLEL:
+            case DeliveryScenario.PARALLEL:
                 with ThreadPoolExecutor(platform.pushes) as pool:
                     yield from pool.map(platform.attempt, [request] * platform.pushes)
-            case Course.DUPLICATE:
+            case DeliveryScenario.DUPLICATE:
                 yield from platform.attempts(request)
                 yield platform.attempt(request)
             case _:

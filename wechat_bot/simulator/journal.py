@@ -20,9 +20,9 @@ from ..wechat.messages import Message
 from ..wechat.replies import Reply
 from .platform import OPENID, Attempt, Delivery, Request, new_openid
 
-KEPT = 500
+MAX_ENTRIES = 500
 """So many exchanges are kept."""
-LOST_SECONDS = 60
+DELIVERY_TIMEOUT = 60
 """An exchange that goes on for longer was cut off by the end of its process."""
 
 NAMES = ("小明", "阿珍", "老王", "小李", "Anna", "大刘", "婷婷", "Bert", "小陈", "阿强", "Cleo", "周周")
@@ -35,13 +35,13 @@ CREATE TABLE IF NOT EXISTS choices (id INTEGER PRIMARY KEY, document TEXT);
 
 
 @dataclass(frozen=True)
-class Follower:
+class PhoneUser:
     openid: str
     name: str
     subscribed: bool = True
 
 
-class Fault(StrEnum):
+class PushFault(StrEnum):
     """What is wrong with a push."""
 
     NONE = ""
@@ -51,7 +51,7 @@ class Fault(StrEnum):
     SIZE = "size"
 
 
-class Course(StrEnum):
+class DeliveryScenario(StrEnum):
     """How a push travels."""
 
     NORMAL = ""
@@ -70,11 +70,11 @@ class Choices:
     """How the platform behaves; `mode` empty: as the bot is configured."""
 
     mode: str = ""
-    fault: Fault = Fault.NONE
-    course: Course = Course.NORMAL
+    fault: PushFault = PushFault.NONE
+    course: DeliveryScenario = DeliveryScenario.NORMAL
 
 
-class Outcome(StrEnum):
+class DeliveryOutcome(StrEnum):
     """What a follower sees of the answer."""
 
     WAITING = "waiting"
@@ -84,7 +84,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Exchange:
+class JournalEntry:
     """A push, and all attempts to deliver it."""
 
     openid: str
@@ -112,11 +112,11 @@ class Exchange:
 
     @property
     def held(self) -> bool:
-        return self.choices.course is Course.HELD and not self.ended
+        return self.choices.course is DeliveryScenario.HELD and not self.ended
 
     @property
     def over(self) -> bool:
-        return self.ended or (not self.held and time.time() - self.began > LOST_SECONDS)
+        return self.ended or (not self.held and time.time() - self.began > DELIVERY_TIMEOUT)
 
     @property
     def reply(self) -> Reply | None:
@@ -128,13 +128,13 @@ class Exchange:
         return next((attempt for attempt in self.attempts if not attempt.problem), None)
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> DeliveryOutcome:
         shows = self.message is None or self.message.answerable
         if self.answered:
-            return Outcome.REPLY if self.reply and shows else Outcome.NOTHING
+            return DeliveryOutcome.REPLY if self.reply and shows else DeliveryOutcome.NOTHING
         if not self.over:
-            return Outcome.WAITING
-        return Outcome.NOTICE if shows else Outcome.NOTHING
+            return DeliveryOutcome.WAITING
+        return DeliveryOutcome.NOTICE if shows else DeliveryOutcome.NOTHING
 
 
 class Journal:
@@ -156,19 +156,19 @@ class Journal:
 
     # Followers
 
-    def followers(self) -> list[Follower]:
+    def followers(self) -> list[PhoneUser]:
         """Everybody, the first of whom is there from the beginning."""
         with self._opened() as connection:
             rows = connection.execute("SELECT openid, name, subscribed FROM followers ORDER BY rowid")
-            found = [Follower(openid, name, bool(subscribed)) for openid, name, subscribed in rows]
+            found = [PhoneUser(openid, name, bool(subscribed)) for openid, name, subscribed in rows]
         return found or [self.add_follower(OPENID)]
 
-    def add_follower(self, openid: str = "", *, subscribed: bool = True) -> Follower:
+    def add_follower(self, openid: str = "", *, subscribed: bool = True) -> PhoneUser:
         """A new follower, with the first name that is free; `openid` if it is new."""
         with self._opened() as connection:
             taken = {name for (name,) in connection.execute("SELECT name FROM followers")}
             name = next((name for name in NAMES if name not in taken), f"#{len(taken) + 1}")
-            follower = Follower(openid or new_openid(), name, subscribed)
+            follower = PhoneUser(openid or new_openid(), name, subscribed)
             connection.execute(
                 "INSERT INTO followers VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 (follower.openid, follower.name, follower.subscribed),
@@ -198,23 +198,23 @@ class Journal:
 
     # Exchanges
 
-    def begin(self, exchange: Exchange) -> Exchange:
+    def begin(self, exchange: JournalEntry) -> JournalEntry:
         """Record a new exchange; it with its id."""
         with self._opened() as connection:
             cursor = connection.execute(
                 "INSERT INTO exchanges (openid, document) VALUES (?, ?)", (exchange.openid, _dump(exchange))
             )
             exchange = replace(exchange, id=cursor.lastrowid or 0)
-            connection.execute("DELETE FROM exchanges WHERE id <= ?", (exchange.id - KEPT,))
+            connection.execute("DELETE FROM exchanges WHERE id <= ?", (exchange.id - MAX_ENTRIES,))
         return exchange
 
-    def update(self, exchange: Exchange) -> None:
+    def update(self, exchange: JournalEntry) -> None:
         with self._opened() as connection:
             connection.execute(
                 "UPDATE exchanges SET document = ? WHERE id = ?", (_dump(exchange), exchange.id)
             )
 
-    def exchanges(self, openid: str, limit: int) -> list[Exchange]:
+    def exchanges(self, openid: str, limit: int) -> list[JournalEntry]:
         """The last exchanges of a follower, oldest first."""
         with self._opened() as connection:
             rows = connection.execute(
@@ -223,14 +223,14 @@ class Journal:
             ).fetchall()
         return [_load(*row) for row in reversed(rows)]
 
-    def exchange(self, exchange_id: int) -> Exchange | None:
+    def exchange(self, exchange_id: int) -> JournalEntry | None:
         with self._opened() as connection:
             row = connection.execute(
                 "SELECT id, document FROM exchanges WHERE id = ?", (exchange_id,)
             ).fetchone()
         return _load(*row) if row else None
 
-    def take_held(self, openid: str) -> list[Exchange]:
+    def take_held(self, openid: str) -> list[JournalEntry]:
         """The exchanges of a follower that wait for another one; they no longer do."""
         with self._opened() as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -240,7 +240,8 @@ class Journal:
             held = [each for each in (_load(*row) for row in rows) if each.held]
             now = time.time()
             taken = [
-                replace(each, began=now, choices=replace(each.choices, course=Course.NORMAL)) for each in held
+                replace(each, began=now, choices=replace(each.choices, course=DeliveryScenario.NORMAL))
+                for each in held
             ]
             for each in taken:
                 connection.execute("UPDATE exchanges SET document = ? WHERE id = ?", (_dump(each), each.id))
@@ -248,10 +249,10 @@ class Journal:
 
 
 def _choices(document: dict[str, Any]) -> Choices:
-    return Choices(document["mode"], Fault(document["fault"]), Course(document["course"]))
+    return Choices(document["mode"], PushFault(document["fault"]), DeliveryScenario(document["course"]))
 
 
-def _dump(exchange: Exchange) -> str:
+def _dump(exchange: JournalEntry) -> str:
     """JSON in which bytes are text; what is no UTF-8 in them survives as lone surrogates."""
     attempts = [
         {
@@ -277,7 +278,7 @@ def _dump(exchange: Exchange) -> str:
     return json.dumps(document)
 
 
-def _load(exchange_id: int, text: str) -> Exchange:
+def _load(exchange_id: int, text: str) -> JournalEntry:
     document = json.loads(text)
     query, body, plain = document.pop("request")
     request = Request(query, _bytes(body), plain)
@@ -285,7 +286,7 @@ def _load(exchange_id: int, text: str) -> Exchange:
         Attempt(*request, **{**each, "answer": _bytes(each["answer"]), "reply": _reply(each)})
         for each in document.pop("attempts")
     ]
-    return Exchange(
+    return JournalEntry(
         id=exchange_id,
         request=request,
         attempts=attempts,

@@ -72,7 +72,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Conversation:
+class Scenario:
     name: str
     steps: tuple[Step, ...]
 
@@ -92,7 +92,7 @@ class Result:
         return self.step.expected.met_by(self.shown, self.text)
 
 
-def play(platform: FakePlatform, conversation: Conversation) -> Iterator[Result]:
+def play(platform: FakePlatform, conversation: Scenario) -> Iterator[Result]:
     """Every step, one after the other, whether it passes or not."""
     for step in conversation.steps:
         delivery = platform.push(complete(platform, step.fields))
@@ -141,7 +141,7 @@ def _text(reply: Reply | None) -> str:
 # Files
 
 
-def load(text: str) -> Conversation:
+def load(text: str) -> Scenario:
     """PlayError says what is wrong."""
     try:
         document = yaml.safe_load(text)
@@ -150,7 +150,7 @@ def load(text: str) -> Conversation:
     if not isinstance(document, dict) or not isinstance(document.get("steps"), list):
         raise PlayError("a conversation has a name and a list of steps")
     steps = [_step(number, step) for number, step in enumerate(document["steps"], 1)]
-    return Conversation(str(document.get("name", "")), tuple(steps))
+    return Scenario(str(document.get("name", "")), tuple(steps))
 
 
 def _step(number: int, step: Any) -> Step:
@@ -203,7 +203,7 @@ def _scalar(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def dump(conversation: Conversation) -> str:
+def dump(conversation: Scenario) -> str:
     """The file that `load` reads."""
     document = {"name": conversation.name, "steps": [_document(step) for step in conversation.steps]}
     return yaml.dump(document, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=110)

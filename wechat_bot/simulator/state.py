@@ -13,19 +13,11 @@ from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-
-class AccountKind(StrEnum):
-    """Section 9.1."""
-
-    UNVERIFIED_SUBSCRIPTION = "unverified_subscription"
-    VERIFIED_SUBSCRIPTION = "verified_subscription"
-    UNVERIFIED_SERVICE = "unverified_service"
-    VERIFIED_SERVICE = "verified_service"
-    TEST = "test"
+from ..wechat.account_kinds import AccountKind
 
 
 @dataclass
-class Account:
+class SimulatedAccount:
     """What the account is and how strictly it is played."""
 
     kind: AccountKind = AccountKind.VERIFIED_SERVICE
@@ -39,9 +31,9 @@ class Account:
     users_per_page: int = 10_000
 
 
-class FaultKind(StrEnum):
+class APIFaultKind(StrEnum):
     ERRCODE = "errcode"
-    """The call is refused with `Fault.errcode`. All others lose the answer of a call that was carried out."""
+    """The call is refused with `errcode`. All others lose the answer of a call that was carried out."""
     DELAY = "delay"
     STATUS_500 = "status_500"
     HTML = "html"
@@ -53,17 +45,17 @@ class FaultKind(StrEnum):
 
 
 @dataclass
-class Fault:
+class APIFault:
     """What goes wrong with the next `times` calls; with all if it is None."""
 
-    kind: FaultKind
+    kind: APIFaultKind
     errcode: int = -1
     seconds: float = 0
     times: int | None = 1
 
 
 @dataclass
-class Token:
+class SimulatedToken:
     """An access token of the API; `stable` tells which of the two endpoints issued it (section 6.1)."""
 
     value: str
@@ -73,7 +65,7 @@ class Token:
 
 
 @dataclass
-class Follower:
+class SimulatedFollower:
     """Someone who follows or followed."""
 
     openid: str
@@ -115,7 +107,7 @@ class Sent:
 
 
 @dataclass
-class Event:
+class SimulatedEvent:
     """An event that the platform will push to the account at `due`, with `fields` as FakePlatform.event takes
     them; `openid` is empty where it is of no follower."""
 
@@ -126,7 +118,7 @@ class Event:
 
 
 @dataclass
-class Tag:
+class SimulatedTag:
     id: int
     name: str
 
@@ -139,7 +131,7 @@ class ConditionalMenu:
 
 
 @dataclass
-class Media:
+class SimulatedMedia:
     """An uploaded file; `ends` is None for permanent material."""
 
     media_id: str
@@ -153,7 +145,7 @@ class Media:
 
 
 @dataclass
-class Draft:
+class SimulatedDraft:
     articles: list[dict[str, Any]]
     updated_at: float
 
@@ -170,7 +162,7 @@ class Published:
 
 
 @dataclass
-class Mass:
+class SimulatedMass:
     """A job of mass sending."""
 
     msg_id: int
@@ -180,7 +172,7 @@ class Mass:
 
 
 @dataclass
-class Template:
+class SimulatedTemplate:
     template_id: str
     title: str
     content: str
@@ -200,7 +192,7 @@ class Ticket:
 
 
 @dataclass
-class ShortKey:
+class SimulatedShortKey:
     long_data: str
     created_at: float
     seconds: int
@@ -232,7 +224,7 @@ class OAuthToken:
 
 
 @dataclass
-class Agent:
+class SimulatedAgent:
     kf_account: str
     nickname: str
     kf_id: int
@@ -241,13 +233,13 @@ class Agent:
 
 
 @dataclass
-class Session:
+class SimulatedSession:
     kf_account: str
     createtime: int
 
 
 @dataclass
-class Comment:
+class SimulatedComment:
     msg_data_id: int
     index: int
     user_comment_id: int
@@ -260,7 +252,7 @@ class Comment:
 
 
 @dataclass
-class FailedCall:
+class SimulatedFailedCall:
     """What rid/get tells of a failed call (section 7.22)."""
 
     at: float
@@ -274,47 +266,47 @@ class FailedCall:
 class PlatformState:
     """All of it."""
 
-    account: Account = field(default_factory=Account)
+    account: SimulatedAccount = field(default_factory=SimulatedAccount)
     clock_offset: float = 0
     last_id: int = 1000
     calls: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
-    failed: dict[str, FailedCall] = field(default_factory=dict)
-    faults: dict[str, Fault] = field(default_factory=dict)
+    failed: dict[str, SimulatedFailedCall] = field(default_factory=dict)
+    faults: dict[str, APIFault] = field(default_factory=dict)
     """By path; ``*`` is for all."""
-    tokens: list[Token] = field(default_factory=list)
+    tokens: list[SimulatedToken] = field(default_factory=list)
     token_fetches: int = 0
     forced_at: float = 0
     used: dict[str, int] = field(default_factory=dict)
     """Calls of one day or one minute, see `permissions.spend`."""
     cleared: dict[str, int] = field(default_factory=dict)
     """How often quotas were cleared, by kind of clearing and month."""
-    followers: dict[str, Follower] = field(default_factory=dict)
+    followers: dict[str, SimulatedFollower] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    tags: list[Tag] = field(default_factory=lambda: [Tag(2, "星标组")])
+    events: list[SimulatedEvent] = field(default_factory=list)
+    tags: list[SimulatedTag] = field(default_factory=lambda: [SimulatedTag(2, "星标组")])
     menu: list[dict[str, Any]] = field(default_factory=list)
     menuid: int = 0
     conditional_menus: list[ConditionalMenu] = field(default_factory=list)
-    media: dict[str, Media] = field(default_factory=dict)
-    drafts: dict[str, Draft] = field(default_factory=dict)
+    media: dict[str, SimulatedMedia] = field(default_factory=dict)
+    drafts: dict[str, SimulatedDraft] = field(default_factory=dict)
     published: dict[str, Published] = field(default_factory=dict)
-    mass: list[Mass] = field(default_factory=list)
+    mass: list[SimulatedMass] = field(default_factory=list)
     mass_speed: int = 0
-    templates: list[Template] = field(default_factory=list)
+    templates: list[SimulatedTemplate] = field(default_factory=list)
     industries: list[str] = field(default_factory=list)
     industry_month: str = ""
     client_msg_ids: dict[str, tuple[int, float]] = field(default_factory=dict)
     tickets: list[Ticket] = field(default_factory=list)
-    short_keys: dict[str, ShortKey] = field(default_factory=dict)
+    short_keys: dict[str, SimulatedShortKey] = field(default_factory=dict)
     js_tickets: dict[str, JsTicket] = field(default_factory=dict)
     codes: dict[str, Code] = field(default_factory=dict)
     oauth_tokens: dict[str, OAuthToken] = field(default_factory=dict)
-    agents: list[Agent] = field(default_factory=list)
-    sessions: dict[str, Session] = field(default_factory=dict)
+    agents: list[SimulatedAgent] = field(default_factory=list)
+    sessions: dict[str, SimulatedSession] = field(default_factory=dict)
     articles: list[int] = field(default_factory=list)
     """The msg_data_id of all that was published or sent to many."""
-    comments: list[Comment] = field(default_factory=list)
+    comments: list[SimulatedComment] = field(default_factory=list)
 
     def new_id(self) -> int:
         self.last_id += 1

@@ -12,7 +12,7 @@ from typing import Protocol
 from .state import PlatformState, from_json, to_json
 
 
-class Store(Protocol):
+class StateStore(Protocol):
     """One at a time has the state open; what he changes is kept unless he fails."""
 
     def opened(self) -> AbstractContextManager[PlatformState]: ...

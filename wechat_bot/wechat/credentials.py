@@ -1,4 +1,4 @@
-"""What identifies an account towards the platform."""
+"""The credentials of an Official Account: tokens, AES keys, AppID and AppSecret."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """Token, key and names of one account, checked when made; CredentialsError lists all problems.
+    """The credentials of one account, validated on creation.
 
-    Tokens and keys are tuples, the current one first, so that both can be changed without a gap
-    (section 2.6). Nothing secret shows in the repr.
+    `tokens` and `aes_keys` start with the current one; the others stay accepted during a change
+    (section 2.6). The repr contains no secrets.
+
+    :raises CredentialsError: with all problems, if a value is missing or malformed.
     """
 
     tokens: tuple[str, ...] = field(repr=False)

@@ -1,4 +1,4 @@
-"""Signing and encryption of pushes and replies (``wechat-platform.md`` section 2), without state."""
+"""Signing and encryption of pushes and passive replies (``wechat-platform.md`` section 2)."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from .errors import InvalidCiphertext, Refusal
 
-_BLOCK = 32  # the platform pads to its key length, not to AES's block of 16
+_BLOCK = 32  # in bytes: the platform pads to its key length, not to AES's block of 16
 
 
 def sign(*parts: str) -> str:
-    """Lower-case hex SHA-1 over the parts, sorted by code point and joined (sections 1.2 and 2.3)."""
+    """Return the hex SHA-1 of the parts, sorted by code point and joined (sections 1.2 and 2.3)."""
     return hashlib.sha1("".join(sorted(parts)).encode(errors="replace")).hexdigest()
 
 
 def verify(signature: str, *parts: str) -> bool:
-    """Whether `signature` is that of `parts`, in constant time. Any text is accepted."""
+    """Whether `signature` is that of `parts`, compared in constant time. Arbitrary text is accepted."""
     return hmac.compare_digest(sign(*parts).encode(), signature.encode(errors="replace"))
 
 
 def is_key(text: str) -> bool:
-    """Whether `text` may be an EncodingAESKey: 43 letters and digits (section 2.1)."""
+    """Whether `text` has the form of an EncodingAESKey: 43 letters and digits (section 2.1)."""
     return re.fullmatch(r"[A-Za-z0-9]{43}", text) is not None
 
 
 class MessageCipher:
-    """AES-256-CBC in the platform's layout: random, length, message, app id, padding (section 2.2)."""
+    """AES-256-CBC in the platform's layout: random bytes, length, message, AppID, padding (section 2.2)."""
 
     def __init__(self, encoding_aes_key: str, app_id: str) -> None:
         key = base64.b64decode(encoding_aes_key + "=")
@@ -40,7 +40,7 @@ class MessageCipher:
         self._app_id = app_id.encode()
 
     def encrypt(self, message: bytes, prefix: bytes | None = None) -> str:
-        """The Base64 text of an ``Encrypt`` element. `prefix` replaces the 16 random bytes in tests."""
+        """Return the Base64 text of an ``Encrypt`` element. Tests set the 16 random bytes, `prefix`."""
         prefix = prefix or secrets.token_bytes(16)
         plain = prefix + len(message).to_bytes(4, "big") + message + self._app_id
         padding = _BLOCK - len(plain) % _BLOCK
@@ -49,9 +49,9 @@ class MessageCipher:
         return base64.b64encode(encrypted).decode()
 
     def decrypt(self, encrypted: str) -> bytes:
-        """The message inside an ``Encrypt`` element.
+        """Return the message inside an ``Encrypt`` element.
 
-        Raises InvalidCiphertext when it was not made with this key for this app id.
+        :raises InvalidCiphertext: if it was not encrypted with this key for this AppID.
         """
         try:
             data = base64.b64decode(encrypted, validate=True)

@@ -1,4 +1,4 @@
-"""What the platform's error codes mean, and what to do (``wechat-platform.md`` section 8)."""
+"""Explanations of the platform's error codes, with remedies (``wechat-platform.md`` section 8)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Words:
-    """The same in Chinese and English."""
+    """A text in Chinese and English."""
 
     zh: str
     en: str
@@ -22,7 +22,7 @@ class Explanation:
 
 
 def explain(errcode: int, errmsg: str = "") -> Explanation:
-    """What `errcode` means. Of `errmsg` nothing is shown but the IP address that 40164 names."""
+    """Return the explanation of `errcode`. Of `errmsg`, only the IP address in a 40164 is included."""
     known = _CATALOGUE.get(errcode)
     if known is None:
         meaning = Words(
@@ -35,7 +35,7 @@ def explain(errcode: int, errmsg: str = "") -> Explanation:
 
 
 def _address(errmsg: str) -> str:
-    """The IP address in ``invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist``."""
+    """Return the IP address in ``invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist``."""
     for word in re.findall(r"[0-9A-Fa-f:.]*[:.][0-9A-Fa-f:.]+", errmsg):
         try:
             found = ipaddress.ip_address(word.rstrip("."))
@@ -53,7 +53,7 @@ def _whitelist(address: str) -> Words:
     )
 
 
-# Remedies, one for each thing to do
+# Remedies
 
 _NOTHING = Words("无需处理。", "Nothing is to be done.")
 _LATER = Words("稍后再试。", "Try again later.")

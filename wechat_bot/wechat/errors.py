@@ -1,27 +1,27 @@
-"""Everything that can go wrong with the platform, one class for each thing a caller can do about it.
+"""Exceptions of the callback and of the API client, one class for each reaction that a caller may have.
 
 ::
 
     WeChatError
-    ├── CredentialsError        the settings of the account are wrong: correct them
-    ├── InvalidReply            the platform would refuse this reply: write another
+    ├── CredentialsError        the settings of the account are invalid: correct them
+    ├── InvalidReply            the platform would refuse this reply: send another one
     ├── WebhookError            a request to the callback is refused
-    │   ├── InvalidSignature        it does not come from the platform: 403
-    │   ├── InvalidCiphertext       it cannot be trusted or decrypted: 403
-    │   └── MalformedMessage        it is genuine and makes no sense: 400
+    │   ├── InvalidSignature        it is not from the platform: 403
+    │   ├── InvalidCiphertext       it is not encrypted as required or cannot be decrypted: 403
+    │   └── MalformedMessage        it is genuine but not a valid message: 400
     └── APIError                a call of the platform's API failed
-        ├── Unreachable             no answer; ``delivered`` tells whether it may have arrived
-        │   └── TooLarge                it is longer than the caller takes
-        ├── InvalidToken            40001, 40014, 42001: fetch another token
+        ├── Unreachable             no usable response; ``delivered``: whether the call may have arrived
+        │   └── TooLarge                the response exceeds the caller's limit
+        ├── InvalidToken            40001, 40014, 42001: fetch a new token
         ├── CredentialsRefused      40013, 40125, 40243: correct AppID or AppSecret
-        ├── NotWhitelisted          40164: enter this machine's IP address in the platform's console
-        ├── NotConfirmed            89501, 89503, …: the account's administrator must agree
-        ├── Forbidden               48001: this account may not use this API, ever
+        ├── NotWhitelisted          40164: add this machine's IP address in the platform's console
+        ├── NotConfirmed            89501, 89503, …: the account's administrator must confirm
+        ├── Forbidden               48001: the account lacks this API; do not retry
         ├── Restricted              48004, 50002, …: a penalty; see the platform's console
-        ├── NotFollowing            40003, 43004, 43019, 48002, …: this user cannot be reached, give up
+        ├── NotFollowing            40003, 43004, 43019, 48002, …: this user cannot be reached; do not retry
         ├── WindowClosed            45015, 45047: wait for the follower's next message
         ├── AuthorizationEnded      40029, 40163, 42007, …: send the user through OAuth again
-        ├── NotFound                40007, 46003, …: what the call names is gone; make it again
+        ├── NotFound                40007, 46003, …: the object no longer exists; create it again
         ├── QuotaUsedUp             45009, …: stop until the quota is reset
         ├── TooFrequent             45011, …: wait a minute
         └── Busy                    -1, …: try again later
@@ -33,11 +33,11 @@ from enum import StrEnum
 
 
 class WeChatError(Exception):
-    """The root of the tree above."""
+    """Base class of all exceptions of this package."""
 
 
 class CredentialsError(WeChatError, ValueError):
-    """Tokens, keys, app id or mode cannot be right; `problems` say which, and how to correct each."""
+    """Tokens, keys, AppID or mode are invalid. Each of `problems` names a setting and its correction."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__(" ".join(problems))
@@ -45,14 +45,14 @@ class CredentialsError(WeChatError, ValueError):
 
 
 class InvalidReply(WeChatError, ValueError):
-    """A reply that the platform would answer with its failure notice."""
+    """A reply for which the platform would show the follower its failure notice."""
 
 
 class Refusal(StrEnum):
     """Why a request to the callback is refused."""
 
     NOT_SIGNED = "not_signed"
-    """Parameters are missing: a stray visitor."""
+    """A parameter is missing or repeated; usually the request of a scanner or a visitor."""
     BAD_SIGNATURE = "bad_signature"
     OLD_TIMESTAMP = "old_timestamp"
     PLAIN_IN_SAFE_MODE = "plain_in_safe_mode"
@@ -60,15 +60,18 @@ class Refusal(StrEnum):
     WRONG_KEY = "wrong_key"
     WRONG_APP_ID = "wrong_app_id"
     MALFORMED = "malformed"
-    """Signed, but not a message, or no longer."""
+    """The request is signed, but its body is not a message or was altered."""
     TOO_LARGE = "too_large"
     WRONG_PATH = "wrong_path"
-    """Signed, but sent to where nobody listens."""
+    """The request is signed, but its path is not that of the callback."""
 
 
 class WebhookError(WeChatError):
-    """A refused request. The message is for the log, never for the caller; `detail` is what to remember of
-    it. Neither has secrets or what followers wrote."""
+    """A refused request to the callback.
+
+    The message is for the log and must not be sent to the client; `detail` is the part to store. Neither
+    contains secrets or messages of followers.
+    """
 
     cause: Refusal
 
@@ -79,19 +82,19 @@ class WebhookError(WeChatError):
 
 
 class InvalidSignature(WebhookError):
-    """Signature or time stamp are missing, repeated, wrong or too old."""
+    """Signature or time stamp are missing, repeated, wrong or outdated."""
 
     cause = Refusal.BAD_SIGNATURE
 
 
 class InvalidCiphertext(WebhookError):
-    """Not encrypted as the mode demands, or not by someone who has the key and knows the app id."""
+    """The body is not encrypted as the mode requires, or not with the account's key and AppID."""
 
     cause = Refusal.WRONG_KEY
 
 
 class MalformedMessage(WebhookError):
-    """Genuine, but not a message."""
+    """The request is genuine, but its body is not a valid message."""
 
     cause = Refusal.MALFORMED
 
@@ -99,8 +102,8 @@ class MalformedMessage(WebhookError):
 class APIError(WeChatError):
     """A call of the platform's API failed.
 
-    `errcode` and `errmsg` are the platform's own (``wechat-platform.md`` section 8; `errcodes.explain`), or
-    0 and a description where there was no answer.
+    `errcode` and `errmsg` are the platform's (``wechat-platform.md`` section 8; see `errcodes.explain`), or 0
+    and a description if there was no usable response.
     """
 
     def __init__(self, errcode: int, errmsg: str) -> None:
@@ -110,8 +113,11 @@ class APIError(WeChatError):
 
 
 class Unreachable(APIError):
-    """No usable answer. `delivered` is False only when the platform cannot have received the call;
-    `status` is that of the HTTP answer, 0 if there was none."""
+    """There was no usable response.
+
+    `delivered` is False only if the platform cannot have received the call. `status` is the HTTP status, or 0
+    if it is not known.
+    """
 
     def __init__(self, errmsg: str, *, delivered: bool, status: int = 0) -> None:
         super().__init__(0, errmsg)
@@ -120,7 +126,7 @@ class Unreachable(APIError):
 
 
 class TooLarge(Unreachable):
-    """An answer of more bytes than the caller takes."""
+    """The response has more bytes than the caller accepts."""
 
 
 class InvalidToken(APIError):
@@ -132,15 +138,15 @@ class CredentialsRefused(APIError):
 
 
 class NotWhitelisted(APIError):
-    """This machine's IP address, named in `errmsg`, may not ask for access tokens (section 6.2)."""
+    """This machine's IP address, named in `errmsg`, may not fetch access tokens (section 6.2)."""
 
 
 class NotConfirmed(APIError):
-    """The account's administrator has yet to agree, or refused."""
+    """The account's administrator has not confirmed the call yet, or has declined."""
 
 
 class Forbidden(APIError):
-    """The account lacks this API (unverified or of the wrong kind)."""
+    """The account has no permission for this API: it is unverified or of another kind."""
 
 
 class Restricted(APIError):
@@ -148,31 +154,31 @@ class Restricted(APIError):
 
 
 class NotFollowing(APIError):
-    """Whoever the call names does not follow, refuses messages, or is on the blacklist."""
+    """The user is not a follower, refuses messages, or is on the blacklist."""
 
 
 class WindowClosed(APIError):
-    """The follower's last message is too old, or the messages that it allowed are used up."""
+    """The follower's last message is too old, or the number of messages that it permits is used up."""
 
 
 class AuthorizationEnded(APIError):
-    """A code or token of OAuth is used up or has expired."""
+    """An OAuth code was used already, or a code or token has expired."""
 
 
 class NotFound(APIError):
-    """The media file, menu or user does not exist, or no longer."""
+    """The media file, menu or user does not exist."""
 
 
 class QuotaUsedUp(APIError):
-    """No call of this API is left. Daily quotas are reset at midnight, Beijing time (section 6.6)."""
+    """The quota of this API is used up. Daily quotas are reset at midnight, Beijing time (section 6.6)."""
 
 
 class TooFrequent(APIError):
-    """More calls within a minute than the platform allows."""
+    """There were more calls within a minute than the platform allows."""
 
 
 class Busy(APIError):
-    """The platform asks to try again."""
+    """The platform is temporarily unable to answer; the call may be tried again."""
 
 
 _ERRCODES: dict[type[APIError], tuple[int, ...]] = {
@@ -195,5 +201,5 @@ _BY_ERRCODE = {errcode: kind for kind, errcodes in _ERRCODES.items() for errcode
 
 
 def api_error(errcode: int, errmsg: str) -> APIError:
-    """The error that an answer with `errcode` means."""
+    """Return the exception for a response with `errcode`."""
     return _BY_ERRCODE.get(errcode, APIError)(errcode, errmsg)

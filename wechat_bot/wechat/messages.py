@@ -1,8 +1,8 @@
-"""Messages and events as values (``wechat-platform.md`` sections 3 and 4).
+"""Incoming messages and events as immutable values (``wechat-platform.md`` sections 3 and 4).
 
-Every kind keeps all received elements in `fields`, also those that this module does not know; a kind that
-it does not know is a plain `Message` or `Event`. Element values are text as sent; an empty element, a
-missing one and None mean the same.
+Every message keeps all received elements in `Message.fields`, including unknown ones. A message of an unknown
+kind is a plain `Message`, an event of an unknown name a plain `Event`. Values are text as sent, unless typed
+otherwise; an empty element is equivalent to a missing one.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from .xml import Fields
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """What the platform pushed. Of this very class when its MsgType is unknown."""
+    """A pushed message or event. An instance of `Message` itself has an unknown MsgType."""
 
     from_follower: ClassVar[bool] = True
-    """Whether `openid` is a follower who did something, as opposed to a job or an authority reporting."""
+    """Whether the follower `openid` caused the push; False for reports of jobs and of the platform."""
     answerable: ClassVar[bool] = True
     """Whether a passive reply is shown (section 4.1, column "Reply")."""
 
@@ -35,7 +35,7 @@ class Message:
     openid: str
     """FromUserName."""
     created_at: datetime
-    """CreateTime, UTC: when the follower sent it; the same on every retry."""
+    """CreateTime, in UTC: when the follower sent the message. Retries have the same value."""
     kind: str
     """MsgType in lower case."""
     msg_id: str = ""
@@ -44,10 +44,10 @@ class Message:
 
     @cached_property
     def dedup_key(self) -> str:
-        """Equal for all pushes of one message and different for different ones (section 1.6); 32 hex digits.
+        """32 hex digits: equal for all pushes of one message, different for different messages (section 1.6).
 
-        A MsgId names its message within account and sender. An event has none and may share its second
-        with another one of the same name, so all that it says is its name.
+        A MsgId identifies a message within account and sender. An event has none and may share its second
+        with another event of the same name, so all of its elements identify it.
         """
         identity = [self.account, self.openid, self.msg_id] if self.msg_id else self.fields
         text = json.dumps(identity, sort_keys=True, ensure_ascii=True)
@@ -58,7 +58,7 @@ class Message:
 class TextMessage(Message):
     content: str
     menu_id: str = ""
-    """bizmsgmenuid: the tapped item of a menu message."""
+    """bizmsgmenuid: the id of the item that was tapped in a menu message."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ class LinkMessage(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class FileMessage(Message):
-    """Unconfirmed, and without a way to download the file (section 3.9)."""
+    """A file. The fields are unconfirmed, and the file cannot be downloaded (section 3.9)."""
 
     title: str = ""
     description: str = ""
@@ -121,20 +121,20 @@ class MiniProgramPageMessage(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Event(Message):
-    """Something that happened. Of this very class when its name is unknown."""
+    """An event. An instance of `Event` itself has an unknown name."""
 
     from_follower = False
     answerable = False
 
     name: str
-    """Event in lower case, since sources differ in case."""
+    """Event in lower case, since its case varies between sources."""
     key: str = ""
     """EventKey."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FollowerEvent(Event):
-    """Something that a follower did, to which a reply is shown."""
+    """An action of a follower; a reply is shown unless `answerable` is False."""
 
     from_follower = True
     answerable = True
@@ -143,7 +143,7 @@ class FollowerEvent(Event):
 @dataclass(frozen=True, kw_only=True)
 class SubscribeEvent(FollowerEvent):
     scene: str = ""
-    """The scene of the QR code that was scanned, without its prefix; empty when followed otherwise."""
+    """The scene of the scanned QR code, without ``qrscene_``; empty if no such code was scanned."""
     ticket: str = ""
 
 
@@ -154,14 +154,14 @@ class UnsubscribeEvent(FollowerEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class ScanEvent(FollowerEvent):
-    """A follower scanned a QR code with parameters; its scene is `key`."""
+    """A follower scanned a QR code with parameters; `key` is its scene."""
 
     ticket: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocationEvent(FollowerEvent):
-    """The automatic position report; the platform accepts nothing but ``success``."""
+    """The automatic report of a position; the platform accepts no reply but ``success``."""
 
     answerable = False
 
@@ -172,12 +172,12 @@ class LocationEvent(FollowerEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class ClickEvent(FollowerEvent):
-    """A menu button; `key` is the button's."""
+    """A tap on a menu button; `key` is that of the button."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ViewEvent(FollowerEvent):
-    """A menu link or mini program; `key` is the URL or the page path."""
+    """A tap on a menu link or mini program; `key` is the URL or the page path."""
 
     answerable = False
 
@@ -186,7 +186,7 @@ class ViewEvent(FollowerEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class ScanCodeEvent(FollowerEvent):
-    """scancode_push and scancode_waitmsg: a code scanned from the menu."""
+    """scancode_push, scancode_waitmsg: a code was scanned by a menu button."""
 
     scan_type: str = ""
     scan_result: str = ""
@@ -194,14 +194,14 @@ class ScanCodeEvent(FollowerEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoEvent(FollowerEvent):
-    """pic_sysphoto, pic_photo_or_album, pic_weixin: the pictures follow as messages of their own."""
+    """pic_sysphoto, pic_photo_or_album, pic_weixin: the pictures follow as image messages."""
 
     picture_md5s: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocationSelectEvent(FollowerEvent):
-    """A position chosen from the menu; a location message follows."""
+    """A position was chosen by a menu button; a location message follows."""
 
     latitude: str = ""
     longitude: str = ""
@@ -243,11 +243,11 @@ class PublishedEvent(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """One entry of a `NoticeEvent`."""
+    """One subscription notice in a `NoticeEvent`."""
 
     template_id: str
     status: str
-    """``accept`` or ``reject``; of a sent notice its ErrorStatus."""
+    """``accept`` or ``reject``; for a sent notice its ErrorStatus."""
     msg_id: str = ""
 
 
@@ -278,7 +278,7 @@ class VerificationEvent(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class PersonalDataEvent(Event):
-    """A user changed or withdrew personal data (section 4.12); `subject` is whom it concerns."""
+    """A user changed or withdrew personal data (section 4.12); `subject` is the user's openid."""
 
     subject: str = ""
     revoke_info: str = ""
@@ -298,9 +298,9 @@ _DIGITS = re.compile(r"[0-9]{1,20}")
 
 
 def parse(fields: Fields) -> Message:
-    """The message that `fields`, the children of ``<xml>``, describe.
+    """Return the message that `fields`, the children of ``<xml>``, describe.
 
-    MalformedMessage when a field that identifies a message is missing, repeated or not what it must be.
+    :raises MalformedMessage: if an element that the message requires is missing, repeated or invalid.
     """
     f = _Reader(fields)
     kind = f.identifier("MsgType").lower()
@@ -408,11 +408,11 @@ def _event(f: _Reader, head: dict[str, Any]) -> Event:
         case "user_enter_tempsession":
             return TempSessionEvent(**head, session_from=f.text("SessionFrom"))
         case _:
-            return _report(f, head)
+            return _other_event(f, head)
 
 
-def _report(f: _Reader, head: dict[str, Any]) -> Event:
-    """Events that no follower caused by doing something in the chat."""
+def _other_event(f: _Reader, head: dict[str, Any]) -> Event:
+    """Return an event that is not an action of a follower in the chat, or of an unknown name."""
     match head["name"]:
         case "templatesendjobfinish":
             return TemplateSentEvent(**head, job_id=f.text("MsgID"), status=f.text("Status"))
@@ -477,7 +477,10 @@ def _notices(f: _Reader) -> Iterator[Notice]:
 
 
 class _Reader:
-    """Reads elements that must be text, and refuses those that are repeated or nested."""
+    """Reads text elements.
+
+    :raises MalformedMessage: from its methods, if an element is repeated, nested or invalid.
+    """
 
     def __init__(self, fields: Fields) -> None:
         self._fields = fields
@@ -491,13 +494,13 @@ class _Reader:
         return value
 
     def present(self, name: str) -> str:
-        """The element's text, which may be empty."""
+        """Return the text, which may be empty, of an element that must be present."""
         if name not in self._fields:
             raise MalformedMessage(f"{name} is missing")
         return self.text(name)
 
     def required(self, name: str) -> str:
-        """The element's text without surrounding blanks; not empty."""
+        """Return the text without surrounding blanks; it must not be empty."""
         value = self.text(name).strip()
         if not value:
             raise MalformedMessage(f"{name} is missing")
@@ -516,7 +519,7 @@ class _Reader:
         return Decimal(value)
 
     def digits(self, name: str) -> str:
-        """The element's digits, or nothing."""
+        """Return the text, which must be digits or empty."""
         value = self.text(name).strip()
         return _digits(name, value) if value else ""
 
@@ -527,7 +530,7 @@ class _Reader:
         return next(self.each(name), _Reader({}))
 
     def each(self, name: str) -> Iterator[_Reader]:
-        """The nested elements called `name`, however many there are."""
+        """Iterate over the nested elements called `name`; there may be none."""
         value = self._fields.get(name)
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, dict):
@@ -542,6 +545,6 @@ def _digits(name: str, value: str) -> str:
 
 def _time(value: str) -> datetime:
     seconds = int(_digits("CreateTime", value))
-    if seconds > 0xFFFFFFFF:  # beyond 2106, say milliseconds, it is no time in seconds
+    if seconds > 0xFFFFFFFF:  # beyond 2106, so probably in milliseconds
         raise MalformedMessage("CreateTime is not in seconds")
     return datetime.fromtimestamp(seconds, UTC)

@@ -1,5 +1,7 @@
-"""Passive replies as values (``wechat-platform.md`` section 5). A reply does not know how it travels:
-`to_xml` is its form in the answer to a push, `to_customer_message` in a customer-service message."""
+"""Passive replies as immutable values (``wechat-platform.md`` section 5).
+
+`to_xml` renders a reply as the response to a push, `Reply.to_customer_message` as a customer-service message.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ MAX_TEXT_BYTES = 2048
 MAX_ARTICLES = 8
 
 
-class _Legal:
-    """A dataclass whose texts hold nothing that XML cannot carry."""
+class _LegalText:
+    """Base of dataclasses: removes the characters that XML forbids from all text fields."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -27,23 +29,29 @@ class _Legal:
 
 
 @dataclass(frozen=True)
-class Reply(_Legal):
-    """Raises InvalidReply when made with what the platform would refuse."""
+class Reply(_LegalText):
+    """Base class of replies.
+
+    :raises InvalidReply: on creation, if the platform would refuse the reply.
+    """
 
     kind: ClassVar[str]
 
     def fields(self) -> Fields:
-        """The elements beside MsgType and the addresses."""
+        """Return the XML elements besides MsgType, the addresses and the time."""
         raise NotImplementedError
 
     def to_customer_message(self) -> dict[str, Any]:
-        """msgtype and its object for ``message/custom/send`` (section 7.4); InvalidReply if there is none."""
+        """Return ``msgtype`` and its object for ``message/custom/send`` (section 7.4).
+
+        :raises InvalidReply: if this kind of reply cannot be sent as a customer-service message.
+        """
         raise InvalidReply(f"a {self.kind} reply cannot be sent as a customer-service message")
 
 
 @dataclass(frozen=True)
 class TextReply(Reply):
-    """May be longer than one message: `split` cuts it."""
+    """A text, which may be longer than one message: see `split`."""
 
     kind = "text"
     content: str
@@ -138,7 +146,7 @@ class MusicReply(Reply):
 
 
 @dataclass(frozen=True)
-class Article(_Legal):
+class Article(_LegalText):
     title: str
     description: str = ""
     pic_url: str = ""
@@ -147,7 +155,7 @@ class Article(_Legal):
 
 @dataclass(frozen=True)
 class NewsReply(Reply):
-    """One to eight articles; of several, a follower who sent a message is shown the first (section 5.3)."""
+    """One to eight articles; in reply to a message, only the first is shown (section 5.3)."""
 
     kind = "news"
     articles: tuple[Article, ...]
@@ -165,7 +173,7 @@ class NewsReply(Reply):
         return {"ArticleCount": str(len(items)), "Articles": {"item": items}}
 
     def to_customer_message(self) -> dict[str, Any]:
-        first = self.articles[0]  # more than one is 45008
+        first = self.articles[0]  # more than one article is refused with 45008
         article = asdict(first)
         article["picurl"] = article.pop("pic_url")
         return {"msgtype": "news", "news": {"articles": [article]}}
@@ -198,7 +206,7 @@ def _require(condition: object, problem: str) -> None:
 
 
 def to_xml(message: Message, reply: Reply, now: float | None = None) -> str:
-    """The answer to `message`: its addresses swapped."""
+    """Return the XML of `reply` to `message`. `now` is Unix time in seconds."""
     head = {
         "ToUserName": message.openid,
         "FromUserName": message.account,
@@ -209,7 +217,10 @@ def to_xml(message: Message, reply: Reply, now: float | None = None) -> str:
 
 
 def parse(fields: Mapping[str, Any]) -> Reply:
-    """The reply that `to_xml` made; InvalidReply where the platform would show its failure notice."""
+    """Return the reply in the elements that `to_xml` wrote.
+
+    :raises InvalidReply: if the platform would show the follower its failure notice.
+    """
     match fields.get("MsgType"):
         case "text":
             return TextReply(_text(fields, "Content"))
@@ -256,7 +267,7 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
 
 
 def fit(reply: Reply, message: Message) -> tuple[Reply, Reply | None]:
-    """What the platform shows of `reply` to `message`, and what of it must be sent later."""
+    """Return the part of `reply` that a passive reply can carry, and the rest, to be sent later (or None)."""
     if isinstance(reply, NewsReply) and not isinstance(message, Event):
         return NewsReply(reply.articles[:1]), None
     if isinstance(reply, TextReply):
@@ -269,8 +280,11 @@ _SENTENCE_END = re.compile(r"[。！？；…\n]|[.!?;](?=\s)")
 
 
 def split(text: str, limit: int = MAX_TEXT_BYTES) -> tuple[str, str]:
-    """`text` cut so that the first part has at most `limit` bytes: after a sentence, or else after a blank,
-    in its second half; or else between two characters."""
+    """Split `text` so that the first part has at most `limit` bytes of UTF-8.
+
+    The cut is after the last sentence or else the last blank, if that is in the second half of the first
+    part; otherwise it is after the last character that fits.
+    """
     data = text.encode()
     if len(data) <= limit:
         return text, ""

@@ -1,4 +1,7 @@
-"""The callback (``wechat-platform.md`` sections 1 and 2): a message exists only if it was verified."""
+"""Verification and decryption of the platform's requests to the callback, and encryption of replies.
+
+See ``wechat-platform.md`` sections 1 and 2. A `Message` is created only from a verified request.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +18,22 @@ from .errors import InvalidCiphertext, InvalidSignature, Refusal
 from .messages import Message
 
 MAX_SKEW = 300
-"""Seconds by which a signature's time stamp may differ from our clock."""
+"""Largest accepted difference in seconds between a request's ``timestamp`` and the local clock."""
 
 
 @dataclass(frozen=True)
 class Incoming:
-    """A verified push, and what its answer must be sealed with."""
+    """A verified push, and what is needed to encrypt and sign its passive reply."""
 
     message: Message
     token: str
     nonce: str
     cipher: MessageCipher | None
-    """The key that opened it, or None when it came in plain text."""
+    """The cipher that decrypted the push, or None for a push in plain text."""
 
 
 class Webhook:
-    """Opens the platform's requests and seals the answers to them, for one account.
+    """Verifies and decrypts the platform's requests for one account, and builds the response bodies.
 
     `clock` returns Unix time in seconds.
     """
@@ -42,30 +45,34 @@ class Webhook:
         self._clock = clock
 
     def handshake(self, query: str) -> str:
-        """The echostr that answers the verification of the URL (section 1.2); InvalidSignature."""
+        """Return the ``echostr`` that completes the URL verification (section 1.2).
+
+        :raises InvalidSignature: if the request is not from the platform.
+        """
         parameters = _Query(query)
         self._authenticate(parameters)
-        return parameters.once("echostr")
+        return parameters.single("echostr")
 
     def open(self, query: str, body: bytes) -> Incoming:
-        """The message in a push, its query string and body as received.
+        """Return the message of a push, given its query string and body as received.
 
-        InvalidSignature and InvalidCiphertext when it does not come from the platform, MalformedMessage
-        when it does and is no message.
+        :raises InvalidSignature: if the signature or the time stamp is invalid.
+        :raises InvalidCiphertext: if the body is not encrypted as the mode requires, or cannot be decrypted.
+        :raises MalformedMessage: if the request is genuine but its body is not a message.
         """
         parameters = _Query(query)
         token = self._authenticate(parameters)
         if parameters.get("encrypt_type", "raw") != "raw":
             cipher, body = self._decrypt(parameters, token, body)
         elif self._mode is Mode.SAFE:
-            # The plain signature does not cover the body, so the body must not choose the mode.
+            # `signature` does not cover the body: accepting plain text here would allow forged messages.
             raise InvalidCiphertext("plain text in safe mode", Refusal.PLAIN_IN_SAFE_MODE)
         else:
             cipher = None
-        return Incoming(messages.parse(xml.parse(body)), token, parameters.once("nonce"), cipher)
+        return Incoming(messages.parse(xml.parse(body)), token, parameters.single("nonce"), cipher)
 
     def has_signed(self, query: str) -> bool:
-        """Whether `query` is the platform's, whatever the path that it was sent to."""
+        """Whether `query` has a valid signature. The path of the request is not considered."""
         try:
             self._authenticate(_Query(query))
         except InvalidSignature:
@@ -73,7 +80,7 @@ class Webhook:
         return True
 
     def seal(self, incoming: Incoming, reply: replies.Reply) -> str:
-        """The body that answers `incoming` with `reply`, encrypted if the push was."""
+        """Return the response body that sends `reply` to `incoming`, encrypted if the push was."""
         now = self._clock()
         plain = replies.to_xml(incoming.message, reply, now)
         if incoming.cipher is None:
@@ -89,9 +96,14 @@ class Webhook:
         return xml.build(envelope)
 
     def _authenticate(self, parameters: _Query) -> str:
-        """The token that signed the request, if it is recent; retries repeat timestamp and nonce."""
-        timestamp, nonce = parameters.once("timestamp"), parameters.once("nonce")
-        signature = parameters.once("signature")
+        """Return the token that signed the request, which must be recent.
+
+        A repeated nonce is accepted, since retries have the same `timestamp` and `nonce` (section 1.6).
+
+        :raises InvalidSignature: if the signature is wrong or the time stamp is outside of `MAX_SKEW`.
+        """
+        timestamp, nonce = parameters.single("timestamp"), parameters.single("nonce")
+        signature = parameters.single("signature")
         for token in self._tokens:
             if verify(signature, token, timestamp, nonce):
                 break
@@ -107,9 +119,9 @@ class Webhook:
 
     def _decrypt(self, parameters: _Query, token: str, body: bytes) -> tuple[MessageCipher, bytes]:
         encrypted = _encrypted(body)
-        signed = (token, parameters.once("timestamp"), parameters.once("nonce"), encrypted)
-        if not verify(parameters.once("msg_signature"), *signed):
-            raise InvalidSignature("wrong msg_signature", Refusal.MALFORMED)  # the token is right
+        signed = (token, parameters.single("timestamp"), parameters.single("nonce"), encrypted)
+        if not verify(parameters.single("msg_signature"), *signed):
+            raise InvalidSignature("wrong msg_signature", Refusal.MALFORMED)  # the token was verified above
         problem = InvalidCiphertext("WECHAT_ENCODING_AES_KEY is not set", Refusal.ENCRYPTED_WITHOUT_KEY)
         for cipher in self._ciphers:
             try:
@@ -123,7 +135,10 @@ _ENCRYPT = re.compile(rb"<Encrypt>\s*(?:<!\[CDATA\[)?([A-Za-z0-9+/=]+)(?:\]\]>)?
 
 
 def _encrypted(body: bytes) -> str:
-    """The text of the one ``Encrypt`` element; not parsed as XML, since nobody has vouched for it yet."""
+    """Return the text of the only ``Encrypt`` element.
+
+    The body is not authenticated yet, so it is not passed to the XML parser.
+    """
     found = _ENCRYPT.findall(body)
     if len(found) != 1:
         raise InvalidCiphertext("no Encrypt, or more than one", Refusal.MALFORMED)
@@ -132,7 +147,7 @@ def _encrypted(body: bytes) -> str:
 
 
 class _Query:
-    """The parameters of a query string, of which no signed one may be repeated."""
+    """The parameters of a query string."""
 
     def __init__(self, query: str) -> None:
         self._values: dict[str, str] = {}
@@ -146,7 +161,11 @@ class _Query:
     def get(self, name: str, default: str) -> str:
         return self._values.get(name, default)
 
-    def once(self, name: str) -> str:
+    def single(self, name: str) -> str:
+        """Return a parameter that must occur exactly once.
+
+        :raises InvalidSignature: if it is missing or repeated.
+        """
         if name not in self._values or name in self._repeated:
             problem = "repeated" if name in self._values else "missing"
             raise InvalidSignature(f"{name} is {problem}", Refusal.NOT_SIGNED)

@@ -1,4 +1,4 @@
-"""The platform's XML (``wechat-platform.md`` section 1.8) to and from plain dictionaries."""
+"""Conversion of the platform's XML to and from dictionaries (``wechat-platform.md`` section 1.8)."""
 
 from __future__ import annotations
 
@@ -12,36 +12,38 @@ import xmltodict
 from .errors import MalformedMessage
 
 Fields = dict[str, Any]
-"""Element names to text, None for an empty element, nested dictionaries, or lists of repeated ones."""
+"""Maps element names to text, None (an empty element), a nested dictionary, or a list (repeated elements)."""
 
-_MAX_DEPTH = 8  # the deepest documented event (MASSSENDJOBFINISH) has five
-_ROOT = re.compile(rb"\s*(<\?xml[^>]*\?>\s*)?<xml[\s>]")  # nothing before it: so no DTD and no entities
+_MAX_DEPTH = 8  # the deepest documented event (MASSSENDJOBFINISH) has 5 levels
+_ROOT = re.compile(rb"\s*(<\?xml[^>]*\?>\s*)?<xml[\s>]")  # excludes DTDs, and so entities
 _ILLEGAL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]|\xf4\x8f\xbc\x80")
-_QUOTED = re.compile("\U0010ff00([0-9a-f]+);")
-"""What expat refuses and followers send goes past it as private use, hex and a semicolon."""
+_ESCAPED_ILLEGAL = re.compile("\U0010ff00([0-9a-f]+);")
+"""Escape of a character that expat rejects: U+10FF00, its UTF-8 bytes in hex, and a semicolon."""
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
-_ESCAPED = re.compile(f"[&<>\r]|{_FORBIDDEN.pattern}")
+_TO_ESCAPE = re.compile(f"[&<>\r]|{_FORBIDDEN.pattern}")
 
 
 def parse(body: bytes) -> Fields:
-    """The children of ``<xml>``, text exactly as sent; MalformedMessage for anything else.
+    """Return the children of ``<xml>``, with their text exactly as sent.
 
-    Control characters, which XML 1.0 forbids and the platform passes on, are kept.
+    Control characters are kept: XML 1.0 forbids them, but the platform forwards them.
+
+    :raises MalformedMessage: if `body` is not an ``<xml>`` document with child elements.
     """
     if not _ROOT.match(body):
         raise MalformedMessage("the body does not begin with <xml>")
     if not _ILLEGAL.search(body):
         return _parse(body)
-    quoted = _ILLEGAL.sub(lambda match: f"\U0010ff00{match[0].hex()};".encode(), body)
-    restored: Fields = _restore(_parse(quoted))
-    return restored
+    escaped = _ILLEGAL.sub(lambda match: f"\U0010ff00{match[0].hex()};".encode(), body)
+    unescaped: Fields = _unescape_illegal(_parse(escaped))
+    return unescaped
 
 
 def _parse(body: bytes) -> Fields:
     try:
         root = xmltodict.parse(
-            body, encoding="utf-8", strip_whitespace=False, xml_attribs=False, postprocessor=_checked
+            body, encoding="utf-8", strip_whitespace=False, xml_attribs=False, postprocessor=_postprocess
         )["xml"]
     except (ExpatError, ValueError, RecursionError) as error:
         raise MalformedMessage(f"not XML: {error}") from error
@@ -50,7 +52,7 @@ def _parse(body: bytes) -> Fields:
     return root
 
 
-def _checked(path: list[Any], name: str, value: Any) -> tuple[str, Any]:
+def _postprocess(path: list[Any], name: str, value: Any) -> tuple[str, Any]:
     if len(path) > _MAX_DEPTH:
         raise MalformedMessage(f"elements are nested more than {_MAX_DEPTH} deep")
     if isinstance(value, dict):
@@ -58,18 +60,18 @@ def _checked(path: list[Any], name: str, value: Any) -> tuple[str, Any]:
     return name, value
 
 
-def _restore(value: Any) -> Any:
+def _unescape_illegal(value: Any) -> Any:
     if isinstance(value, str):
-        return _QUOTED.sub(lambda match: bytes.fromhex(match[1]).decode(), value)
+        return _ESCAPED_ILLEGAL.sub(lambda match: bytes.fromhex(match[1]).decode(), value)
     if isinstance(value, dict):
-        return {name: _restore(inner) for name, inner in value.items()}
+        return {name: _unescape_illegal(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_restore(inner) for inner in value]
+        return [_unescape_illegal(inner) for inner in value]
     return value
 
 
 def build(fields: Mapping[str, Any]) -> str:
-    """``<xml>`` with these children; text is escaped, so that nothing in it can become an element."""
+    """Return ``<xml>`` with these children. Their text is escaped."""
     return f"<xml>{_elements(fields)}</xml>"
 
 
@@ -88,10 +90,10 @@ def _element(name: str, value: Any) -> str:
 
 
 def escape(text: str) -> str:
-    """`text` as XML character data; what XML 1.0 forbids is removed."""
-    return _ESCAPED.sub(lambda match: _ESCAPES.get(match[0], ""), text)
+    """Return `text` as XML character data, without the characters that XML 1.0 forbids."""
+    return _TO_ESCAPE.sub(lambda match: _ESCAPES.get(match[0], ""), text)
 
 
 def legal(text: str) -> str:
-    """`text` without the characters that XML 1.0 cannot carry."""
+    """Return `text` without the characters that XML 1.0 forbids."""
     return _FORBIDDEN.sub("", text)

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, insert, select, update
 
 from tests.blueprints.admin.conftest import Browser, SignIn, audited
 from tests.conftest import APP_SECRET, MakeApp, statements
-from wechat_bot.models import Capability, Direction, Media, MediaState, MessageLog, Role, State
+from wechat_bot.models import Capability, Direction, Media, MediaState, MessageLog, MessageState, Role
 from wechat_bot.services.health import heartbeats
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wechat.api import Call
@@ -28,7 +28,7 @@ def app(make_app: MakeApp, api: FakeAPI) -> Flask:
 
 @pytest.fixture(autouse=True)
 def worker(engine: Engine) -> None:
-    heartbeats.beat(engine, "host:1")
+    heartbeats.heartbeat(engine, "host:1")
 
 
 def change(engine: Engine, direction: Direction, **values: object) -> int:
@@ -60,8 +60,8 @@ def test_the_first_thing_that_is_wrong_is_the_headline(
 ) -> None:
     platform.text("你好")
     message = "invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist"
-    app.extensions["observations"].call(Call("/cgi-bin/stable_token", 40164, message, 0.1))
-    app.extensions["observations"].write()
+    app.extensions["call_stats"].record_call(Call("/cgi-bin/stable_token", 40164, message, 0.1))
+    app.extensions["call_stats"].flush()
     page = admin.get("/admin/health").text
     assert "40164" in headline(page)
     assert "203.0.113.9" in page
@@ -84,7 +84,7 @@ def test_pushes_are_drawn_and_listed_with_the_late_ones_marked(
 
 def test_requests_and_calls_are_told_in_words(admin: Browser, app: Flask) -> None:
     app.test_client().get("/wechat")
-    seen = app.extensions["observations"]
+    seen = app.extensions["call_stats"]
     for call in (Call(SEND, 0, "", 0.1), Call(SEND, 45015, "", 0.1), Call(SEND, 0, "no answer", 9.0)):
         seen.call(call)
     seen.write()
@@ -99,7 +99,7 @@ def test_requests_and_calls_are_told_in_words(admin: Browser, app: Flask) -> Non
 def test_hostile_details_are_only_words(admin: Browser, app: Flask, platform: FakePlatform) -> None:
     query, _, _ = platform.request(platform.message("text", Content="x"))
     app.test_client().get(f"/<script>alert(1)</script>?{query}")
-    app.extensions["observations"].write()
+    app.extensions["call_stats"].flush()
     page = admin.get("/admin/health").text
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
@@ -109,8 +109,10 @@ def test_messages_and_files_that_failed_can_be_tried_again_by_operators(
     signed_in: SignIn, engine: Engine, platform: FakePlatform
 ) -> None:
     platform.text("帮助")
-    sent = change(engine, Direction.OUT, state=State.FAILED, origin="operator:1", error="45015 out of time")
-    received = change(engine, Direction.IN, state=State.ANSWERED)
+    sent = change(
+        engine, Direction.OUT, state=MessageState.FAILED, origin="operator:1", error="45015 out of time"
+    )
+    received = change(engine, Direction.IN, state=MessageState.ANSWERED)
     with engine.begin() as connection:
         connection.execute(
             insert(Media).values(
@@ -134,7 +136,7 @@ def test_what_a_handler_said_is_not_sent_again(
     admin: Browser, engine: Engine, platform: FakePlatform
 ) -> None:
     platform.text("帮助")
-    sent = change(engine, Direction.OUT, state=State.UNKNOWN)
+    sent = change(engine, Direction.OUT, state=MessageState.UNKNOWN)
     page = admin.get("/admin/health").text
     assert f"/admin/messages/{sent}" in page
     assert f"/admin/answers/{sent}/retry" not in page
@@ -183,7 +185,7 @@ def test_programs_get_the_same_without_what_followers_wrote(
     admin: Browser, engine: Engine, platform: FakePlatform
 ) -> None:
     platform.text("我的号码是 13800000000")
-    change(engine, Direction.OUT, state=State.FAILED, origin="operator:1")
+    change(engine, Direction.OUT, state=MessageState.FAILED, origin="operator:1")
     answer = admin.get("/admin/health.json")
     report = json.loads(answer.text)
     assert report["headline"]["code"] == "pushing"

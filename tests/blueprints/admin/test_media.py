@@ -19,7 +19,7 @@ from wechat_bot.models import Media, MediaState, Role
 from wechat_bot.routing import Router
 from wechat_bot.services.media.archive import Archive
 from wechat_bot.services.media.converter import Converter
-from wechat_bot.services.media.formats import Reason
+from wechat_bot.services.media.formats import RefusalReason
 from wechat_bot.simulator.sample_files import AMR
 from wechat_bot.testing import FakeAPI, FakePlatform
 
@@ -273,7 +273,10 @@ def test_a_voice_that_cannot_be_played_says_why(
     ("columns", "words"),
     [
         ({"state": MediaState.EXPIRED}, "原图已过期（微信只保留 3 天）"),
-        ({"state": MediaState.REFUSED, "error": Reason.FORMAT}, "没有保存：内容不是这类消息该有的格式"),
+        (
+            {"state": MediaState.REFUSED, "error": RefusalReason.FORMAT},
+            "没有保存：内容不是这类消息该有的格式",
+        ),
         ({"state": MediaState.FAILED, "error": "45009 <b>"}, "没有取到：45009 &lt;b&gt;"),
         ({"state": MediaState.FAILED, "error": "48001 api"}, "这个公众号没有取回媒体的接口权限"),
         ({"state": MediaState.WANTED}, "正在取回…"),
@@ -292,9 +295,9 @@ def test_what_is_not_there_says_why(
     assert "<img src=" not in page.partition('class="bubble')[2].partition("</div></div>")[0]
 
 
-@pytest.mark.parametrize("reason", Reason)
+@pytest.mark.parametrize("reason", RefusalReason)
 def test_every_refusal_has_words_in_both_languages(
-    admin: Browser, receive: Receive, engine: Engine, reason: Reason
+    admin: Browser, receive: Receive, engine: Engine, reason: RefusalReason
 ) -> None:
     change(engine, receive("png"), state=MediaState.REFUSED, error=reason)
     for path in ("/admin/messages/1?lang=zh", "/admin/messages/1?lang=en"):

@@ -17,7 +17,7 @@ from tests.blueprints.admin.conftest import PASSWORD, Browser, SignIn, audited
 from tests.conftest import APP_SECRET, MakeApp, statements
 from tests.hostile import HOSTILE
 from wechat_bot.extensions import db, transaction
-from wechat_bot.models import Follower, MessageLog, Operator, Role, Tag, Thread
+from wechat_bot.models import Conversation, Follower, MessageLog, Operator, Role, Tag
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.operators import management
 from wechat_bot.testing import FakePlatform
@@ -158,9 +158,9 @@ def test_opening_a_conversation_makes_it_read_but_not_for_a_viewer(
 ) -> None:
     signed_in(Role.VIEWER, "kan").get(f"/admin/conversations/{follower_id}")
     signed_in(Role.VIEWER, "kan").get("/admin/conversations")
-    assert one(engine, select(Thread.read_id).where(Thread.follower_id == follower_id)) == 0
+    assert one(engine, select(Conversation.read_id).where(Conversation.follower_id == follower_id)) == 0
     signed_in(Role.OPERATOR, "wang").get(f"/admin/conversations/{follower_id}")
-    assert one(engine, select(Thread.read_id).where(Thread.follower_id == follower_id)) == 200
+    assert one(engine, select(Conversation.read_id).where(Conversation.follower_id == follower_id)) == 200
 
 
 def test_the_list_shows_who_has_waited_longest_and_the_next_page_goes_on(app: Flask, admin: Browser) -> None:
@@ -184,7 +184,9 @@ def test_many_conversations_are_changed_at_once(
         assert admin.post("/admin/conversations/bulk", id=ids, **form).status_code == 303
     assert admin.post("/admin/conversations/bulk", id=ids, action="status", status="done").status_code == 303
     with engine.connect() as connection:
-        found = connection.execute(select(Thread.assignee_id, Thread.starred, Thread.status)).all()
+        found = connection.execute(
+            select(Conversation.assignee_id, Conversation.starred, Conversation.status)
+        ).all()
     assert found == [(me, True, "done"), (me, True, "done")]
     assert "退款" in admin.get("/admin/conversations?tab=mine&q=退款").text
     for wrong in (

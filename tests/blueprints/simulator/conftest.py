@@ -19,7 +19,7 @@ from flask import Flask
 from tests.conftest import APP_ID, APP_SECRET, MakeApp
 from wechat_bot.routing import Router
 from wechat_bot.settings import Settings
-from wechat_bot.simulator.journal import Exchange, Journal
+from wechat_bot.simulator.journal import Journal, JournalEntry
 from wechat_bot.testing import OPENID, FakeAPI, FileStore, listening
 
 
@@ -44,7 +44,7 @@ class Simulator:
         assert answer.status_code == 200, answer.text
         return answer.text
 
-    def says(self, text: str, **form: str) -> Exchange:
+    def says(self, text: str, **form: str) -> JournalEntry:
         self.post("push", **{"f/Content": text, **form})
         return self.over()
 
@@ -73,10 +73,10 @@ class Simulator:
     def journal(self) -> Journal:
         return Journal(Path(self.app.instance_path) / "simulator" / "journal.db")
 
-    def last(self, openid: str = OPENID) -> Exchange:
+    def last(self, openid: str = OPENID) -> JournalEntry:
         return self.journal.exchanges(openid, 1)[-1]
 
-    def over(self, openid: str = OPENID) -> Exchange:
+    def over(self, openid: str = OPENID) -> JournalEntry:
         """The last exchange, when it is over."""
         pause = threading.Event()
         while not (last := self.last(openid)).ended:

@@ -10,7 +10,7 @@ import pytest
 from tests.blueprints.simulator.conftest import MakeSimulator, Simulator, words
 from tests.hostile import PUSHED
 from wechat_bot.routing import Answer, Context, Router
-from wechat_bot.simulator.journal import Outcome
+from wechat_bot.simulator.journal import DeliveryOutcome
 from wechat_bot.simulator.sample_messages import EVENTS, MESSAGES
 from wechat_bot.testing import NOTICE, OPENID
 from wechat_bot.wechat.messages import Message, TextMessage
@@ -81,14 +81,14 @@ class Scripts(HTMLParser):
 def test_a_bot_that_fails_shows_the_grey_notice(simulator: Simulator) -> None:
     simulator.post("choices", fault="signature")
     exchange = simulator.says("帮助")
-    assert exchange.outcome is Outcome.NOTICE
+    assert exchange.outcome is DeliveryOutcome.NOTICE
     assert [attempt.status for attempt in exchange.attempts] == [403, 403, 403]
     assert NOTICE in simulator.page()
 
 
 def test_silence_is_no_failure(make_simulator: MakeSimulator) -> None:
     simulator = make_simulator(bot(None))
-    assert simulator.says("有人吗").outcome is Outcome.NOTHING
+    assert simulator.says("有人吗").outcome is DeliveryOutcome.NOTHING
     assert NOTICE not in words(simulator.page())
 
 
@@ -185,7 +185,7 @@ def test_every_kind_and_event_can_be_pushed(simulator: Simulator) -> None:
         named = re.findall(r'<input name="(f/[^"]+)" value="([^"]*)"', page.partition('id="panel"')[2])
         assert named, kind
         simulator.client.post("/simulator/push", data={"follower": OPENID, "kind": kind, **dict(named)})
-        assert simulator.over().outcome is not Outcome.NOTICE, kind
+        assert simulator.over().outcome is not DeliveryOutcome.NOTICE, kind
         pushed = simulator.last().fields
         assert kind in {pushed["MsgType"], pushed.get("Event")}
 

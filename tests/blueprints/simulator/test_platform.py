@@ -15,9 +15,10 @@ from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog
 from wechat_bot.routing import Answer, Context, Router, keyword, matches
 from wechat_bot.settings import Switch
-from wechat_bot.simulator.journal import Exchange, Outcome
+from wechat_bot.simulator.journal import DeliveryOutcome, JournalEntry
 from wechat_bot.simulator.sample_files import MP4
-from wechat_bot.testing import NOTICE, OPENID, AccountKind
+from wechat_bot.testing import NOTICE, OPENID
+from wechat_bot.wechat.account_kinds import AccountKind
 from wechat_bot.wechat.messages import TextMessage
 from wechat_bot.wechat.replies import TextReply
 
@@ -37,14 +38,14 @@ class Slow:
             return "想好了"
 
 
-def _ids(exchange: Exchange) -> set[str]:
+def _ids(exchange: JournalEntry) -> set[str]:
     return {attempt.plain for attempt in exchange.attempts}
 
 
 @pytest.mark.parametrize("mode", ["plain", "compatible", "safe"])
 def test_each_mode_is_spoken_and_taken_apart(make_simulator: MakeSimulator, mode: str) -> None:
     simulator = make_simulator(wechat_message_mode=mode)
-    assert simulator.says("帮助").outcome is Outcome.REPLY
+    assert simulator.says("帮助").outcome is DeliveryOutcome.REPLY
     page = simulator.page()
     assert ("解密之后" in page) == (mode != "plain")
     assert ("msg_signature" in page) == (mode != "plain")
@@ -54,7 +55,7 @@ def test_each_mode_is_spoken_and_taken_apart(make_simulator: MakeSimulator, mode
 def test_another_mode_than_the_bots_can_be_chosen(simulator: Simulator) -> None:
     simulator.post("choices", mode="safe")
     exchange = simulator.says("帮助")
-    assert (exchange.mode, exchange.outcome) == ("safe", Outcome.REPLY)
+    assert (exchange.mode, exchange.outcome) == ("safe", DeliveryOutcome.REPLY)
     assert b"<Content>" not in exchange.request.body
 
 
@@ -75,7 +76,7 @@ def test_what_no_platform_sends_is_refused_by_the_bot(
     simulator.post("choices", fault=fault)
     exchange = simulator.says("帮助")
     assert {attempt.status for attempt in exchange.attempts} == {status}
-    assert exchange.outcome is Outcome.NOTICE
+    assert exchange.outcome is DeliveryOutcome.NOTICE
     assert (fault == "signature") == ("✗" in _marks(simulator.page()))
     with simulator.app.app_context():
         assert db.session.scalar(select(func.count()).select_from(MessageLog)) == 0
@@ -152,7 +153,7 @@ def test_a_late_answer_arrives_as_a_customer_service_message(make_simulator: Mak
     slow = Slow()
     simulator = make_simulator(slow.router, wechat_answer_seconds=0.5)
     exchange = simulator.says("慢")
-    assert exchange.outcome is Outcome.NOTHING
+    assert exchange.outcome is DeliveryOutcome.NOTHING
     slow.go_on.set()
     pause = threading.Event()
     while "迟到的回答" not in (page := words(simulator.page())):

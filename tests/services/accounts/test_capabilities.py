@@ -10,10 +10,11 @@ from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import Role
 from wechat_bot.services.accounts import ensure_account
-from wechat_bot.services.accounts.capabilities import Capabilities, Feature, Reason
+from wechat_bot.services.accounts.capabilities import Capabilities, Feature, PermissionReason
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.operators import management
-from wechat_bot.settings import AccountKind, Switch
+from wechat_bot.settings import Switch
+from wechat_bot.wechat.account_kinds import AccountKind
 
 CUSTOMER = Feature.CUSTOMER_SERVICE
 SOMEBODY = Actor(None, "tests", "")
@@ -28,13 +29,13 @@ def made(make_app: MakeApp, **changes: object) -> tuple[Capabilities, int, Engin
 
 def test_what_nobody_knows_is_tried_until_the_platform_refuses(make_app: MakeApp, any_database: str) -> None:
     capabilities, account, _ = made(make_app, database_url=any_database)
-    assert capabilities.standing(account, CUSTOMER).reason is Reason.UNKNOWN
+    assert capabilities.permission(account, CUSTOMER).reason is PermissionReason.UNKNOWN
     assert capabilities.allows(account, CUSTOMER)
     capabilities.learn(account, CUSTOMER, allowed=False)
     capabilities.learn(account, CUSTOMER, allowed=False)
-    standing = capabilities.standing(account, CUSTOMER)
-    assert (standing.allowed, standing.reason) == (False, Reason.LEARNED)
-    assert standing.at is not None
+    permission = capabilities.permission(account, CUSTOMER)
+    assert (permission.allowed, permission.reason) == (False, PermissionReason.LEARNED)
+    assert permission.at is not None
 
 
 def test_an_operator_s_word_stays_until_it_is_taken_back(make_app: MakeApp) -> None:
@@ -43,10 +44,10 @@ def test_an_operator_s_word_stays_until_it_is_taken_back(make_app: MakeApp) -> N
     actor = Actor(1, "li", "")
     capabilities.override(actor, account, CUSTOMER, True)
     capabilities.learn(account, CUSTOMER, allowed=False)
-    assert capabilities.standing(account, CUSTOMER).reason is Reason.OPERATOR
+    assert capabilities.permission(account, CUSTOMER).reason is PermissionReason.OPERATOR
     assert capabilities.allows(account, CUSTOMER)
     capabilities.override(actor, account, CUSTOMER, None)
-    assert capabilities.standing(account, CUSTOMER).reason is Reason.UNKNOWN
+    assert capabilities.permission(account, CUSTOMER).reason is PermissionReason.UNKNOWN
 
 
 @pytest.mark.parametrize(("switch", "allowed"), [(Switch.YES, True), (Switch.NO, False)])
@@ -55,8 +56,8 @@ def test_the_settings_decide_where_they_say_something(
 ) -> None:
     capabilities, account, _ = made(make_app, wechat_customer_service=switch)
     capabilities.learn(account, CUSTOMER, allowed=not allowed)
-    standing = capabilities.standing(account, CUSTOMER)
-    assert (standing.allowed, standing.reason) == (allowed, Reason.SETTINGS)
+    permission = capabilities.permission(account, CUSTOMER)
+    assert (permission.allowed, permission.reason) == (allowed, PermissionReason.SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -76,12 +77,14 @@ def test_a_kind_of_account_may_do_what_the_platform_s_table_says(
     make_app: MakeApp, kind: AccountKind, may: set[Feature]
 ) -> None:
     capabilities, account, _ = made(make_app, wechat_account_kind=kind)
-    standings = capabilities.all(account)
-    assert {feature for feature, standing in standings.items() if standing.allowed} == may
-    assert {standing.reason for standing in standings.values()} == {Reason.KIND}
+    permissions = capabilities.all(account)
+    assert {feature for feature, permission in permissions.items() if permission.allowed} == may
+    assert {permission.reason for permission in permissions.values()} == {PermissionReason.KIND}
 
 
 def test_without_a_secret_there_is_no_api(make_app: MakeApp) -> None:
     capabilities, account, _ = made(make_app, wechat_app_secret="")
-    assert {standing.reason for standing in capabilities.all(account).values()} == {Reason.NO_SECRET}
+    assert {permission.reason for permission in capabilities.all(account).values()} == {
+        PermissionReason.NO_SECRET
+    }
     assert not capabilities.allows(account, CUSTOMER)

@@ -13,15 +13,15 @@ from tests.conftest import MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import (
     AuditEntry,
+    Conversation,
+    ConversationStatus,
     Follower,
     FollowerTag,
     Mention,
     Note,
     Operator,
     Presence,
-    Status,
     Tag,
-    Thread,
 )
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.conversations import actions
@@ -94,11 +94,13 @@ def test_a_tag_is_made_once_and_put_on_once(office: Office) -> None:
 
 
 def test_what_an_operator_decides_is_kept_and_told(office: Office) -> None:
-    assert office.value(select(Thread.status)) == Status.OPEN, "nobody understood the message"
+    assert office.value(select(Conversation.status)) == ConversationStatus.OPEN, (
+        "nobody understood the message"
+    )
     ids = [office.follower_id]
-    actions.set_status(office.engine, office.actor, ids, Status.DONE)
-    actions.set_status(office.engine, office.actor, ids, Status.DONE)
-    assert office.value(select(Thread.waiting_since)) is None
+    actions.set_status(office.engine, office.actor, ids, ConversationStatus.DONE)
+    actions.set_status(office.engine, office.actor, ids, ConversationStatus.DONE)
+    assert office.value(select(Conversation.waiting_since)) is None
     actions.assign(office.engine, office.actor, ids, office.operator_id)
     actions.star(office.engine, office.actor, ids, True)
     assert office.audited() == [
@@ -117,9 +119,9 @@ def test_a_note_tells_those_whom_it_names_until_they_have_read_it(office: Office
     assert office.value(select(Mention.seen_at).where(Mention.operator_id == office.operator_id)) is None
     actions.mark_read(office.engine, office.operator_id, office.follower_id, 2)
     assert office.value(select(Mention.seen_at)) is not None
-    assert office.value(select(Thread.read_id)) == 2
+    assert office.value(select(Conversation.read_id)) == 2
     actions.mark_read(office.engine, office.operator_id, office.follower_id, 1)
-    assert office.value(select(Thread.read_id)) == 2, "it does not become unread again"
+    assert office.value(select(Conversation.read_id)) == 2, "it does not become unread again"
 
 
 @pytest.mark.parametrize("text", ["", " \x00 ", "长" * (actions.MAX_NOTE + 1)])
@@ -134,6 +136,6 @@ def test_a_note_that_says_nothing_or_too_much_is_refused(office: Office, text: s
 def test_presence_is_one_row_with_the_last_time(office: Office) -> None:
     first, last = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)
     for now in (first, last):
-        actions.be_present(office.engine, office.operator_id, office.follower_id, now)
+        actions.touch_presence(office.engine, office.operator_id, office.follower_id, now)
     assert office.value(select(Presence.seen_at)) == last
     assert office.value(select(func.count()).select_from(Presence)) == 1

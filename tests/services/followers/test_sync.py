@@ -12,20 +12,29 @@ from sqlalchemy import Engine, func, select, update
 
 from tests.conftest import APP_ID, APP_SECRET, MakeApp
 from wechat_bot.extensions import db
-from wechat_bot.models import Conversation, Follower, FollowerTag, Sync, SyncState, Tag, Worker, Writeback
+from wechat_bot.models import (
+    BotSession,
+    Follower,
+    FollowerSync,
+    FollowerTag,
+    PendingUpdate,
+    SyncState,
+    Tag,
+    Worker,
+)
 from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.accounts.capabilities import Capabilities, Feature
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.conversations import actions
-from wechat_bot.services.followers.sync import LIST, Followers
-from wechat_bot.services.followers.write_back import MAX_ATTEMPTS, Writebacks, fitting, try_again
-from wechat_bot.services.health.heartbeats import beat
+from wechat_bot.services.followers.sync import LIST_PATH, FollowerSynchronizer
+from wechat_bot.services.followers.write_back import MAX_ATTEMPTS, WriteBack, fitting, try_again
+from wechat_bot.services.health.heartbeats import heartbeat
 from wechat_bot.services.search.index import FOLLOWERS, Query
-from wechat_bot.simulator.state import AccountKind
-from wechat_bot.simulator.state import Follower as Played
-from wechat_bot.simulator.state import Tag as PlayedTag
-from wechat_bot.testing import Account, FakeAPI, FakePlatform, Fault, FaultKind
-from wechat_bot.worker import look_after_followers
+from wechat_bot.simulator.state import SimulatedFollower as Played
+from wechat_bot.simulator.state import SimulatedTag as PlayedTag
+from wechat_bot.testing import APIFault, APIFaultKind, FakeAPI, FakePlatform, SimulatedAccount
+from wechat_bot.wechat.account_kinds import AccountKind
+from wechat_bot.worker import synchronize_followers
 
 ACTOR = Actor(None, "li", "127.0.0.1")
 INFO = "/cgi-bin/user/info/batchget"
@@ -44,8 +53,8 @@ class Office:
         with app.app_context():
             self.engine: Engine = db.engine
         self.account_id = ensure_account(self.engine, APP_ID)
-        self.followers: Followers = app.extensions["followers"]
-        self.writebacks: Writebacks = app.extensions["writebacks"]
+        self.followers: FollowerSynchronizer = app.extensions["followers"]
+        self.writebacks: WriteBack = app.extensions["writebacks"]
         self.capabilities: Capabilities = app.extensions["capabilities"]
 
     def follow(self, *openids: str, **fields: Any) -> None:
@@ -77,7 +86,7 @@ class Office:
 
     def run_of(self, sync_id: int) -> Any:
         with self.engine.connect() as connection:
-            return connection.execute(select(Sync.__table__).where(Sync.id == sync_id)).one()
+            return connection.execute(select(FollowerSync.__table__).where(FollowerSync.id == sync_id)).one()
 
     def follower(self, openid: str) -> Any:
         with self.engine.connect() as connection:
@@ -104,7 +113,9 @@ class Office:
     def waiting(self) -> list[tuple[str, int]]:
         """What waits to be told, and how often it was refused."""
         with self.engine.connect() as connection:
-            rows = connection.execute(select(Writeback.what, Writeback.attempts).order_by(Writeback.id))
+            rows = connection.execute(
+                select(PendingUpdate.what, PendingUpdate.attempts).order_by(PendingUpdate.id)
+            )
             return [(row.what, row.attempts) for row in rows]
 
     def set(self, openid: str, **columns: Any) -> None:
@@ -141,7 +152,7 @@ def office(make_app: MakeApp, api: FakeAPI) -> Office:
 def any_office(make_app: MakeApp, api: FakeAPI, any_database: str) -> Iterator[Office]:
     app = make_app(api=api, wechat_app_secret=APP_SECRET, database_url=any_database)
     yield Office(app, api)
-    app.extensions["observations"].write()  # while there is a database
+    app.extensions["call_stats"].flush()  # while there is a database
 
 
 def paged(office: Office, size: int) -> None:
@@ -158,7 +169,7 @@ def test_followers_of_the_platform_are_known_after_a_run_with_remark_and_tags(an
     run = office.sync()
     assert (run.state, run.total, run.done, run.error) == (SyncState.DONE, 231, 231, "")
     assert office.value(select(func.count()).select_from(Follower)) == 231
-    assert office.value(select(func.count()).select_from(Conversation)) == 231
+    assert office.value(select(func.count()).select_from(BotSession)) == 231
     wang = office.follower("oWang")
     assert (wang.alias, wang.remark, wang.scene, wang.source) == (
         "王姐",
@@ -247,14 +258,14 @@ def test_a_run_goes_on_where_it_failed_and_asks_for_no_page_again(any_office: Of
     assert office.followers.resume(office.account_id) == sync_id
     office.followers.run(sync_id)
     assert office.run_of(sync_id).state == SyncState.DONE
-    assert office.api.calls.count(LIST) == 2 + 3  # the last is the empty page
+    assert office.api.calls.count(LIST_PATH) == 2 + 3  # the last is the empty page
     assert office.value(select(func.count()).select_from(Follower)) == 250
 
 
 def test_one_page_is_asked_for_once(office: Office) -> None:
     office.follow("oLi", "oWang")
     office.sync()
-    assert office.api.calls.count(LIST) == 1
+    assert office.api.calls.count(LIST_PATH) == 1
 
 
 def test_an_interrupted_run_is_gone_on_with_by_itself(office: Office) -> None:
@@ -323,7 +334,7 @@ def test_the_nightly_run_begins_at_four_in_beijing_once(office: Office) -> None:
     assert jobs.run() == 1
     assert office.follower("oLi").subscribed
     with office.engine.begin() as connection:
-        connection.execute(update(Sync).values(seen_at=FOUR))
+        connection.execute(update(FollowerSync).values(seen_at=FOUR))
     office.followers.keep_going(office.account_id, FOUR + timedelta(minutes=2))
     assert jobs.run() == 0
     office.followers.keep_going(office.account_id, FOUR + timedelta(days=1))
@@ -332,7 +343,7 @@ def test_the_nightly_run_begins_at_four_in_beijing_once(office: Office) -> None:
 
 def test_an_account_that_may_not_is_asked_once(make_app: MakeApp, api: FakeAPI) -> None:
     with api.store.opened() as state:
-        state.account = Account(AccountKind.UNVERIFIED_SUBSCRIPTION)
+        state.account = SimulatedAccount(AccountKind.UNVERIFIED_SUBSCRIPTION)
     office = Office(make_app(api=api, wechat_app_secret=APP_SECRET), api)
     run = office.sync()
     assert run.state == SyncState.FAILED
@@ -342,12 +353,12 @@ def test_an_account_that_may_not_is_asked_once(make_app: MakeApp, api: FakeAPI) 
     assert office.app.extensions["jobs"].run() == 0
 
 
-@pytest.mark.parametrize("kind", [FaultKind.STATUS_500, FaultKind.CUT, FaultKind.GARBAGE])
-def test_a_run_fails_with_a_sentence_when_the_answer_is_lost(office: Office, kind: FaultKind) -> None:
+@pytest.mark.parametrize("kind", [APIFaultKind.STATUS_500, APIFaultKind.CUT, APIFaultKind.GARBAGE])
+def test_a_run_fails_with_a_sentence_when_the_answer_is_lost(office: Office, kind: APIFaultKind) -> None:
     office.follow("oLi")
     client: Any = office.followers._client
     client._http._sleep = lambda seconds: None
-    office.api.fail(Fault(kind, times=None), LIST)
+    office.api.fail(APIFault(kind, times=None), LIST_PATH)
     run = office.sync()
     assert run.state == SyncState.FAILED
     assert run.error
@@ -452,7 +463,7 @@ def test_a_refused_change_is_given_up_after_some_attempts_until_it_is_tried_agai
         office.tell()
     assert office.waiting() == [("tag", MAX_ATTEMPTS)]
     assert office.api.calls.count(TAGGING) == MAX_ATTEMPTS
-    assert "45059" in office.value(select(Writeback.error))
+    assert "45059" in office.value(select(PendingUpdate.error))
     office.follow("oLi")
     try_again(office.engine, office.follower("oLi").id)
     office.tell()
@@ -502,17 +513,17 @@ def test_one_worker_looks_after_the_followers(office: Office) -> None:
     office.sync()
     office.rename("oLi", "李")
     with office.app.app_context():
-        look_after_followers(office.app, "first")
+        synchronize_followers(office.app, "first")
         assert office.waiting()  # nobody has heard of it yet
-        beat(office.engine, "first")
-        beat(office.engine, "second")
-        look_after_followers(office.app, "second")
+        heartbeat(office.engine, "first")
+        heartbeat(office.engine, "second")
+        synchronize_followers(office.app, "second")
         assert office.waiting()
-        look_after_followers(office.app, "first")
+        synchronize_followers(office.app, "first")
         assert office.waiting() == []
         with office.engine.begin() as connection:
             silent = datetime.now(UTC) - timedelta(minutes=2)
             connection.execute(update(Worker).where(Worker.name == "first").values(seen_at=silent))
         office.rename("oLi", "雷")
-        look_after_followers(office.app, "second")
+        synchronize_followers(office.app, "second")
         assert office.waiting() == []

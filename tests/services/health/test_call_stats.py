@@ -18,15 +18,15 @@ from wechat_bot.extensions import db, transaction
 from wechat_bot.models import CallbackOutcome, CallCount
 from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.health import call_stats
-from wechat_bot.services.health.call_stats import NO_ANSWER, OTHER, Observations
+from wechat_bot.services.health.call_stats import NO_ANSWER, OTHER, CallStats
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.api import Call
 
 SEND = "/cgi-bin/message/custom/send"
 
 
-def observed(engine: Engine) -> Observations:
-    return Observations(engine, partial(ensure_account, engine, "wx1"))
+def observed(engine: Engine) -> CallStats:
+    return CallStats(engine, partial(ensure_account, engine, "wx1"))
 
 
 def rows(engine: Engine, table: Any) -> list[Any]:
@@ -42,12 +42,12 @@ def any_engine(make_app: MakeApp, any_database: str) -> Engine:
 
 def test_calls_that_ended_alike_are_counted_together(any_engine: Engine) -> None:
     seen = observed(any_engine)
-    seen.call(Call(SEND, 0, "", 0.1))
-    seen.call(Call(SEND, 0, "", 0.3))
-    seen.write()
-    seen.call(Call(SEND, 0, "", 0.2))
-    seen.call(Call(SEND, 45015, "response out of time limit", 0.1))
-    seen.write()
+    seen.record_call(Call(SEND, 0, "", 0.1))
+    seen.record_call(Call(SEND, 0, "", 0.3))
+    seen.flush()
+    seen.record_call(Call(SEND, 0, "", 0.2))
+    seen.record_call(Call(SEND, 45015, "response out of time limit", 0.1))
+    seen.flush()
     counted = {row.errcode: row for row in rows(any_engine, CallCount)}
     assert (counted[0].calls, counted[0].milliseconds, counted[0].slowest) == (3, 600, 300)
     assert (counted[45015].calls, counted[45015].last_message) == (1, "response out of time limit")
@@ -55,11 +55,11 @@ def test_calls_that_ended_alike_are_counted_together(any_engine: Engine) -> None
 
 def test_refused_requests_are_counted_by_cause(any_engine: Engine) -> None:
     seen = observed(any_engine)
-    seen.callback("wrong_key", "the padding is wrong")
-    seen.write()
-    seen.callback("wrong_key", "the length is wrong")
-    seen.callback("malformed")
-    seen.write()
+    seen.record_request("wrong_key", "the padding is wrong")
+    seen.flush()
+    seen.record_request("wrong_key", "the length is wrong")
+    seen.record_request("malformed")
+    seen.flush()
     counted = {row.outcome: row for row in rows(any_engine, CallbackOutcome)}
     wrong = counted["wrong_key"]
     assert (wrong.times, wrong.detail) == (2, "the length is wrong")
@@ -70,28 +70,28 @@ def test_refused_requests_are_counted_by_cause(any_engine: Engine) -> None:
 def test_of_two_processes_the_one_that_writes_last_need_not_have_seen_the_last(any_engine: Engine) -> None:
     early, late = observed(any_engine), observed(any_engine)
     for seen in (early, late):
-        seen.callback("malformed")
-        seen.call(Call(SEND, 0, "", 0.1))
-    late.write()
+        seen.record_request("malformed")
+        seen.record_call(Call(SEND, 0, "", 0.1))
+    late.flush()
     last = [row.last_at for table in (CallCount, CallbackOutcome) for row in rows(any_engine, table)]
-    early.write()
+    early.flush()
     assert [row.last_at for table in (CallCount, CallbackOutcome) for row in rows(any_engine, table)] == last
 
 
 def test_a_lost_answer_is_told_from_success(engine: Engine) -> None:
     seen = observed(engine)
-    seen.call(Call(SEND, 0, "no answer: ReadTimeout", 10))
-    seen.write()
+    seen.record_call(Call(SEND, 0, "no answer: ReadTimeout", 10))
+    seen.flush()
     assert [row.errcode for row in rows(engine, CallCount)] == [NO_ANSWER]
 
 
 def test_addresses_of_files_do_not_fill_the_table(engine: Engine) -> None:
     seen = observed(engine)
     for number in range(50):
-        seen.call(Call(f"/mmbiz_png/AbC{number}/0", 0, "", 0.1))
+        seen.record_call(Call(f"/mmbiz_png/AbC{number}/0", 0, "", 0.1))
     for number in range(2000):
-        seen.call(Call(f"/cgi-bin/{number}", 0, "", 0.1))
-    seen.write()
+        seen.record_call(Call(f"/cgi-bin/{number}", 0, "", 0.1))
+    seen.flush()
     counted = {row.path: row.calls for row in rows(engine, CallCount)}
     assert len(counted) == 1000
     assert counted[OTHER] == 50 + 2000 - 999
@@ -103,7 +103,7 @@ def test_hostile_traffic_makes_the_database_work_no_more_than_once(app: Flask, e
         for number in range(200):
             client.get(f"/wechat?signature={number}&timestamp=1&nonce=2&echostr=3")
         assert sent == []
-        app.extensions["observations"].write()
+        app.extensions["call_stats"].flush()
     assert len(sent) == 2  # an update, and an insert as there was nothing to update
 
 
@@ -113,7 +113,7 @@ def test_what_was_seen_is_written_soon_without_being_asked(
     monkeypatch.setattr(call_stats, "WRITE_SECONDS", 0.01)
     written = threading.Event()
     event.listen(engine, "checkin", lambda *_: written.set())
-    observed(engine).callback("malformed")
+    observed(engine).record_request("malformed")
     assert written.wait(10)
     assert [row.outcome for row in rows(engine, CallbackOutcome)] == ["malformed"]
 
@@ -121,10 +121,10 @@ def test_what_was_seen_is_written_soon_without_being_asked(
 def test_within_a_transaction_nothing_is_written_and_nothing_fails(engine: Engine) -> None:
     seen = observed(engine)
     with transaction(engine), statements(engine) as sent:
-        seen.call(Call(SEND, 0, "", 0.1))
-        seen.callback("malformed")
+        seen.record_call(Call(SEND, 0, "", 0.1))
+        seen.record_request("malformed")
     assert sent == []
-    seen.write()
+    seen.flush()
 
 
 def test_a_database_that_is_away_costs_the_counts_and_no_more(
@@ -133,10 +133,10 @@ def test_a_database_that_is_away_costs_the_counts_and_no_more(
     seen = observed(engine)
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE callback_outcomes"))
-    seen.callback("malformed", "a detail")
+    seen.record_request("malformed", "a detail")
     with caplog.at_level(logging.WARNING):
-        seen.write()
-    assert "observations are lost" in caplog.text
+        seen.flush()
+    assert "call_stats are lost" in caplog.text
 
 
 def test_calls_of_long_ago_are_forgotten(engine: Engine) -> None:
@@ -147,8 +147,8 @@ def test_calls_of_long_ago_are_forgotten(engine: Engine) -> None:
         for age in (29 * 24, 31 * 24):
             connection.execute(insert(CallCount).values(old | {"hour": hour - age}))
     seen = observed(engine)
-    seen.call(Call(SEND, 0, "", 0.1))
-    seen.write()
+    seen.record_call(Call(SEND, 0, "", 0.1))
+    seen.flush()
     assert sorted(hour - row.hour for row in rows(engine, CallCount)) == [0, 29 * 24]
 
 
@@ -159,7 +159,7 @@ def test_nothing_that_followers_wrote_or_that_is_secret_is_remembered(
     client = app.test_client()
     client.post(f"/wechat?{query}", data="<xml><Content>手机号 13800000000</Content></xml>".encode())
     client.get("/wechat?signature=topsecret&timestamp=1&nonce=2")
-    app.extensions["observations"].write()
+    app.extensions["call_stats"].flush()
     told = " ".join(row.detail for row in rows(engine, CallbackOutcome))
     assert told
     assert "138" not in told

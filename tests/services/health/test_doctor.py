@@ -21,18 +21,18 @@ from sqlalchemy import text, update
 from tests.conftest import APP_ID, APP_SECRET, MakeApp
 from wechat_bot import create_app
 from wechat_bot.extensions import db
-from wechat_bot.models import Direction, MessageLog, State, Worker
+from wechat_bot.models import Direction, MessageLog, MessageState, Worker
 from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.health import heartbeats
-from wechat_bot.services.health.doctor import Diagnosis, Visit
+from wechat_bot.services.health.doctor import Diagnosis, RequestOrigin
 from wechat_bot.services.health.findings import Check, Health
 from wechat_bot.settings import Settings
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wechat.api import Call
 
 
-def diagnose(app: Flask, *, online: bool = False, visit: Visit | None = None) -> Diagnosis:
-    app.extensions["observations"].write()
+def diagnose(app: Flask, *, online: bool = False, visit: RequestOrigin | None = None) -> Diagnosis:
+    app.extensions["call_stats"].flush()
     with app.app_context():
         found: Diagnosis = app.extensions["doctor"].diagnose(online=online, visit=visit)
     for check in found.checks:
@@ -46,7 +46,7 @@ def words(app: Flask, check: Check) -> str:
         return f"{check.said} {check.remedy}"
 
 
-def codes(app: Flask, *, online: bool = False, visit: Visit | None = None) -> dict[str, str]:
+def codes(app: Flask, *, online: bool = False, visit: RequestOrigin | None = None) -> dict[str, str]:
     return {
         check.finding.step: check.finding.code for check in diagnose(app, online=online, visit=visit).checks
     }
@@ -205,7 +205,7 @@ def test_an_address_that_is_not_on_the_white_list_is_named(
             state.account.allowed_ips = ["198.51.100.1"]
     else:
         message = "invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist"
-        connected.extensions["observations"].call(Call("/cgi-bin/stable_token", 40164, message, 0.1))
+        connected.extensions["call_stats"].record_call(Call("/cgi-bin/stable_token", 40164, message, 0.1))
     secret = next(c for c in diagnose(connected, online=online).checks if c.finding.step == "secret")
     assert (secret.finding.code, secret.values["errcode"]) == ("refused", 40164)
     assert ("127.0.0.1" if online else "203.0.113.9") in words(connected, secret)
@@ -302,7 +302,7 @@ def test_redis_that_is_away_is_told(make_app: MakeApp) -> None:
 
 def test_a_worker_that_has_died_is_missed(app: Flask) -> None:
     with app.app_context():
-        heartbeats.beat(db.engine, "host:1")
+        heartbeats.heartbeat(db.engine, "host:1")
         assert codes(app)["worker"] == "alive"
         db.session.execute(update(Worker).values(seen_at=datetime.now(UTC) - timedelta(minutes=2)))
         db.session.commit()
@@ -318,7 +318,7 @@ def test_messages_that_failed_are_counted(app: Flask, platform: FakePlatform) ->
     platform.text("帮助")
     with app.app_context():
         out = update(MessageLog).where(MessageLog.direction == Direction.OUT)
-        db.session.execute(out.values(state=State.UNKNOWN))
+        db.session.execute(out.values(state=MessageState.UNKNOWN))
         db.session.commit()
     queue = next(check for check in diagnose(app).checks if check.finding.step == "queue")
     assert dict(queue.values) == {"failed": 0, "unknown": 1}
@@ -327,14 +327,14 @@ def test_messages_that_failed_are_counted(app: Flask, platform: FakePlatform) ->
 @pytest.mark.parametrize(
     ("visit", "proxies", "code"),
     [
-        (Visit(secure=False, local=True, forwarded=False), 0, None),
-        (Visit(secure=False, local=False, forwarded=False), 0, "plain"),
-        (Visit(secure=False, local=True, forwarded=True), 0, "untrusted_proxy"),
-        (Visit(secure=True, local=False, forwarded=True), 1, "ok"),
+        (RequestOrigin(secure=False, local=True, forwarded=False), 0, None),
+        (RequestOrigin(secure=False, local=False, forwarded=False), 0, "plain"),
+        (RequestOrigin(secure=False, local=True, forwarded=True), 0, "untrusted_proxy"),
+        (RequestOrigin(secure=True, local=False, forwarded=True), 1, "ok"),
     ],
 )
 def test_how_the_page_was_reached_is_judged(
-    make_app: MakeApp, visit: Visit, proxies: int, code: str | None
+    make_app: MakeApp, visit: RequestOrigin, proxies: int, code: str | None
 ) -> None:
     assert codes(make_app(trusted_proxies=proxies), visit=visit).get("https") == code
 
@@ -344,7 +344,7 @@ def test_problems_are_counted_once_a_minute(app: Flask, platform: FakePlatform) 
     with app.app_context():
         before = doctor.problems()
         assert before == 1, "no worker"
-        heartbeats.beat(db.engine, "host:1")
+        heartbeats.heartbeat(db.engine, "host:1")
         assert doctor.problems() == before
 
 
@@ -358,7 +358,7 @@ def test_the_command_fails_while_a_step_has_failed(app: Flask) -> None:
     assert "✗ 后台进程" in failed.output
     assert "→ 运行 flask wechat worker" in failed.output
     with app.app_context():
-        heartbeats.beat(db.engine, "host:1")
+        heartbeats.heartbeat(db.engine, "host:1")
     assert runner.invoke(args=["wechat", "doctor", "--offline"]).exit_code == 0
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from tests.conftest import MakeApp
 from wechat_bot import create_app
 from wechat_bot.extensions import db
-from wechat_bot.models import Conversation, Direction, Follower, MessageLog, State
+from wechat_bot.models import BotSession, Direction, Follower, MessageLog, MessageState
 from wechat_bot.routing import Answer, Context, Router, matches
 from wechat_bot.settings import LogLevel, Settings
 from wechat_bot.testing import FakePlatform
@@ -81,10 +81,10 @@ def test_each_message_is_stored_once_and_every_push_of_it_gets_the_same_answer(
             MessageLog.direction, MessageLog.state
         )
         assert {tuple(row) for row in db.session.execute(states)} == {
-            (Direction.IN, State.ANSWERED, MESSAGES),
-            (Direction.OUT, State.SENT, MESSAGES),
+            (Direction.IN, MessageState.ANSWERED, MESSAGES),
+            (Direction.OUT, MessageState.SENT, MESSAGES),
         }
-        sessions = select(Follower.openid, Conversation.session).join(Follower)
+        sessions = select(Follower.openid, BotSession.session).join(Follower)
         assert {o: s.get("count", 0) for o, s in db.session.execute(sessions)} == {
             f"oFollower{n}": counted[f"oFollower{n}"] for n in range(FOLLOWERS)
         }

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, func, select, update
 
 from tests.conftest import MakeApp
 from wechat_bot.extensions import db
-from wechat_bot.models import Conversation, Direction, Follower, MessageLog, State
+from wechat_bot.models import BotSession, Direction, Follower, MessageLog, MessageState
 from wechat_bot.routing import Answer, Context, Router, keyword
 from wechat_bot.services.inbox.exchanges import reply_key
 from wechat_bot.testing import FakePlatform
@@ -82,13 +82,17 @@ def test_a_message_and_its_reply_are_stored_as_two_rows(platform: FakePlatform, 
     fields = platform.message("text", Content="你好 😀\n]]> & <b>", Unknown="kept")
     assert platform.push(fields).shown == "你好 😀\n]]> & <b>"
     incoming, outgoing = logs(engine)
-    assert (incoming.direction, incoming.kind, incoming.state) == (Direction.IN, "text", State.ANSWERED)
+    assert (incoming.direction, incoming.kind, incoming.state) == (
+        Direction.IN,
+        "text",
+        MessageState.ANSWERED,
+    )
     assert incoming.text == "你好 😀\n]]> & <b>"
     assert incoming.payload == fields
     assert incoming.platform_id == fields["MsgId"]
     assert incoming.created_at == datetime.fromtimestamp(int(fields["CreateTime"]), UTC)
     assert incoming.origin == "test_receiving.echo"
-    assert (outgoing.direction, outgoing.state) == (Direction.OUT, State.SENT)
+    assert (outgoing.direction, outgoing.state) == (Direction.OUT, MessageState.SENT)
     assert outgoing.payload == {"MsgType": "text", "Content": "你好 😀\n]]> & <b>"}
     assert outgoing.dedup_key == reply_key(incoming.dedup_key)
     assert outgoing.follower_id == incoming.follower_id == only_follower(engine).id
@@ -110,7 +114,7 @@ def test_a_session_is_forgotten_after_its_time(platform: FakePlatform, engine: E
     platform.text("count")
     with engine.begin() as connection:
         past = datetime.now(UTC) - timedelta(seconds=1)
-        connection.execute(update(Conversation).values(expires_at=past))
+        connection.execute(update(BotSession).values(expires_at=past))
     assert platform.text("count") == "1"
 
 
@@ -118,7 +122,7 @@ def test_a_handler_that_raises_changes_nothing_and_is_silent(platform: FakePlatf
     platform.text("count")
     assert platform.text("fail") is None
     assert platform.text("count") == "2"
-    [failed] = logs(engine, state=State.FAILED)
+    [failed] = logs(engine, state=MessageState.FAILED)
     assert failed.error == "ValueError: on purpose"
 
 
@@ -152,7 +156,7 @@ def test_the_rest_of_a_long_text_comes_with_the_next_message(platform: FakePlatf
     assert first + rest == "第一句。" * 200 + "最后一句。"
     assert platform.push(fetch).shown == rest, "a retry gets the same"
     assert platform.text("谢谢") == "谢谢", "nothing is left"
-    assert {row.state for row in logs(engine, direction=Direction.OUT)} == {State.SENT}
+    assert {row.state for row in logs(engine, direction=Direction.OUT)} == {MessageState.SENT}
 
 
 def test_a_question_that_a_handler_waits_for_is_not_taken_for_fetching(platform: FakePlatform) -> None:
@@ -226,4 +230,4 @@ def test_a_session_that_cannot_be_stored_is_the_handlers_failure(make_app: MakeA
     app = make_app(router)
     assert FakePlatform.of(app).text("x") is None
     with app.app_context():
-        assert logs(db.engine)[0].state == State.FAILED
+        assert logs(db.engine)[0].state == MessageState.FAILED

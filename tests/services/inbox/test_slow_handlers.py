@@ -17,10 +17,10 @@ from sqlalchemy import select, update
 
 from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
-from wechat_bot.models import Direction, MessageLog, State
+from wechat_bot.models import Direction, MessageLog, MessageState
 from wechat_bot.routing import Answer, Context, Router, matches
-from wechat_bot.services.accounts.capabilities import Feature, Reason
-from wechat_bot.services.inbox.recovery import sweep
+from wechat_bot.services.accounts.capabilities import Feature, PermissionReason
+from wechat_bot.services.inbox.recovery import recover
 from wechat_bot.settings import Settings, Switch
 from wechat_bot.testing import Delivery, FakeAPI, FakePlatform, Send, client_sender
 from wechat_bot.wechat.messages import TextMessage
@@ -82,10 +82,10 @@ def in_turns(*apps: Flask) -> Send:
     return send
 
 
-def states(app: Flask, direction: Direction) -> list[State]:
+def states(app: Flask, direction: Direction) -> list[MessageState]:
     with app.app_context():
         found = select(MessageLog.state).where(MessageLog.direction == direction).order_by(MessageLog.id)
-        return [State(state) for state in db.session.scalars(found)]
+        return [MessageState(state) for state in db.session.scalars(found)]
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 25) -> None:
@@ -115,7 +115,7 @@ def test_without_the_api_the_answer_comes_on_the_push_that_it_is_ready_for(
         12: (3, "t12 done"),
         20: (3, settings.wechat_thinking),
     }
-    wait_until(lambda: State.READY in states(apps[0], Direction.OUT))
+    wait_until(lambda: MessageState.READY in states(apps[0], Direction.OUT))
     late = platform.follower("oFollower20")
     assert late.text("anything") == "t20 done"
     assert late.text("thought") == "t20"
@@ -143,8 +143,8 @@ def test_with_the_api_the_platform_gets_success_and_the_follower_a_customer_serv
     assert api.sent == [
         {"touser": f"oFollower{n}", "msgtype": "text", "text": {"content": f"t{n} done"}} for n in (7, 12, 20)
     ]
-    wait_until(lambda: set(states(app, Direction.OUT)) == {State.SENT})
-    assert set(states(app, Direction.IN)) == {State.ANSWERED}
+    wait_until(lambda: set(states(app, Direction.OUT)) == {MessageState.SENT})
+    assert set(states(app, Direction.IN)) == {MessageState.ANSWERED}
     assert set(bot.runs.values()) == {1}
 
 
@@ -160,7 +160,7 @@ def test_a_retry_at_another_process_waits_for_the_first(make_app: MakeApp, bot: 
 def test_a_slow_handler_that_raises_is_silent(make_app: MakeApp, bot: SlowBot) -> None:
     app = make_app(bot.router)
     assert FakePlatform.of(app).text("fail") is None
-    assert states(app, Direction.IN) == [State.FAILED]
+    assert states(app, Direction.IN) == [MessageState.FAILED]
 
 
 def test_a_slow_handler_runs_again_when_the_session_changed_meanwhile(
@@ -179,16 +179,16 @@ def test_a_slow_handler_runs_again_when_the_session_changed_meanwhile(
 @pytest.mark.parametrize(
     ("errcodes", "state", "remembered"),
     [
-        pytest.param([48001], State.READY, True, id="the account may not"),
-        pytest.param([45015], State.READY, False, id="the window is closed"),
-        pytest.param([45047], State.READY, False, id="the quota is used up"),
-        pytest.param([-1], State.SENT, False, id="busy once"),
-        pytest.param([40001], State.SENT, False, id="the token was replaced"),
-        pytest.param([45002], State.FAILED, False, id="refused for what it says"),
+        pytest.param([48001], MessageState.READY, True, id="the account may not"),
+        pytest.param([45015], MessageState.READY, False, id="the window is closed"),
+        pytest.param([45047], MessageState.READY, False, id="the quota is used up"),
+        pytest.param([-1], MessageState.SENT, False, id="busy once"),
+        pytest.param([40001], MessageState.SENT, False, id="the token was replaced"),
+        pytest.param([45002], MessageState.FAILED, False, id="refused for what it says"),
     ],
 )
 def test_what_the_api_says_decides_what_becomes_of_a_late_answer(
-    make_app: MakeApp, bot: SlowBot, api: FakeAPI, errcodes: list[int], state: State, remembered: bool
+    make_app: MakeApp, bot: SlowBot, api: FakeAPI, errcodes: list[int], state: MessageState, remembered: bool
 ) -> None:
     app = make_app(bot.router, api, wechat_app_secret=APP_SECRET, wechat_answer_seconds=0.2)
     platform = FakePlatform.of(app)
@@ -196,9 +196,9 @@ def test_what_the_api_says_decides_what_becomes_of_a_late_answer(
     assert platform.text("wait") is None
     bot.told.set()
     wait_until(lambda: states(app, Direction.OUT) == [state])
-    standing = app.extensions["capabilities"].all(1)[Feature.CUSTOMER_SERVICE]
-    assert (standing.reason is Reason.LEARNED) is remembered
-    fetched = "waited" if state is State.READY else "echo more"
+    permission = app.extensions["capabilities"].all(1)[Feature.CUSTOMER_SERVICE]
+    assert (permission.reason is PermissionReason.LEARNED) is remembered
+    fetched = "waited" if state is MessageState.READY else "echo more"
     assert platform.text("more") == fetched
 
 
@@ -210,7 +210,7 @@ def test_an_account_that_was_refused_once_is_not_tried_again(
     api.errcodes[SEND] = [48001]
     assert platform.text("wait") is None
     bot.told.set()
-    wait_until(lambda: states(app, Direction.OUT) == [State.READY])
+    wait_until(lambda: states(app, Direction.OUT) == [MessageState.READY])
     bot.told.clear()
     attempt = platform.push_once(platform.message("text", Content="wait"))
     bot.told.set()
@@ -246,18 +246,22 @@ def test_the_rest_of_a_long_text_is_sent_when_the_account_may(
 
 @pytest.mark.parametrize(
     ("left", "found"),
-    [(State.RECEIVED, State.FAILED), (State.LATE, State.FAILED), (State.SENDING, State.UNKNOWN)],
+    [
+        (MessageState.RECEIVED, MessageState.FAILED),
+        (MessageState.LATE, MessageState.FAILED),
+        (MessageState.SENDING, MessageState.UNKNOWN),
+    ],
 )
 def test_what_a_crash_left_behind_is_found(
-    make_app: MakeApp, bot: SlowBot, left: State, found: State
+    make_app: MakeApp, bot: SlowBot, left: MessageState, found: MessageState
 ) -> None:
     app = make_app(bot.router)
     FakePlatform.of(app).text("x")
     with app.app_context():
-        row = MessageLog.direction == (Direction.OUT if left is State.SENDING else Direction.IN)
+        row = MessageLog.direction == (Direction.OUT if left is MessageState.SENDING else Direction.IN)
         db.session.execute(update(MessageLog).where(row).values(state=left))
         db.session.commit()
         now, outbox = datetime.now(UTC), app.extensions["outbox"]
-        assert sweep(db.engine, outbox, now) == 0, "somebody may be working on it"
-        assert sweep(db.engine, outbox, now + timedelta(minutes=11)) == 1
+        assert recover(db.engine, outbox, now) == 0, "somebody may be working on it"
+        assert recover(db.engine, outbox, now + timedelta(minutes=11)) == 1
         assert db.session.scalar(select(MessageLog.state).where(row)) == found

@@ -22,9 +22,9 @@ from wechat_bot.models import AuditEntry, Media, MediaState
 from wechat_bot.routing import Answer, Context, Router
 from wechat_bot.services.accounts.capabilities import Capabilities, Feature
 from wechat_bot.services.audit import Actor
-from wechat_bot.services.media.archive import LIFETIME, MAX_THUMBNAIL, PAUSES, Archive
+from wechat_bot.services.media.archive import LIFETIME, MAX_THUMBNAIL_BYTES, RETRY_DELAYS, Archive
 from wechat_bot.services.media.converter import Converter
-from wechat_bot.services.media.formats import Reason, RefusedMedia
+from wechat_bot.services.media.formats import RefusalReason, RefusedMedia
 from wechat_bot.simulator.sample_files import AMR, MP3, MP4, PNG
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wechat.api.pictures import Pictures
@@ -112,7 +112,7 @@ def test_a_picture_outlives_the_platform(api: FakeAPI, archive: Archive, send: S
     assert archive.read(file.digest) == content
     thumbnail = archive.read(file.thumbnail)
     assert thumbnail.startswith(b"\xff\xd8\xff")
-    assert len(thumbnail) <= MAX_THUMBNAIL
+    assert len(thumbnail) <= MAX_THUMBNAIL_BYTES
     assert archive.fetch_due() == 0
     assert api.calls.count(GET) == 1
 
@@ -174,7 +174,7 @@ def test_a_file_that_is_too_large_is_refused_before_all_of_it_is_here(
     media_id = api.give_media("image", PNG + bytes(1_000_000), "a.png", "image/png")
     send("image", MediaId=media_id, PicUrl="")
     archive.fetch_due()
-    assert [(file.state, file.error) for file in files()] == [(MediaState.REFUSED, Reason.TOO_LARGE)]
+    assert [(file.state, file.error) for file in files()] == [(MediaState.REFUSED, RefusalReason.TOO_LARGE)]
 
 
 def test_what_the_platform_forgot_has_expired(
@@ -315,7 +315,7 @@ def test_a_file_that_does_not_come_is_tried_again_ever_later_and_at_last_no_more
     send("voice", MediaId=give(api, "amr"), Format="amr")
     api.errcodes[GET] = [45009]  # which the client remembers until midnight
     archive.fetch_due()
-    for attempts, pause in enumerate(PAUSES, 1):
+    for attempts, pause in enumerate(RETRY_DELAYS, 1):
         [file] = files()
         assert (file.state, file.attempts) == (MediaState.WANTED, attempts)
         assert "45009" in file.error
@@ -324,8 +324,8 @@ def test_a_file_that_does_not_come_is_tried_again_ever_later_and_at_last_no_more
         later(engine, timedelta(seconds=5))
         assert archive.fetch_due() == 1
     [file] = files()
-    assert (file.state, file.attempts) == (MediaState.FAILED, len(PAUSES) + 1)
-    later(engine, PAUSES[-1])
+    assert (file.state, file.attempts) == (MediaState.FAILED, len(RETRY_DELAYS) + 1)
+    later(engine, RETRY_DELAYS[-1])
     assert archive.fetch_due() == 0
 
 
@@ -422,21 +422,21 @@ def test_a_picture_that_the_platform_would_not_take_is_made_one_that_it_does(
 @pytest.mark.parametrize(
     ("kind", "content", "reason"),
     [
-        ("image", b"", Reason.EMPTY),
-        ("image", animation() + bytes(2 << 20), Reason.TOO_LARGE),
-        ("image", MP4, Reason.FORMAT),
-        ("voice", GOOD["amr-wb"][1], Reason.FORMAT),
-        ("voice", GOOD["speex"][1], Reason.FORMAT),
-        ("voice", MP3 * 62, Reason.TOO_LONG),
-        ("voice", b"#!AMR\n" + (b"\x3c" + bytes(31)) * 3001, Reason.TOO_LONG),
-        ("voice", MP3 + bytes(2 << 20), Reason.TOO_LARGE),
-        ("video", MP4 + bytes(10 << 20), Reason.TOO_LARGE),
-        ("image", GOOD["jpeg"][1] + bytes(20 << 20), Reason.TOO_LARGE),
+        ("image", b"", RefusalReason.EMPTY),
+        ("image", animation() + bytes(2 << 20), RefusalReason.TOO_LARGE),
+        ("image", MP4, RefusalReason.FORMAT),
+        ("voice", GOOD["amr-wb"][1], RefusalReason.FORMAT),
+        ("voice", GOOD["speex"][1], RefusalReason.FORMAT),
+        ("voice", MP3 * 62, RefusalReason.TOO_LONG),
+        ("voice", b"#!AMR\n" + (b"\x3c" + bytes(31)) * 3001, RefusalReason.TOO_LONG),
+        ("voice", MP3 + bytes(2 << 20), RefusalReason.TOO_LARGE),
+        ("video", MP4 + bytes(10 << 20), RefusalReason.TOO_LARGE),
+        ("image", GOOD["jpeg"][1] + bytes(20 << 20), RefusalReason.TOO_LARGE),
     ],
     ids=lambda value: ascii(value)[:20],
 )
 def test_what_the_platform_would_not_take_is_refused(
-    roomy: Archive, tmp_path: Path, kind: str, content: bytes, reason: Reason
+    roomy: Archive, tmp_path: Path, kind: str, content: bytes, reason: RefusalReason
 ) -> None:
     with pytest.raises(RefusedMedia) as refused:
         roomy.keep(content, kind)

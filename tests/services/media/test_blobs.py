@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from wechat_bot.services.media.blobs import PIECE, FolderStore, S3Store, Store, open_store
+from wechat_bot.services.media.blobs import PIECE, BlobStore, FolderStore, S3Store, open_store
 from wechat_bot.testing import listening
 
 CONTENT = b"0123456789"
@@ -72,12 +72,12 @@ def bucket_url(s3: tuple[FakeS3, str]) -> str:
 
 
 @pytest.fixture(params=["folder", "bucket"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
     url = request.getfixturevalue("bucket_url") if request.param == "bucket" else ""
     return open_store(url, tmp_path)
 
 
-def test_a_content_comes_back_under_its_digest(store: Store) -> None:
+def test_a_content_comes_back_under_its_digest(store: BlobStore) -> None:
     for content in (CONTENT, LONG):
         digest = store.put(content)
         assert digest == hashlib.sha256(content).hexdigest()
@@ -85,7 +85,7 @@ def test_a_content_comes_back_under_its_digest(store: Store) -> None:
         assert b"".join(store.open(digest)) == content
 
 
-def test_a_part_of_it_is_read_alone(store: Store) -> None:
+def test_a_part_of_it_is_read_alone(store: BlobStore) -> None:
     digest = store.put(LONG)
     start, end = 1000, 1000 + PIECE * 2
     pieces = list(store.open(digest, start, end))
@@ -94,7 +94,7 @@ def test_a_part_of_it_is_read_alone(store: Store) -> None:
     assert b"".join(store.open(digest, len(LONG) - 3)) == LONG[-3:]
 
 
-def test_what_is_not_there_is_told(store: Store) -> None:
+def test_what_is_not_there_is_told(store: BlobStore) -> None:
     assert store.size(DIGEST) is None
     with pytest.raises(FileNotFoundError):
         next(store.open(DIGEST))

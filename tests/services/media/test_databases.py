@@ -30,4 +30,4 @@ def test_each_file_is_fetched_once(app: Flask, api: FakeAPI, engine: Engine) -> 
     assert rows == [(MediaState.STORED, 1), (MediaState.EXPIRED, 1)]
     assert archive.fetch_due() == 0
     assert api.calls.count("/cgi-bin/media/get") == 2
-    app.extensions["observations"].write()  # not later, when the database is gone
+    app.extensions["call_stats"].flush()  # not later, when the database is gone

@@ -9,7 +9,17 @@ from PIL import Image
 
 from tests.files import GOOD, HOSTILE_FILES, animation, needs_ffmpeg, picture
 from wechat_bot.services.media.converter import Converter
-from wechat_bot.services.media.formats import AMR, JPEG, MP3, MP4, PNG, Reason, RefusedMedia, check, seconds
+from wechat_bot.services.media.formats import (
+    AMR,
+    JPEG,
+    MP3,
+    MP4,
+    PNG,
+    RefusalReason,
+    RefusedMedia,
+    check,
+    seconds,
+)
 from wechat_bot.services.media.pictures import as_jpeg, is_animated
 from wechat_bot.simulator import sample_files
 
@@ -31,9 +41,9 @@ def test_what_is_not_of_its_kind_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(b"", Reason.EMPTY), (sample_files.PNG * 9, Reason.TOO_LARGE)]
+    ("content", "reason"), [(b"", RefusalReason.EMPTY), (sample_files.PNG * 9, RefusalReason.TOO_LARGE)]
 )
-def test_nothing_and_too_much_are_refused(content: bytes, reason: Reason) -> None:
+def test_nothing_and_too_much_are_refused(content: bytes, reason: RefusalReason) -> None:
     with pytest.raises(RefusedMedia) as refused:
         check("image", content, 100)
     assert refused.value.reason == reason

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, select
 
 from wechat_bot.extensions import transaction
-from wechat_bot.models import Direction, Follower, MessageLog, State
+from wechat_bot.models import Direction, Follower, MessageLog, MessageState
 from wechat_bot.services.accounts import ensure_account
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -53,7 +53,7 @@ class Journal:
             "payload": {"Content": text},
             "created_at": NOON,
             "received_at": columns.get("created_at", NOON),
-            "state": State.ANSWERED if incoming else State.SENT,
+            "state": MessageState.ANSWERED if incoming else MessageState.SENT,
             "origin": "commands.show_help",
         }
         return row | columns

@@ -20,7 +20,7 @@ from wechat_bot.models import Direction
 from wechat_bot.services.messages import export
 from wechat_bot.services.messages.export import COLUMNS, stream
 from wechat_bot.services.messages.history import MessageFilter
-from wechat_bot.services.projections.projector import Digest
+from wechat_bot.services.projections.projector import Projector
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -60,7 +60,7 @@ def test_only_what_the_filter_means_is_in_the_file(journal: Journal, engine: Eng
     journal.add("退款")
     right = journal.add("退款", direction=Direction.OUT)
     journal.add("你好", direction=Direction.OUT)
-    Digest(engine, router).catch_up()
+    Projector(engine, router).catch_up()
     assert [line["id"] for line in table(engine, q="退款", direction="out")] == [str(right)]
 
 
@@ -69,7 +69,7 @@ def test_nothing_is_missing_or_twice_between_the_pieces(
 ) -> None:
     monkeypatch.setattr(export, "BATCH", 7)
     journal.add_many(f"{number} 退款单号" for number in range(50))
-    Digest(engine, router).catch_up()
+    Projector(engine, router).catch_up()
     reached: list[int] = []
     pieces = stream(engine, MessageFilter(q="退款单号"), "jsonl", progress=reached.append)
     lines = [json.loads(line) for line in "".join(pieces).splitlines()]

@@ -14,12 +14,12 @@ from sqlalchemy import Connection, Engine, insert, select
 from tests.conftest import MakeApp, statements
 from tests.hostile import HOSTILE
 from tests.services.messages.journal import CATCH_ALL, NOON, Journal
-from wechat_bot.extensions import transaction
+from wechat_bot.database.transactions import transaction
 from wechat_bot.handlers import router
-from wechat_bot.models import Direction, Follower, FollowerTag, State, Tag
+from wechat_bot.models import Direction, Follower, FollowerTag, MessageState, Tag
 from wechat_bot.services.messages import history
-from wechat_bot.services.messages.history import FilterError, MessageFilter, Reason
-from wechat_bot.services.projections.projector import Digest
+from wechat_bot.services.messages.history import FilterError, FilterProblem, MessageFilter
+from wechat_bot.services.projections.projector import Projector
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -34,7 +34,7 @@ def chosen(**values: str) -> MessageFilter:
 
 
 def ids(engine: Engine, **values: str) -> list[int]:
-    Digest(engine, router).catch_up()
+    Projector(engine, router).catch_up()
     with engine.connect() as connection:
         return [row.id for row in history.page(connection, chosen(**values)).rows]
 
@@ -43,7 +43,7 @@ def test_each_condition_holds(journal: Journal, engine: Engine) -> None:
     one, two = journal.follower("o1"), journal.follower("o2")
     asked = journal.add("我要退款", follower_id=one, origin=CATCH_ALL)
     said = journal.add("退款请稍候", follower_id=one, direction=Direction.OUT, origin=CATCH_ALL)
-    picture = journal.add("", follower_id=two, kind="image", state=State.FAILED)
+    picture = journal.add("", follower_id=two, kind="image", state=MessageState.FAILED)
     tapped = journal.add("BUY", follower_id=two, kind="event", event="click", origin="")
     with transaction(engine) as connection:
         account = connection.scalar(select(Follower.account_id))
@@ -143,7 +143,7 @@ def test_what_pairs_do_not_prove_is_looked_at(journal: Journal, engine: Engine) 
 def test_a_page_that_had_to_look_long_goes_on(journal: Journal, engine: Engine) -> None:
     right = journal.add("退款单号")
     journal.add_many(["退款单 款单号"] * 60)
-    Digest(engine, router).catch_up()
+    Projector(engine, router).catch_up()
     with engine.connect() as connection:
         page = history.page(connection, chosen(q="退款单号"), limit=5)
         assert list(page.rows) == []
@@ -156,7 +156,7 @@ def test_facets_count_the_values_of_what_matches(journal: Journal, engine: Engin
     journal.add_many(["退款单号"] * 3)
     journal.add("退款单号", direction=Direction.OUT)
     journal.add("BUY", kind="event", event="click")
-    Digest(engine, router).catch_up()
+    Projector(engine, router).catch_up()
     with engine.connect() as connection:
         everything = history.facets(connection, MessageFilter())
         found = history.facets(connection, chosen(q="退款单号"))
@@ -190,12 +190,12 @@ def test_no_more_than_the_bounds_are_counted(
     messages: int,
     expected: tuple[int, bool, bool],
 ) -> None:
-    for name, bound in {"COUNTED": 10, "COUNTED_FOUND": 3, "COUNTED_READ": 2}.items():
+    for name, bound in {"MAX_COUNT": 10, "MAX_COUNT_SCATTERED": 3, "MAX_COUNT_READ": 2}.items():
         monkeypatch.setattr(history, name, bound)
     follower = journal.follower("o1")
     assert follower == 1
     journal.add_many(["退款单号"] * messages, follower_id=follower)
-    Digest(engine, router).catch_up()
+    Projector(engine, router).catch_up()
     with engine.connect() as connection:
         facets = history.facets(connection, chosen(**values))
     assert (facets.total, facets.capped, facets.partial) == expected
@@ -207,7 +207,7 @@ def test_the_window_counts_all_when_nothing_is_before_it(
 ) -> None:
     monkeypatch.setattr(history, "ENOUGH", 1)
     journal.add_many(["退款"] * 20)
-    Digest(engine, router).catch_up()
+    Projector(engine, router).catch_up()
     with engine.connect() as connection:
         whole = history.facets(connection, chosen(q="退款"))
         monkeypatch.setattr(history, "WINDOW", 4)
@@ -231,11 +231,11 @@ def test_a_thread_is_entered_at_a_message_or_a_day(journal: Journal, engine: Eng
     follower = journal.follower("o1")
     start = datetime(2026, 11, 1, 8, tzinfo=SHANGHAI)
     added = [journal.add(follower_id=follower, created_at=start + timedelta(days=day)) for day in range(20)]
-    Digest(engine, router).catch_up()
+    Projector(engine, router).catch_up()
     with engine.connect() as connection:
 
         def shown(**where: Any) -> tuple[list[int], bool, bool]:
-            page = history.thread(connection, follower, limit=4, zone=SHANGHAI, **where)
+            page = history.conversation_page(connection, follower, limit=4, zone=SHANGHAI, **where)
             return [row.id for row in page.rows], page.older is not None, page.newer is not None
 
         assert shown() == (added[:-5:-1], True, False)
@@ -249,19 +249,21 @@ def test_a_thread_is_entered_at_a_message_or_a_day(journal: Journal, engine: Eng
 @pytest.mark.parametrize(
     ("values", "field", "reason"),
     [
-        ({"q": "退" * 201}, "q", Reason.TOO_LONG),
-        ({"direction": "up"}, "direction", Reason.UNKNOWN),
-        ({"state": "happy"}, "state", Reason.UNKNOWN),
-        ({"kind": "te\x00xt"}, "kind", Reason.UNKNOWN),
-        ({"origin": "x" * 300}, "origin", Reason.TOO_LONG),
-        ({"follower": "²"}, "follower", Reason.NO_NUMBER),
-        ({"tag": "9" * 19}, "tag", Reason.NO_NUMBER),
-        ({"from_": "2026-02-30"}, "from", Reason.NO_DATE),
-        ({"to": "0001-01-01"}, "to", Reason.NO_DATE),
-        ({"from_": "2026-11-02", "to": "2026-11-01"}, "to", Reason.REVERSED),
+        ({"q": "退" * 201}, "q", FilterProblem.TOO_LONG),
+        ({"direction": "up"}, "direction", FilterProblem.UNKNOWN),
+        ({"state": "happy"}, "state", FilterProblem.UNKNOWN),
+        ({"kind": "te\x00xt"}, "kind", FilterProblem.UNKNOWN),
+        ({"origin": "x" * 300}, "origin", FilterProblem.TOO_LONG),
+        ({"follower": "²"}, "follower", FilterProblem.NO_NUMBER),
+        ({"tag": "9" * 19}, "tag", FilterProblem.NO_NUMBER),
+        ({"from_": "2026-02-30"}, "from", FilterProblem.NO_DATE),
+        ({"to": "0001-01-01"}, "to", FilterProblem.NO_DATE),
+        ({"from_": "2026-11-02", "to": "2026-11-01"}, "to", FilterProblem.REVERSED),
     ],
 )
-def test_a_filter_that_makes_no_sense_says_why(values: dict[str, str], field: str, reason: Reason) -> None:
+def test_a_filter_that_makes_no_sense_says_why(
+    values: dict[str, str], field: str, reason: FilterProblem
+) -> None:
     with pytest.raises(FilterError) as caught:
         chosen(**values)
     assert (caught.value.field, caught.value.reason) == (field, reason)
@@ -269,7 +271,7 @@ def test_a_filter_that_makes_no_sense_says_why(values: dict[str, str], field: st
 
 def test_any_text_may_be_looked_for(journal: Journal, engine: Engine) -> None:
     journal.add("你好")
-    Digest(engine, router).catch_up()
+    Projector(engine, router).catch_up()
     with engine.connect() as connection:
         for text in HOSTILE.values():
             history.page(connection, chosen(q=text[:200]))
@@ -293,10 +295,10 @@ def test_any_text_may_be_looked_for(journal: Journal, engine: Engine) -> None:
 def test_a_page_takes_few_statements(
     journal: Journal, engine: Engine, monkeypatch: pytest.MonkeyPatch, window: int, values: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(history, "COUNTED_FOUND", 100)
+    monkeypatch.setattr(history, "MAX_COUNT_SCATTERED", 100)
     monkeypatch.setattr(history, "WINDOW", window)
     journal.add_many(["退款单号"] * 120)
-    digest = Digest(engine, router)
+    digest = Projector(engine, router)
     digest.catch_up()
     with engine.connect() as connection, statements(engine) as sent:
         digest.catch_up()

@@ -19,16 +19,16 @@ from wechat_bot.services.audit import Actor
 from wechat_bot.services.operators import management, passwords, two_factor
 from wechat_bot.services.operators.management import OperatorError, Problem
 from wechat_bot.services.operators.sign_in import (
-    KEPT,
-    UNSEEN,
+    IDLE_TIMEOUT,
+    PERSISTENT_TIMEOUT,
+    ClientInfo,
     CodeNeeded,
-    Refused,
     SignedIn,
-    Visit,
+    SignInRefused,
+    authenticate,
     end_all_sessions,
     end_session,
     enter_code,
-    recognise,
     sign_in,
 )
 
@@ -36,7 +36,7 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 PASSWORD = "correct horse battery"
 ACTOR = Actor(None, "tests", "")
-HOME, ELSEWHERE = Visit("198.51.100.7", "Firefox"), Visit("203.0.113.9")
+HOME, ELSEWHERE = ClientInfo("198.51.100.7", "Firefox"), ClientInfo("203.0.113.9")
 THREADS = 8
 
 Attempt = Callable[[], Any]
@@ -61,9 +61,9 @@ def signed_in(engine: Engine, now: datetime = NOON, **options: Any) -> SignedIn:
     return result
 
 
-def refused(engine: Engine, name: str, password: str, visit: Visit, now: datetime) -> timedelta | None:
+def refused(engine: Engine, name: str, password: str, visit: ClientInfo, now: datetime) -> timedelta | None:
     """For how long nothing more is tried."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(SignInRefused) as caught:
         sign_in(engine, name, password, visit, now)
     return caught.value.wait
 
@@ -90,7 +90,7 @@ def at_once(attempts: Sequence[Attempt]) -> list[Any]:
     def outcome(attempt: Attempt) -> Any:
         try:
             return attempt()
-        except (Refused, OperatorError) as error:
+        except (SignInRefused, OperatorError) as error:
             return error
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -100,17 +100,17 @@ def at_once(attempts: Sequence[Attempt]) -> list[Any]:
 def test_a_session_is_recognised_until_nobody_has_come_back_for_twelve_hours(engine: Engine, li: int) -> None:
     token = signed_in(engine).token
     for hours in (0, 11, 22):
-        found = recognise(engine, token, NOON + timedelta(hours=hours))
+        found = authenticate(engine, token, NOON + timedelta(hours=hours))
         assert found
         assert (found.operator.id, found.operator.name) == (li, "li")
-    assert recognise(engine, token, NOON + timedelta(hours=22) + UNSEEN) is None
-    assert recognise(engine, "another token", NOON) is None
+    assert authenticate(engine, token, NOON + timedelta(hours=22) + IDLE_TIMEOUT) is None
+    assert authenticate(engine, "another token", NOON) is None
 
 
 def test_a_session_that_shall_be_kept_lasts_fourteen_days(engine: Engine, li: int) -> None:
     token = signed_in(engine, keep=True).token
-    assert recognise(engine, token, NOON + KEPT - MINUTE)
-    assert recognise(engine, token, NOON + KEPT + UNSEEN) is None
+    assert authenticate(engine, token, NOON + PERSISTENT_TIMEOUT - MINUTE)
+    assert authenticate(engine, token, NOON + PERSISTENT_TIMEOUT + IDLE_TIMEOUT) is None
 
 
 def test_a_token_is_kept_as_a_digest_only(engine: Engine, li: int) -> None:
@@ -169,9 +169,9 @@ def test_an_address_waits_after_twenty_failures_under_any_names(engine: Engine, 
 
 def test_all_addresses_that_one_network_of_ipv6_has_count_as_one(engine: Engine) -> None:
     for number in range(20):
-        refused(engine, f"name{number}", "wrong", Visit(f"2001:db8::{number:x}"), NOON)
-    assert refused(engine, "li", "wrong", Visit("2001:db8::ffff:1"), NOON) == MINUTE
-    assert refused(engine, "li", "wrong", Visit("2001:db8:0:1::1"), NOON) is None
+        refused(engine, f"name{number}", "wrong", ClientInfo(f"2001:db8::{number:x}"), NOON)
+    assert refused(engine, "li", "wrong", ClientInfo("2001:db8::ffff:1"), NOON) == MINUTE
+    assert refused(engine, "li", "wrong", ClientInfo("2001:db8:0:1::1"), NOON) is None
 
 
 def test_mistyping_operators_do_not_lock_their_office(engine: Engine, li: int) -> None:
@@ -191,7 +191,7 @@ def test_strange_names_are_refused_as_others_are(engine: Engine, li: int, name: 
 def test_parallel_guesses_get_five_tries_and_no_more(shared: Engine) -> None:
     management.create(shared, ACTOR, "li", Role.ADMIN, PASSWORD)
     outcomes = at_once([lambda: sign_in(shared, "li", "wrong", HOME, NOON)] * 24)
-    assert all(isinstance(outcome, Refused) for outcome in outcomes)
+    assert all(isinstance(outcome, SignInRefused) for outcome in outcomes)
     assert sum(outcome.wait is None for outcome in outcomes) == 5
     assert actions(shared).count("sign_in_failed") == 5
     assert actions(shared).count("locked_out") == 1
@@ -253,18 +253,18 @@ def test_a_code_is_good_for_a_while_and_once(engine: Engine, secret: str) -> Non
     later = NOON + timedelta(minutes=5)
     code = pyotp.TOTP(secret).at(later)
     for wrong in ("", "000000x", "１２", pyotp.TOTP(secret).at(later - MINUTE)):
-        with pytest.raises(Refused):
+        with pytest.raises(SignInRefused):
             enter_code(engine, pending(engine, later), wrong, HOME, later)
     fullwidth = code.translate({ord("0") + digit: ord("０") + digit for digit in range(10)})
     drifted = later + timedelta(seconds=two_factor.STEP)
     assert enter_code(engine, pending(engine, later), f" {fullwidth[:3]} {fullwidth[3:]}", HOME, drifted)
-    with pytest.raises(Refused):
+    with pytest.raises(SignInRefused):
         enter_code(engine, pending(engine, later), code, HOME, drifted)
 
 
 def test_wrong_codes_lock_the_name_however_often_the_password_is_right(engine: Engine, secret: str) -> None:
     for _ in range(5):
-        with pytest.raises(Refused):
+        with pytest.raises(SignInRefused):
             enter_code(engine, pending(engine, NOON), "000000", HOME, NOON)
     assert refused(engine, "li", PASSWORD, ELSEWHERE, NOON) == MINUTE
 
@@ -275,7 +275,7 @@ def test_a_recovery_code_is_good_once_and_kept_as_a_digest(engine: Engine, li: i
     assert len(set(codes)) == 10
     assert not set(codes) & set(operator_of(engine, li).recovery_hashes)
     assert enter_code(engine, pending(engine, NOON), codes[3].upper(), HOME, NOON)
-    with pytest.raises(Refused):
+    with pytest.raises(SignInRefused):
         enter_code(engine, pending(engine, NOON), codes[3], HOME, NOON)
     assert enter_code(engine, pending(engine, NOON), codes[4].replace("-", ""), HOME, NOON)
     assert len(operator_of(engine, li).recovery_hashes) == 8
@@ -294,7 +294,7 @@ def test_a_password_that_was_verified_is_worth_nothing_after_it_is_changed(
 ) -> None:
     verified, later = pending(engine, NOON), NOON + MINUTE
     management.reset_password(engine, ACTOR, li, "another long password")
-    with pytest.raises(Refused):
+    with pytest.raises(SignInRefused):
         enter_code(engine, verified, pyotp.TOTP(secret).at(later), HOME, later)
 
 
@@ -309,42 +309,42 @@ def test_who_is_disabled_is_out_at_once_and_stays_out(engine: Engine, li: int) -
     token = signed_in(engine).token
     management.disable(engine, ACTOR, li)
     management.disable(engine, ACTOR, li)
-    assert recognise(engine, token, NOON) is None
+    assert authenticate(engine, token, NOON) is None
     assert refused(engine, "li", PASSWORD, HOME, NOON) is None
     management.enable(engine, ACTOR, li)
-    assert recognise(engine, token, NOON) is None
+    assert authenticate(engine, token, NOON) is None
     assert signed_in(engine)
     assert actions(engine).count("operator_disabled") == 1
 
 
 def test_another_password_ends_sessions(engine: Engine, li: int) -> None:
     here, there = signed_in(engine).token, signed_in(engine).token
-    found = recognise(engine, here, NOON)
+    found = authenticate(engine, here, NOON)
     assert found
     management.change_password(engine, ACTOR, li, "my new password", found.session_id)
-    assert recognise(engine, here, NOON)
-    assert recognise(engine, there, NOON) is None
+    assert authenticate(engine, here, NOON)
+    assert authenticate(engine, there, NOON) is None
     management.reset_password(engine, ACTOR, li, PASSWORD)
-    assert recognise(engine, here, NOON) is None
+    assert authenticate(engine, here, NOON) is None
 
 
 def test_sessions_are_ended_one_by_one_or_all_at_once(engine: Engine, li: int) -> None:
     tokens = [signed_in(engine).token for _ in range(3)]
-    found = recognise(engine, tokens[0], NOON)
+    found = authenticate(engine, tokens[0], NOON)
     assert found
     end_session(engine, ACTOR, li + 1, found.session_id, "session_revoked")
-    assert recognise(engine, tokens[0], NOON), "it is not theirs"
+    assert authenticate(engine, tokens[0], NOON), "it is not theirs"
     end_session(engine, ACTOR, li, found.session_id, "session_revoked")
-    assert [bool(recognise(engine, token, NOON)) for token in tokens] == [False, True, True]
+    assert [bool(authenticate(engine, token, NOON)) for token in tokens] == [False, True, True]
     end_all_sessions(engine, ACTOR, li)
-    assert not any(recognise(engine, token, NOON) for token in tokens)
+    assert not any(authenticate(engine, token, NOON) for token in tokens)
 
 
 def test_a_role_counts_at_once(engine: Engine, li: int) -> None:
     management.create(engine, ACTOR, "wang", Role.ADMIN, PASSWORD)
     token = signed_in(engine).token
     management.set_role(engine, ACTOR, li, Role.VIEWER)
-    found = recognise(engine, token, NOON)
+    found = authenticate(engine, token, NOON)
     assert found
     assert found.operator.role == Role.VIEWER
     with engine.connect() as connection:
@@ -399,4 +399,4 @@ def test_hashes_are_renewed_with_the_parameters_of_today(engine: Engine, li: int
     assert signed_in(engine)
     assert not passwords.is_outdated(operator_of(engine, li).password_hash)
     assert signed_in(engine)
-    assert not passwords.is_outdated(passwords.NOBODY), "unknown names would answer faster"
+    assert not passwords.is_outdated(passwords.DUMMY_HASH), "unknown names would answer faster"

@@ -14,9 +14,16 @@ from sqlalchemy.orm import aliased
 from tests.conftest import MakeApp
 from tests.services.messages.journal import Journal
 from wechat_bot.handlers import router
-from wechat_bot.models import Channel, Direction, Follower, MessageLog, State, Thread
-from wechat_bot.services.outbox.window import Closed, Window, glance, not_yet_closed, reckon, spent_since
-from wechat_bot.services.projections.projector import Digest
+from wechat_bot.models import Channel, Conversation, Direction, Follower, MessageLog, MessageState
+from wechat_bot.services.outbox.window import (
+    Closed,
+    Window,
+    compute_window,
+    estimate_window,
+    not_yet_closed,
+    spent_since,
+)
+from wechat_bot.services.projections.projector import Projector
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOURS = timedelta(hours=1)
@@ -30,7 +37,7 @@ class Row:
     kind: str = "text"
     event: str = ""
     channel: Channel | None = None
-    state: State = State.ANSWERED
+    state: MessageState = MessageState.ANSWERED
     error: str = ""
 
 
@@ -42,7 +49,9 @@ def did(event: str, ago: timedelta) -> Row:
     return Row(Direction.IN, NOW - ago, "event", event)
 
 
-def sent(state: State = State.SENT, error: str = "", channel: Channel = Channel.CUSTOMER) -> Row:
+def sent(
+    state: MessageState = MessageState.SENT, error: str = "", channel: Channel = Channel.CUSTOMER
+) -> Row:
     return Row(Direction.OUT, NOW, channel=channel, state=state, error=error)
 
 
@@ -61,12 +70,17 @@ def closes(ago: timedelta, after: timedelta) -> datetime:
             [sent(), sent(), wrote(HOURS)], Window(None, closes(HOURS, 48 * HOURS), 3, 5), id="two are spent"
         ),
         pytest.param(
-            [sent(State.QUEUED), sent(State.SENDING), sent(State.UNKNOWN), wrote(HOURS)],
+            [sent(MessageState.QUEUED), sent(MessageState.SENDING), sent(MessageState.UNKNOWN), wrote(HOURS)],
             Window(None, closes(HOURS, 48 * HOURS), 2, 5),
             id="what is on its way counts, and what may have arrived",
         ),
         pytest.param(
-            [sent(State.FAILED), sent(State.WITHDRAWN), sent(channel=Channel.REPLY), wrote(HOURS)],
+            [
+                sent(MessageState.FAILED),
+                sent(MessageState.WITHDRAWN),
+                sent(channel=Channel.REPLY),
+                wrote(HOURS),
+            ],
             Window(None, closes(HOURS, 48 * HOURS), 5, 5),
             id="what failed, was taken back, or rode on an answer does not",
         ),
@@ -98,17 +112,17 @@ def closes(ago: timedelta, after: timedelta) -> datetime:
             id="a scan after five: three in a minute",
         ),
         pytest.param(
-            [sent(State.FAILED, "45015 out of time"), wrote(HOURS)],
+            [sent(MessageState.FAILED, "45015 out of time"), wrote(HOURS)],
             Window(Closed.SILENT),
             id="the platform knows better about the time",
         ),
         pytest.param(
-            [sent(State.FAILED, "45047 out of count"), wrote(HOURS)],
+            [sent(MessageState.FAILED, "45047 out of count"), wrote(HOURS)],
             Window(Closed.USED_UP, closes(HOURS, 48 * HOURS), 0, 5),
             id="and about the count",
         ),
         pytest.param(
-            [wrote(SECONDS), sent(State.FAILED, "45015 out of time"), wrote(HOURS)],
+            [wrote(SECONDS), sent(MessageState.FAILED, "45015 out of time"), wrote(HOURS)],
             Window(None, closes(SECONDS, 48 * HOURS), 5, 5),
             id="until the follower writes again",
         ),
@@ -117,11 +131,11 @@ def closes(ago: timedelta, after: timedelta) -> datetime:
 def test_what_a_follower_did_decides_how_often_he_may_be_written_to(
     newest: list[Row], expected: Window
 ) -> None:
-    assert reckon(True, newest, NOW) == expected
+    assert compute_window(True, newest, NOW) == expected
 
 
 def test_who_left_may_not_be_written_to() -> None:
-    assert reckon(False, [wrote(SECONDS)], NOW) == Window(Closed.LEFT)
+    assert compute_window(False, [wrote(SECONDS)], NOW) == Window(Closed.LEFT)
 
 
 @pytest.fixture
@@ -145,27 +159,27 @@ def test_many_windows_are_told_at_a_glance(journal: Journal, engine: Engine) -> 
         answers = 5 if openid == "oUsedUp" else 1
         sent: dict[str, Any] = {"follower_id": follower, "direction": Direction.OUT, "created_at": NOW - ago}
         journal.add_many(["好"] * answers, channel=Channel.CUSTOMER, **sent)
-        journal.add_many(["好"], channel=Channel.CUSTOMER, state=State.FAILED, **sent)
+        journal.add_many(["好"], channel=Channel.CUSTOMER, state=MessageState.FAILED, **sent)
         journal.add_many(["好"], channel=Channel.REPLY, **sent)
-    Digest(engine, router).catch_up()
+    Projector(engine, router).catch_up()
     written = aliased(MessageLog)
     found = (
         select(
             Follower.openid,
             Follower.subscribed,
             written.created_at.label("written_at"),
-            spent_since(Thread.follower_id, Thread.last_in_id).label("spent"),
+            spent_since(Conversation.follower_id, Conversation.last_in_id).label("spent"),
         )
-        .join(Thread, Thread.follower_id == Follower.id)
-        .join(MessageLog, MessageLog.id == Thread.last_id)
-        .outerjoin(written, written.id == Thread.last_in_id)
+        .join(Conversation, Conversation.follower_id == Follower.id)
+        .join(MessageLog, MessageLog.id == Conversation.last_id)
+        .outerjoin(written, written.id == Conversation.last_in_id)
     )
     with engine.connect() as connection:
         rows = connection.execute(found).all()
-        closing = found.where(not_yet_closed(written.created_at, NOW)).order_by(Thread.last_in_id)
+        closing = found.where(not_yet_closed(written.created_at, NOW)).order_by(Conversation.last_in_id)
         names = [row.openid for row in connection.execute(closing)]
     assert names == ["oSoon", "oUsedUp"]
-    windows = {row.openid: glance(row.subscribed, row.written_at, row.spent, NOW) for row in rows}
+    windows = {row.openid: estimate_window(row.subscribed, row.written_at, row.spent, NOW) for row in rows}
     assert windows == {
         "oLate": Window(Closed.SILENT),
         "oSoon": Window(None, closes(47 * HOURS, 48 * HOURS), 4, 5),

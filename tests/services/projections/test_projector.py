@@ -14,8 +14,17 @@ from tests.conftest import MakeApp
 from tests.services.messages.journal import CATCH_ALL, NOON, Journal
 from wechat_bot.extensions import db, transaction
 from wechat_bot.handlers import router
-from wechat_bot.models import Direction, Follower, Hour, MessageLog, Progress, State, Status, Thread
-from wechat_bot.services.projections.projector import BATCH, MOST_GAPS, PATIENCE, Digest, Feed
+from wechat_bot.models import (
+    Conversation,
+    ConversationStatus,
+    Direction,
+    Follower,
+    HourIndex,
+    MessageLog,
+    MessageState,
+    Progress,
+)
+from wechat_bot.services.projections.projector import BATCH_SIZE, GAP_TIMEOUT, MAX_GAPS, Projector, Watermark
 from wechat_bot.services.search.index import FOLLOWERS, MESSAGES, Query, SearchIndex
 
 
@@ -25,8 +34,8 @@ def app(make_app: MakeApp, any_database: str) -> Flask:
 
 
 @pytest.fixture
-def digest(engine: Engine) -> Digest:
-    return Digest(engine, router)
+def digest(engine: Engine) -> Projector:
+    return Projector(engine, router)
 
 
 def found(engine: Engine, words: str, index: SearchIndex = MESSAGES) -> list[int]:
@@ -36,11 +45,13 @@ def found(engine: Engine, words: str, index: SearchIndex = MESSAGES) -> list[int
 
 def thread(engine: Engine, follower_id: int) -> Row[Any]:
     with engine.connect() as connection:
-        return connection.execute(select(Thread.__table__).where(Thread.follower_id == follower_id)).one()
+        return connection.execute(
+            select(Conversation.__table__).where(Conversation.follower_id == follower_id)
+        ).one()
 
 
 def test_what_was_recorded_is_found_after_catching_up(
-    journal: Journal, digest: Digest, engine: Engine
+    journal: Journal, digest: Projector, engine: Engine
 ) -> None:
     first = journal.add("我要退款")
     assert digest.catch_up() == 0
@@ -51,7 +62,7 @@ def test_what_was_recorded_is_found_after_catching_up(
 
 
 def test_messages_are_counted_once_and_events_are_none(
-    journal: Journal, digest: Digest, engine: Engine
+    journal: Journal, digest: Projector, engine: Engine
 ) -> None:
     follower = journal.follower("o1")
     said = journal.add("在吗", follower_id=follower)
@@ -62,36 +73,36 @@ def test_messages_are_counted_once_and_events_are_none(
     row = thread(engine, follower)
     assert (row.messages_in, row.messages_out) == (1, 1)
     assert (row.last_in_id, row.last_id) == (said, last)
-    assert row.status == Status.DONE
+    assert row.status == ConversationStatus.DONE
 
 
 @pytest.mark.parametrize(
     ("columns", "status"),
     [
-        ({"origin": CATCH_ALL}, Status.OPEN),
-        ({"origin": ""}, Status.OPEN),
-        ({"origin": "commands.show_help"}, Status.DONE),
-        ({"origin": "commands.show_help", "state": State.FAILED}, Status.OPEN),
-        ({"origin": "commands.show_help", "state": State.LATE}, Status.OPEN),
-        ({"origin": CATCH_ALL, "kind": "event", "event": "click"}, Status.DONE),
+        ({"origin": CATCH_ALL}, ConversationStatus.OPEN),
+        ({"origin": ""}, ConversationStatus.OPEN),
+        ({"origin": "commands.show_help"}, ConversationStatus.DONE),
+        ({"origin": "commands.show_help", "state": MessageState.FAILED}, ConversationStatus.OPEN),
+        ({"origin": "commands.show_help", "state": MessageState.LATE}, ConversationStatus.OPEN),
+        ({"origin": CATCH_ALL, "kind": "event", "event": "click"}, ConversationStatus.DONE),
     ],
 )
 def test_a_person_is_needed_where_no_handler_helped(
-    make_app: MakeApp, columns: dict[str, Any], status: Status
+    make_app: MakeApp, columns: dict[str, Any], status: ConversationStatus
 ) -> None:
     with make_app().app_context():
         engine = db.engine
     journal = Journal(engine)
     follower = journal.follower("o1")
     journal.add(follower_id=follower, **columns)
-    Digest(engine, router).catch_up()
+    Projector(engine, router).catch_up()
     row = thread(engine, follower)
     assert row.status == status
-    assert (row.waiting_since is None) == (status is Status.DONE)
+    assert (row.waiting_since is None) == (status is ConversationStatus.DONE)
 
 
 def test_a_follower_waits_since_the_first_message_that_nobody_looked_after(
-    journal: Journal, digest: Digest, engine: Engine
+    journal: Journal, digest: Projector, engine: Engine
 ) -> None:
     follower = journal.follower("o1")
     for minutes in range(3):
@@ -105,39 +116,41 @@ def test_a_follower_waits_since_the_first_message_that_nobody_looked_after(
 
 
 def test_a_waiting_conversation_opens_when_the_follower_speaks(
-    journal: Journal, digest: Digest, engine: Engine
+    journal: Journal, digest: Projector, engine: Engine
 ) -> None:
     follower = journal.follower("o1")
     journal.add(follower_id=follower)
     digest.catch_up()
     with transaction(engine) as connection:
-        connection.execute(update(Thread).values(status=Status.WAITING))
+        connection.execute(update(Conversation).values(status=ConversationStatus.WAITING))
     journal.add(follower_id=follower, kind="event", event="view")
     digest.catch_up()
-    assert thread(engine, follower).status == Status.WAITING
+    assert thread(engine, follower).status == ConversationStatus.WAITING
     journal.add(follower_id=follower)
     digest.catch_up()
-    assert thread(engine, follower).status == Status.OPEN
+    assert thread(engine, follower).status == ConversationStatus.OPEN
 
 
 def test_a_person_is_needed_when_a_slow_handler_fails_in_the_end(
-    journal: Journal, digest: Digest, engine: Engine
+    journal: Journal, digest: Projector, engine: Engine
 ) -> None:
     follower = journal.follower("o1")
-    message = journal.add(follower_id=follower, state=State.RECEIVED)
+    message = journal.add(follower_id=follower, state=MessageState.RECEIVED)
     digest.catch_up()
-    assert thread(engine, follower).status == Status.DONE
+    assert thread(engine, follower).status == ConversationStatus.DONE
     with transaction(engine) as connection:
-        connection.execute(update(MessageLog).where(MessageLog.id == message).values(state=State.FAILED))
+        connection.execute(
+            update(MessageLog).where(MessageLog.id == message).values(state=MessageState.FAILED)
+        )
     digest.catch_up()
-    assert thread(engine, follower).status == Status.OPEN
+    assert thread(engine, follower).status == ConversationStatus.OPEN
     assert thread(engine, follower).messages_in == 1
 
 
 def test_a_message_that_is_committed_late_is_not_missed(make_app: MakeApp, server_database: str) -> None:
     with make_app(database_url=server_database).app_context():
         engine = db.engine
-    journal, digest = Journal(engine), Digest(engine, router)
+    journal, digest = Journal(engine), Projector(engine, router)
     follower, now = journal.follower("o1"), datetime.now(UTC)
     with engine.begin() as connection:
         late = journal.insert(connection, "退款", follower_id=follower, created_at=now)
@@ -156,40 +169,40 @@ def test_a_message_that_is_committed_late_is_not_missed(make_app: MakeApp, serve
 
 def test_missing_ids_are_looked_for_for_a_minute() -> None:
     now = datetime.now(UTC)
-    feed = Feed(0, []).advanced([(3, now), (7, now)], [], now.timestamp())
+    feed = Watermark(0, []).advanced([(3, now), (7, now)], [], now.timestamp())
     assert feed.watermark == 7
     assert [gap[:2] for gap in feed.gaps] == [[1, 2], [4, 6]]
     found_one = feed.advanced([], {5}, now.timestamp())
     assert [gap[:2] for gap in found_one.gaps] == [[1, 2], [4, 4], [6, 6]]
-    assert found_one.advanced([], [], now.timestamp() + PATIENCE + 1).gaps == []
+    assert found_one.advanced([], [], now.timestamp() + GAP_TIMEOUT + 1).gaps == []
 
 
 def test_ids_that_are_missing_since_long_ago_are_not_looked_for() -> None:
     now = datetime.now(UTC)
     old = now - timedelta(days=1)
-    assert Feed(0, []).advanced([(5, old), (9, old)], [], now.timestamp()).gaps == []
-    many = [(2 * number, now) for number in range(1, MOST_GAPS + 50)]
-    assert len(Feed(0, []).advanced(many, [], now.timestamp()).gaps) == MOST_GAPS
+    assert Watermark(0, []).advanced([(5, old), (9, old)], [], now.timestamp()).gaps == []
+    many = [(2 * number, now) for number in range(1, MAX_GAPS + 50)]
+    assert len(Watermark(0, []).advanced(many, [], now.timestamp()).gaps) == MAX_GAPS
 
 
-def test_many_may_catch_up_at_once(journal: Journal, digest: Digest, engine: Engine) -> None:
+def test_many_may_catch_up_at_once(journal: Journal, digest: Projector, engine: Engine) -> None:
     follower = journal.follower("o1")
-    journal.add_many([f"第{number}条" for number in range(3 * BATCH)], follower_id=follower)
+    journal.add_many([f"第{number}条" for number in range(3 * BATCH_SIZE)], follower_id=follower)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: digest.catch_up(30), range(4)))
-    assert thread(engine, follower).messages_in == 3 * BATCH
-    assert len(found(engine, "条")) == 3 * BATCH
+    assert thread(engine, follower).messages_in == 3 * BATCH_SIZE
+    assert len(found(engine, "条")) == 3 * BATCH_SIZE
 
 
-def test_catching_up_ends_in_time_and_tells_what_is_left(journal: Journal, digest: Digest) -> None:
-    journal.add_many(["你好"] * (2 * BATCH + 1))
-    assert digest.catch_up(0) == BATCH + 1
+def test_catching_up_ends_in_time_and_tells_what_is_left(journal: Journal, digest: Projector) -> None:
+    journal.add_many(["你好"] * (2 * BATCH_SIZE + 1))
+    assert digest.catch_up(0) == BATCH_SIZE + 1
     assert digest.catch_up(0) == 1
     assert digest.catch_up() == 0
 
 
 def test_what_comes_meanwhile_is_left_for_later(
-    journal: Journal, digest: Digest, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, digest: Projector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise a load of pushes is digested in steps of a few rows, which never end."""
     steps, write = [], digest._write_messages
@@ -206,17 +219,17 @@ def test_what_comes_meanwhile_is_left_for_later(
     assert digest.left() == 1
 
 
-def test_hours_have_their_first_message(journal: Journal, digest: Digest, engine: Engine) -> None:
+def test_hours_have_their_first_message(journal: Journal, digest: Projector, engine: Engine) -> None:
     noon = int(NOON.timestamp()) // 3600
     ids = [journal.add(created_at=NOON + timedelta(minutes=minutes)) for minutes in (5, 59, 60, 200)]
     digest.catch_up()
     with engine.connect() as connection:
-        hours = connection.execute(select(Hour.hour, Hour.first_id).order_by(Hour.hour)).all()
+        hours = connection.execute(select(HourIndex.hour, HourIndex.first_id).order_by(HourIndex.hour)).all()
     assert [tuple(row) for row in hours] == [(noon, ids[0]), (noon + 1, ids[2]), (noon + 3, ids[3])]
 
 
 def test_new_followers_and_those_who_follow_again_are_found(
-    journal: Journal, digest: Digest, engine: Engine
+    journal: Journal, digest: Projector, engine: Engine
 ) -> None:
     follower = journal.follower("oXyz", scene="spring")
     digest.catch_up()
@@ -229,13 +242,13 @@ def test_new_followers_and_those_who_follow_again_are_found(
 
 
 def test_the_index_is_built_again_and_nothing_else_changes(
-    journal: Journal, digest: Digest, engine: Engine
+    journal: Journal, digest: Projector, engine: Engine
 ) -> None:
     follower = journal.follower("o1")
-    journal.add_many(["退款"] * (2 * BATCH + 10), follower_id=follower, origin=CATCH_ALL)
+    journal.add_many(["退款"] * (2 * BATCH_SIZE + 10), follower_id=follower, origin=CATCH_ALL)
     digest.catch_up()
     with transaction(engine) as connection:
-        connection.execute(update(Thread).values(status=Status.DONE, waiting_since=None))
+        connection.execute(update(Conversation).values(status=ConversationStatus.DONE, waiting_since=None))
     before, everything = thread(engine, follower), found(engine, "退款")
     digest.rebuild_search()
     assert digest.left() == everything[-1] + follower
@@ -249,4 +262,4 @@ def test_the_index_is_built_again_and_nothing_else_changes(
     assert found(engine, "退款") == [*everything, newest]
     after = thread(engine, follower)
     assert after.messages_in == before.messages_in + 1
-    assert after.status == Status.DONE
+    assert after.status == ConversationStatus.DONE

@@ -20,7 +20,7 @@ from wechat_bot.services.search.index import (
     MESSAGES,
     Query,
     fold,
-    marked,
+    highlight,
     refresh_followers,
     searchable,
     tokens_of,
@@ -95,29 +95,29 @@ def test_what_a_text_contains_its_folded_form_contains(text: str, data: st.DataO
 
 @given(st.text(max_size=60), st.text(max_size=5), st.integers(0, 10))
 def test_marked_pieces_are_a_part_of_the_text(text: str, words: str, context: int) -> None:
-    pieces = [piece for piece, _ in marked(text, Query.parse(words), context)]
+    pieces = [piece for piece, _ in highlight(text, Query.parse(words), context)]
     assert "".join(piece for piece in pieces if piece != "…") in text.replace("…", "")
-    assert "".join(piece for piece, _ in marked(text, Query.parse(words), None)) == text
+    assert "".join(piece for piece, _ in highlight(text, Query.parse(words), None)) == text
 
 
 @given(st.text("ab退款 ", max_size=30), st.text("ab退款 ", min_size=1, max_size=3))
 def test_what_is_marked_matches(text: str, words: str) -> None:
     query = Query.parse(words)
-    hits = [piece for piece, hit in marked(text, query, None) if hit]
+    hits = [piece for piece, hit in highlight(text, query, None) if hit]
     assert all(any(word in fold(hit) for word in query.words) for hit in hits)
     assert bool(hits) == any(word in fold(text) for word in query.words)
 
 
 def test_a_match_is_shown_with_thirty_characters_on_each_side() -> None:
     text = "前" * 100 + "退款" + "后" * 100
-    assert marked(text, Query.parse("退款")) == [
+    assert highlight(text, Query.parse("退款")) == [
         ("…", False), ("前" * 30, False), ("退款", True), ("后" * 30, False), ("…", False),
     ]  # fmt: skip
 
 
 def test_no_emoji_is_cut_in_half() -> None:
     text = "👨\u200d👩\u200d👧" * 20 + "退款" + "👩🏽" * 40
-    first, *_, last = [piece for piece, _ in marked(text, Query.parse("退款")) if piece != "…"]
+    first, *_, last = [piece for piece, _ in highlight(text, Query.parse("退款")) if piece != "…"]
     assert first.startswith("👨")
     assert not last.startswith("🏽")
     assert last.endswith("🏽")

@@ -10,7 +10,8 @@ from tests.wechat.api import test_files as files
 from tests.wechat.api import test_followers as followers
 from tests.wechat.api import test_messages as messages
 from tests.wechat.api.recorded import CREDENTIALS, OPENID, OTHER, URL, Row, named, no_sleep
-from wechat_bot.testing import Account, AccountKind, FakeAPI
+from wechat_bot.testing import FakeAPI, SimulatedAccount
+from wechat_bot.wechat.account_kinds import AccountKind
 from wechat_bot.wechat.api import WeChatClient
 from wechat_bot.wechat.errors import APIError, Unreachable
 
@@ -32,7 +33,7 @@ def failure(row: Row, client: WeChatClient) -> APIError | None:
 
 @pytest.mark.parametrize("row", ROWS, ids=named)
 def test_the_played_platform_understands_the_call_and_its_answer_is_understood(row: Row) -> None:
-    api = FakeAPI(CREDENTIALS, account=Account(kind=AccountKind.VERIFIED_SERVICE))
+    api = FakeAPI(CREDENTIALS, account=SimulatedAccount(kind=AccountKind.VERIFIED_SERVICE))
     for openid in (OPENID, OTHER):
         api.follower_acted(openid, "message")
     client = WeChatClient(CREDENTIALS, URL, api.transport, sleep=no_sleep)

@@ -23,7 +23,7 @@ from ...security import SAFE_METHODS
 from ...services.audit import Actor
 from ...services.operators import management
 from ...services.operators.management import OperatorError, Problem
-from ...services.operators.sign_in import Recognised, recognise
+from ...services.operators.sign_in import Authenticated, authenticate
 from ..site import explain
 from . import bp
 
@@ -45,10 +45,10 @@ PROBLEMS = {
 }
 
 
-class Colleague(UserMixin):  # type: ignore[misc]
+class CurrentOperator(UserMixin):  # type: ignore[misc]
     """`current_user`: the operator whose session this is. Has all that the operator has."""
 
-    def __init__(self, token: str, recognised: Recognised) -> None:
+    def __init__(self, token: str, recognised: Authenticated) -> None:
         self.token = token
         self.operator: Operator = recognised.operator
         self.session_id = recognised.session_id
@@ -61,15 +61,15 @@ class Colleague(UserMixin):  # type: ignore[misc]
 
 
 @login.user_loader  # type: ignore[untyped-decorator]
-def load(token: str) -> Colleague | None:
+def load(token: str) -> CurrentOperator | None:
     """Asked once for each request; a database that is away is told by the guard, which knows how."""
     try:
-        recognised = recognise(db.engine, token, datetime.now(UTC))
+        recognised = authenticate(db.engine, token, datetime.now(UTC))
     except SQLAlchemyError:
         current_app.logger.exception("nobody can be recognised")
         g.nobody_can_be_recognised = True
         return None
-    return Colleague(token, recognised) if recognised else None
+    return CurrentOperator(token, recognised) if recognised else None
 
 
 def role(needed: Role | None) -> Callable[[View], View]:
@@ -137,7 +137,7 @@ def tell_problem(error: OperatorError) -> Response:
 
 
 @bp.context_processor
-def introduce() -> dict[str, Any]:
+def inject_current_operator() -> dict[str, Any]:
     return {"current_user": current_user, "roles": ROLES}
 
 
@@ -150,7 +150,7 @@ def address() -> str:
     return request.remote_addr or ""
 
 
-def onward() -> str:
+def safe_next_url() -> str:
     """Where ``next`` leads, if that is a page of this site; else the console's first page."""
     target = request.values.get("next", "")
     # Browsers leave out tabs and line breaks, take a backslash for a slash, and two slashes for another site.

@@ -23,8 +23,8 @@ from . import bp
 from .access import actor, role
 from .messages import chosen_filter, cursor, link
 
-PAGE = 50
-BATCH = 1000
+PAGE_SIZE = 50
+BATCH_SIZE = 1000
 """So many entries of a download are in memory."""
 COLUMNS = ("id", "at", "operator", "action", "subject", "before", "after", "address", "detail")
 
@@ -68,7 +68,7 @@ WITH_BROWSER = {"sign_in", "sign_out", "session_revoked"}
 
 
 @dataclass(frozen=True)
-class Chosen:
+class AuditFilter:
     """Which entries are asked for; days are the operator's."""
 
     operator: str
@@ -98,11 +98,11 @@ class Chosen:
 @role(Role.ADMIN)
 def audit() -> ResponseReturnValue:
     chosen, position = _chosen(), cursor("before")
-    found = chosen.select().limit(PAGE + 1)
+    found = chosen.select().limit(PAGE_SIZE + 1)
     if position:
         found = found.where(AuditEntry.id < position["before"])
     entries = db.session.scalars(found).all()
-    page = entries[:PAGE]
+    page = entries[:PAGE_SIZE]
     everybody = select(Operator.id, Operator.name).order_by(Operator.name)
     return render_template(
         "admin/audit.html",
@@ -112,7 +112,7 @@ def audit() -> ResponseReturnValue:
         with_browser=WITH_BROWSER,
         operators={row.id: row.name for row in db.session.execute(everybody)},
         first=position and link(),
-        older=len(entries) > PAGE and link(before=page[-1].id),
+        older=len(entries) > PAGE_SIZE and link(before=page[-1].id),
     )
 
 
@@ -132,26 +132,26 @@ def audit_csv() -> ResponseReturnValue:
     return Response(lines(), mimetype="text/csv", headers=headers)
 
 
-def _chosen() -> Chosen:
+def _chosen() -> AuditFilter:
     """What the query string asks for; 400 with a sentence when that makes no sense."""
     period = chosen_filter()  # days mean what they mean in the history
     words = {
         name: request.args.get(name, "").replace("\x00", "").strip()
         for name in ("operator", "action", "subject")
     }
-    return Chosen(**words, since=period.since, until=period.until)
+    return AuditFilter(**words, since=period.since, until=period.until)
 
 
 def _batches(engine: Engine, found: Select[Any]) -> Iterator[Sequence[AuditEntry]]:
     """Every entry, without a transaction that lasts as long as the download."""
-    batch = found.limit(BATCH)
+    batch = found.limit(BATCH_SIZE)
     while True:
         with Session(engine) as session:
             entries = session.scalars(batch).all()
         yield entries
-        if len(entries) < BATCH:
+        if len(entries) < BATCH_SIZE:
             return
-        batch = found.where(AuditEntry.id < entries[-1].id).limit(BATCH)
+        batch = found.where(AuditEntry.id < entries[-1].id).limit(BATCH_SIZE)
 
 
 def _values(entry: AuditEntry, zone: tzinfo) -> Iterator[Any]:

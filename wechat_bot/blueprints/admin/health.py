@@ -19,11 +19,11 @@ from sqlalchemy import Engine, Row
 from ...extensions import db
 from ...models import Role
 from ...services.accounts import ensure_account
-from ...services.accounts.capabilities import Capabilities, Feature, Reason, Standing
+from ...services.accounts.capabilities import Capabilities, Feature, Permission, PermissionReason
 from ...services.health import status as service
 from ...services.health.call_stats import NO_ANSWER, OTHER, VERIFIED
-from ...services.health.doctor import LATE_MS, Diagnosis, Doctor, Visit
-from ...services.health.findings import FEATURES, Health, told
+from ...services.health.doctor import LATE_MS, Diagnosis, Doctor, RequestOrigin
+from ...services.health.findings import FEATURES, Health, localized
 from ...settings import Settings
 from ...wechat.errcodes import Explanation, Words, explain
 from ...wechat.errors import Refusal
@@ -31,7 +31,7 @@ from ..health import is_local
 from . import bp
 from .access import actor, role
 
-SHOWN = 20
+MAX_ROWS = 20
 """So many messages that were not sent are shown, and so many files."""
 
 OUTCOMES = {
@@ -48,12 +48,12 @@ OUTCOMES = {
     Refusal.WRONG_PATH: lazy_gettext("签名正确，路径不对"),
 }
 REASONS = {
-    Reason.OPERATOR: lazy_gettext("管理员决定"),
-    Reason.SETTINGS: lazy_gettext("程序的设置"),
-    Reason.KIND: lazy_gettext("这类账号"),
-    Reason.LEARNED: lazy_gettext("微信说的"),
-    Reason.NO_SECRET: lazy_gettext("没有 AppSecret"),
-    Reason.UNKNOWN: lazy_gettext("未知，用时再试"),
+    PermissionReason.OPERATOR: lazy_gettext("管理员决定"),
+    PermissionReason.SETTINGS: lazy_gettext("程序的设置"),
+    PermissionReason.KIND: lazy_gettext("这类账号"),
+    PermissionReason.LEARNED: lazy_gettext("微信说的"),
+    PermissionReason.NO_SECRET: lazy_gettext("没有 AppSecret"),
+    PermissionReason.UNKNOWN: lazy_gettext("未知，用时再试"),
 }
 MEDIA_STATES = {"wanted": lazy_gettext("待取回"), "failed": lazy_gettext("失败")}
 LOST = Explanation(
@@ -77,13 +77,13 @@ class Dot:
 
 
 @dataclass(frozen=True)
-class Report:
+class HealthReport:
     """All that the page shows."""
 
     diagnosis: Diagnosis
     unsent: Sequence[Row[Any]]
     unfetched: Sequence[Row[Any]]
-    standings: dict[Feature, Standing]
+    permissions: dict[Feature, Permission]
     database_size: int
     free_space: int
     revisions: tuple[str | None, str | None]
@@ -128,18 +128,18 @@ def _account_id() -> int:
     return ensure_account(db.engine, settings.wechat_app_id)
 
 
-def _visit() -> Visit:
-    return Visit(request.is_secure, is_local(), "X-Forwarded-For" in request.headers)
+def _visit() -> RequestOrigin:
+    return RequestOrigin(request.is_secure, is_local(), "X-Forwarded-For" in request.headers)
 
 
-def _report(*, online: bool) -> Report:
+def _report(*, online: bool) -> HealthReport:
     capabilities: Capabilities = current_app.extensions["capabilities"]
     diagnosis = _doctor().diagnose(online=online, visit=_visit())
     connection = db.session.connection()
-    return Report(
+    return HealthReport(
         diagnosis,
-        service.unsent(connection, SHOWN),
-        service.unfetched(connection, SHOWN),
+        service.unsent(connection, MAX_ROWS),
+        service.unfetched(connection, MAX_ROWS),
         capabilities.all(_account_id()),
         service.database_size(connection),
         service.free_space(Path(current_app.instance_path)),
@@ -159,7 +159,7 @@ def _versions(engine: Engine) -> dict[str, str]:
     }
 
 
-def _page(report: Report) -> str:
+def _page(report: HealthReport) -> str:
     facts = report.diagnosis.facts or abort(503, _("数据库暂时连接不上，请过一会儿再试。"))
     return render_template(
         "admin/health/page.html",
@@ -203,9 +203,9 @@ def _explained(errcode: int, errmsg: str) -> Explanation | None:
     return LOST if errcode == NO_ANSWER else explain(errcode, errmsg)
 
 
-@bp.app_template_filter("told")
+@bp.app_template_filter("localized")
 def tell(value: Any) -> str:
-    return told(value)
+    return localized(value)
 
 
 @bp.app_template_filter("size")
@@ -219,7 +219,7 @@ def tell_size(count: int) -> str:
     return f"{number:.1f} TB"
 
 
-def _as_json(report: Report) -> dict[str, Any]:
+def _as_json(report: HealthReport) -> dict[str, Any]:
     diagnosis = report.diagnosis
     facts = diagnosis.facts or abort(503, _("数据库暂时连接不上，请过一会儿再试。"))
     present, wanted = report.revisions
@@ -238,14 +238,14 @@ def _as_json(report: Report) -> dict[str, Any]:
         ],
         "calls": [
             _row(call)
-            | {"meaning": (said := _explained(call.errcode, call.last_message)) and told(said.meaning)}
+            | {"meaning": (said := _explained(call.errcode, call.last_message)) and localized(said.meaning)}
             for call in facts.calls
         ],
         "messages": {"incoming": facts.backlog.incoming, "outgoing": facts.backlog.outgoing},
         "media": facts.backlog.media,
         "capabilities": {
-            feature: {"allowed": standing.allowed, "reason": standing.reason}
-            for feature, standing in report.standings.items()
+            feature: {"allowed": permission.allowed, "reason": permission.reason}
+            for feature, permission in report.permissions.items()
         },
         "workers": [{"name": worker.name, "seen_at": worker.seen_at.isoformat()} for worker in facts.workers],
         "database": {"size": report.database_size, "revision": present, "wanted_revision": wanted},

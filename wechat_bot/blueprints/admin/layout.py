@@ -12,17 +12,17 @@ from flask_login import current_user
 from sqlalchemy import func, select
 
 from ...extensions import db
-from ...models import Direction, Mention, MessageLog, Role, State, Status, Thread
+from ...models import Conversation, ConversationStatus, Direction, Mention, MessageLog, MessageState, Role
 from ...services.health.doctor import Doctor
-from ...services.projections.projector import Digest
+from ...services.projections.projector import Projector
 from . import bp
 
-COUNTED = 100
+MAX_BADGE = 100
 """Badges show no more than one less."""
 
 
 @dataclass(frozen=True)
-class Item:
+class NavigationItem:
     """An entry of the navigation; `section` names the pages that belong to it."""
 
     section: str
@@ -34,14 +34,14 @@ class Item:
 
 
 NAVIGATION = (
-    Item("conversations", "admin.conversations", "messages", lazy_gettext("对话"), "c"),
-    Item("messages", "admin.messages", "history", lazy_gettext("消息"), "m"),
-    Item("followers", "admin.followers", "users", lazy_gettext("粉丝"), "f"),
-    Item("canned", "admin.canned", "message-2", lazy_gettext("话术"), "r", Role.OPERATOR),
-    Item("health", "admin.health", "heartbeat", lazy_gettext("健康"), "h"),
-    Item("operators", "admin.operators", "users-group", lazy_gettext("操作员"), "o", Role.ADMIN),
-    Item("audit", "admin.audit", "shield-lock", lazy_gettext("审计"), "a", Role.ADMIN),
-    Item("profile", "admin.profile", "settings", lazy_gettext("我的设置"), "s"),
+    NavigationItem("conversations", "admin.conversations", "messages", lazy_gettext("对话"), "c"),
+    NavigationItem("messages", "admin.messages", "history", lazy_gettext("消息"), "m"),
+    NavigationItem("followers", "admin.followers", "users", lazy_gettext("粉丝"), "f"),
+    NavigationItem("canned", "admin.canned", "message-2", lazy_gettext("话术"), "r", Role.OPERATOR),
+    NavigationItem("health", "admin.health", "heartbeat", lazy_gettext("健康"), "h"),
+    NavigationItem("operators", "admin.operators", "users-group", lazy_gettext("操作员"), "o", Role.ADMIN),
+    NavigationItem("audit", "admin.audit", "shield-lock", lazy_gettext("审计"), "a", Role.ADMIN),
+    NavigationItem("profile", "admin.profile", "settings", lazy_gettext("我的设置"), "s"),
 )
 
 SHORTCUTS = (
@@ -94,21 +94,21 @@ WORDS: dict[str, dict[str, Any]] = {
         "masssendjobfinish": lazy_gettext("群发结果"),
     },
     "states": {
-        State.RECEIVED: lazy_gettext("处理中"),
-        State.ANSWERED: lazy_gettext("已回应"),
-        State.LATE: lazy_gettext("迟到"),
-        State.FAILED: lazy_gettext("失败"),
-        State.READY: lazy_gettext("待领取"),
-        State.QUEUED: lazy_gettext("排队"),
-        State.SENDING: lazy_gettext("发送中"),
-        State.SENT: lazy_gettext("已发出"),
-        State.UNKNOWN: lazy_gettext("结果未知"),
-        State.WITHDRAWN: lazy_gettext("已撤回"),
+        MessageState.RECEIVED: lazy_gettext("处理中"),
+        MessageState.ANSWERED: lazy_gettext("已回应"),
+        MessageState.LATE: lazy_gettext("迟到"),
+        MessageState.FAILED: lazy_gettext("失败"),
+        MessageState.READY: lazy_gettext("待领取"),
+        MessageState.QUEUED: lazy_gettext("排队"),
+        MessageState.SENDING: lazy_gettext("发送中"),
+        MessageState.SENT: lazy_gettext("已发出"),
+        MessageState.UNKNOWN: lazy_gettext("结果未知"),
+        MessageState.WITHDRAWN: lazy_gettext("已撤回"),
     },
     "statuses": {
-        Status.OPEN: lazy_gettext("待处理"),
-        Status.WAITING: lazy_gettext("等待对方"),
-        Status.DONE: lazy_gettext("已处理"),
+        ConversationStatus.OPEN: lazy_gettext("待处理"),
+        ConversationStatus.WAITING: lazy_gettext("等待对方"),
+        ConversationStatus.DONE: lazy_gettext("已处理"),
     },
 }
 """What the program's own words are called on pages."""
@@ -116,7 +116,7 @@ WORDS: dict[str, dict[str, Any]] = {
 
 def catch_up() -> None:
     """Let lists and searches know every message that is recorded; what is missing is told on the page."""
-    digest: Digest = current_app.extensions["digest"]
+    digest: Projector = current_app.extensions["digest"]
     g.behind = digest.catch_up(seconds=1)
 
 
@@ -129,7 +129,12 @@ def counts() -> dict[str, int]:
 
 
 def _counts() -> dict[str, int]:
-    open_threads = select(Thread.follower_id).where(Thread.status == Status.OPEN).limit(COUNTED).subquery()
+    open_threads = (
+        select(Conversation.follower_id)
+        .where(Conversation.status == ConversationStatus.OPEN)
+        .limit(MAX_BADGE)
+        .subquery()
+    )
     unseen = Mention.operator_id == current_user.id, Mention.seen_at.is_(None)
     row = db.session.execute(
         select(
@@ -142,7 +147,7 @@ def _counts() -> dict[str, int]:
 
 
 @bp.context_processor
-def surround() -> dict[str, Any]:
+def inject_layout() -> dict[str, Any]:
     if not current_user.is_authenticated:
         return {"theme": "auto"}
     return {

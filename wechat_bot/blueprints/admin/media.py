@@ -15,8 +15,8 @@ from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
 from ...extensions import db
 from ...models import Media, MediaState, MessageLog
-from ...services.media.archive import FIELDS, Archive
-from ...services.media.formats import FORMATS, JPEG, MP3, Format, Reason
+from ...services.media.archive import MEDIA_FIELDS, Archive
+from ...services.media.formats import FORMATS, JPEG, MP3, MediaFormat, RefusalReason
 from . import bp
 from .access import actor
 
@@ -24,17 +24,17 @@ SANDBOX = "default-src 'none'; sandbox"
 """A file is no page of ours, whatever a browser makes of it."""
 
 REFUSALS = {
-    Reason.EMPTY: lazy_gettext("文件是空的"),
-    Reason.FORMAT: lazy_gettext("内容不是这类消息该有的格式"),
-    Reason.DAMAGED: lazy_gettext("文件不完整或已损坏"),
-    Reason.TOO_LARGE: lazy_gettext("文件太大"),
-    Reason.TOO_MANY_PIXELS: lazy_gettext("图片的像素太多"),
-    Reason.TOO_LONG: lazy_gettext("录音太长"),
+    RefusalReason.EMPTY: lazy_gettext("文件是空的"),
+    RefusalReason.FORMAT: lazy_gettext("内容不是这类消息该有的格式"),
+    RefusalReason.DAMAGED: lazy_gettext("文件不完整或已损坏"),
+    RefusalReason.TOO_LARGE: lazy_gettext("文件太大"),
+    RefusalReason.TOO_MANY_PIXELS: lazy_gettext("图片的像素太多"),
+    RefusalReason.TOO_LONG: lazy_gettext("录音太长"),
 }
 
 
 @bp.context_processor
-def introduce_media() -> dict[str, Any]:
+def inject_media() -> dict[str, Any]:
     return {"files_of": files_of, "refusals": REFUSALS, "can_convert": archive().converter.is_there}
 
 
@@ -43,9 +43,9 @@ def archive() -> Archive:
     return kept
 
 
-def attach(rows: Iterable[Any]) -> None:
+def preload_media(rows: Iterable[Any]) -> None:
     """Look up the files of the messages `rows`, in one statement and only if there may be some."""
-    ids = [_message_id(row) for row in rows if row.kind in FIELDS]
+    ids = [_message_id(row) for row in rows if row.kind in MEDIA_FIELDS]
     if not ids:
         return
     attached: dict[int, dict[str, Any]] = g.setdefault("attached", {})
@@ -54,7 +54,7 @@ def attach(rows: Iterable[Any]) -> None:
 
 
 def files_of(row: Any) -> Mapping[str, Any]:
-    """The files of a message by kind, once `attach` has looked them up."""
+    """The files of a message by kind, once `preload_media` has looked them up."""
     attached: dict[int, dict[str, Any]] = g.get("attached", {})
     return attached.get(_message_id(row), {})
 
@@ -90,7 +90,7 @@ def media_shown(media_id: int) -> ResponseReturnValue:
     if file.state == MediaState.WANTED and not file.error:
         return "", 204
     row = db.session.execute(select(MessageLog.__table__).where(MessageLog.id == file.message_id)).one()
-    attach([row])
+    preload_media([row])
     return render_template("admin/media_shown.html", message=row)
 
 
@@ -98,7 +98,7 @@ def media_shown(media_id: int) -> ResponseReturnValue:
 def retry_media(media_id: int) -> ResponseReturnValue:
     file = _file(media_id)
     if archive().retry(actor(), media_id):
-        current_app.extensions["jobs"].ask("fetch", media_id)
+        current_app.extensions["jobs"].enqueue("fetch", media_id)
     return redirect(url_for("admin.message", message_id=file.message_id), 303)
 
 
@@ -114,7 +114,7 @@ def _stored(media_id: int) -> Any:
     return file
 
 
-def _send(file: Any, digest: str, format_: Format) -> Response:
+def _send(file: Any, digest: str, format_: MediaFormat) -> Response:
     """A content, or the part of it that is asked for."""
     size = archive().store.size(digest) if digest else None
     if size is None:

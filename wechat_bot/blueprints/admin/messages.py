@@ -15,7 +15,7 @@ from sqlalchemy import select
 from ...extensions import db
 from ...models import Direction, Follower, MessageLog, Role, Tag
 from ...services import audit
-from ...services.media.archive import FIELDS
+from ...services.media.archive import MEDIA_FIELDS
 from ...services.messages import export, history
 from ...services.messages.history import Facets, FilterError, MessageFilter
 from ...services.search.index import FOLLOWERS, Query
@@ -23,11 +23,11 @@ from ..shared.display import name as name_of
 from . import bp
 from .access import actor, role
 from .layout import WORDS, catch_up
-from .media import attach
+from .media import preload_media
 from .profile import save_preferences
 
-PAGE = 50
-CHOICES = 8
+PAGE_SIZE = 50
+MAX_CHOICES = 8
 OPTIONAL_COLUMNS = {
     "state": lazy_gettext("状态"),
     "latency_ms": lazy_gettext("用时"),
@@ -78,9 +78,9 @@ def messages() -> ResponseReturnValue:
     catch_up()
     chosen = chosen_filter()
     connection = db.session.connection()
-    page = history.page(connection, chosen, **cursor("before", "after"), limit=PAGE)
+    page = history.page(connection, chosen, **cursor("before", "after"), limit=PAGE_SIZE)
     facets = history.facets(connection, chosen)
-    attach(page.rows)
+    preload_media(page.rows)
     return render_template(
         "admin/messages.html",
         page=page,
@@ -90,7 +90,7 @@ def messages() -> ResponseReturnValue:
         sentence=describe(chosen, facets),
         chips=chips(chosen, page.rows),
         periods=periods(),
-        with_files=",".join(FIELDS),
+        with_files=",".join(MEDIA_FIELDS),
         kept=kept(),
         choices=_choices() if "whose" in request.args else None,
         options=OPTIONAL_COLUMNS,
@@ -109,9 +109,9 @@ def message_choices() -> ResponseReturnValue:
 def _choices() -> dict[str, Any]:
     text = request.args.get("whose", "")[:200]
     query = Query.parse(text)
-    tags = select(Tag.id, Tag.name, Tag.colour).order_by(Tag.name).limit(CHOICES)
+    tags = select(Tag.id, Tag.name, Tag.colour).order_by(Tag.name).limit(MAX_CHOICES)
     followers = (
-        select(Follower.id, Follower.openid, Follower.alias).order_by(Follower.id.desc()).limit(CHOICES)
+        select(Follower.id, Follower.openid, Follower.alias).order_by(Follower.id.desc()).limit(MAX_CHOICES)
     )
     if query:
         tags = tags.where(Tag.name.contains(text.strip(), autoescape=True))
@@ -126,7 +126,9 @@ def _choices() -> dict[str, Any]:
 @bp.get("/messages.json")
 def messages_json() -> ResponseReturnValue:
     catch_up()
-    page = history.page(db.session.connection(), chosen_filter(), **cursor("before", "after"), limit=PAGE)
+    page = history.page(
+        db.session.connection(), chosen_filter(), **cursor("before", "after"), limit=PAGE_SIZE
+    )
     return jsonify(
         messages=[_as_json(row) for row in page.rows],
         older=page.older and link(before=page.older),
@@ -150,7 +152,7 @@ def messages_jsonl() -> ResponseReturnValue:
 def message(message_id: int) -> ResponseReturnValue:
     row = _message(message_id)
     around = history.around(db.session.connection(), message_id)
-    attach([row, *around])
+    preload_media([row, *around])
     name = "_message_detail" if "HX-Request" in request.headers else "message"
     return render_template(f"admin/{name}.html", message=row, around=around)
 
@@ -247,7 +249,7 @@ def periods() -> list[tuple[str, date, date]]:
 
 
 def _kinds(chosen: MessageFilter) -> str:
-    if set(chosen.kinds) == set(FIELDS):
+    if set(chosen.kinds) == set(MEDIA_FIELDS):
         return str(_("带文件的"))
     return " / ".join(str(WORDS["kinds"].get(kind, kind)) for kind in chosen.kinds)
 

@@ -19,7 +19,7 @@ from ...models import OperatorSession, Role, Theme
 from ...services.operators import management as service
 from ...services.operators import two_factor as factor
 from ...services.operators.management import OperatorError
-from ...services.operators.sign_in import Refused, check_password, end_all_sessions, end_session
+from ...services.operators.sign_in import SignInRefused, check_password, end_all_sessions, end_session
 from . import bp
 from .access import PROBLEMS, actor, address, role
 
@@ -148,7 +148,7 @@ def sign_out_everywhere() -> ResponseReturnValue:
 def _is_own_password(password: str) -> bool:
     try:
         check_password(db.engine, current_user.name, password, address(), datetime.now(UTC))
-    except Refused:
+    except SignInRefused:
         return False
     return True
 

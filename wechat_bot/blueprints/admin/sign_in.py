@@ -14,9 +14,9 @@ from sqlalchemy import exists, select
 from ...extensions import db
 from ...models import Operator, Role
 from ...services.operators import sign_in as signing_in
-from ...services.operators.sign_in import CodeNeeded, Refused, SignedIn, Visit
+from ...services.operators.sign_in import ClientInfo, CodeNeeded, SignedIn, SignInRefused
 from . import bp
-from .access import actor, address, load, onward, role
+from .access import actor, address, load, role, safe_next_url
 
 PENDING = "pending"
 """In the session of a browser: whose password was right, while the code of the second factor is asked for."""
@@ -32,7 +32,7 @@ def home() -> ResponseReturnValue:
 @role(None)
 def sign_in() -> ResponseReturnValue:
     if current_user.is_authenticated:
-        return redirect(onward())
+        return redirect(safe_next_url())
     return _form("sign_in")
 
 
@@ -43,11 +43,11 @@ def submit_password() -> ResponseReturnValue:
     now = datetime.now(UTC)
     try:
         result = signing_in.sign_in(db.engine, name, password, _visit(), now, keep=keep)
-    except Refused as refused:
+    except SignInRefused as refused:
         return _refusal("sign_in", refused)
     if isinstance(result, CodeNeeded):
         session[PENDING] = [result.operator_id, result.proof, keep, int(now.timestamp())]
-        return redirect(url_for("admin.second_factor", next=onward()), 303)
+        return redirect(url_for("admin.second_factor", next=safe_next_url()), 303)
     return _begin(result, keep)
 
 
@@ -55,7 +55,7 @@ def submit_password() -> ResponseReturnValue:
 @role(None)
 def second_factor() -> ResponseReturnValue:
     if not _pending():
-        return redirect(url_for("admin.sign_in", next=onward()))
+        return redirect(url_for("admin.sign_in", next=safe_next_url()))
     return _form("second_factor")
 
 
@@ -64,12 +64,12 @@ def second_factor() -> ResponseReturnValue:
 def submit_code() -> ResponseReturnValue:
     pending = _pending()
     if not pending:
-        return redirect(url_for("admin.sign_in", next=onward()), 303)
+        return redirect(url_for("admin.sign_in", next=safe_next_url()), 303)
     verified, keep = pending
     code, now = request.form["code"], datetime.now(UTC)
     try:
         result = signing_in.enter_code(db.engine, verified, code, _visit(), now, keep=keep)
-    except Refused as refused:
+    except SignInRefused as refused:
         return _refusal("second_factor", refused)
     return _begin(result, keep)
 
@@ -82,8 +82,8 @@ def sign_out() -> ResponseReturnValue:
     return redirect(url_for("admin.sign_in"), 303)
 
 
-def _visit() -> Visit:
-    return Visit(address(), request.user_agent.string)
+def _visit() -> ClientInfo:
+    return ClientInfo(address(), request.user_agent.string)
 
 
 def _pending() -> tuple[CodeNeeded, bool] | None:
@@ -97,7 +97,7 @@ def _pending() -> tuple[CodeNeeded, bool] | None:
 
 def _begin(signed_in: SignedIn, keep: bool) -> ResponseReturnValue:
     """The browser gets a session that knows nothing of the one before."""
-    target = onward()
+    target = safe_next_url()
     session.clear()
     session.permanent = keep
     login_user(load(signed_in.token))
@@ -110,10 +110,10 @@ def _begin(signed_in: SignedIn, keep: bool) -> ResponseReturnValue:
 
 def _form(name: str, **values: object) -> str:
     nobody = not db.session.scalar(select(exists().where(Operator.id.is_not(None))))
-    return render_template(f"admin/{name}.html", onward=onward(), nobody=nobody, **values)
+    return render_template(f"admin/{name}.html", onward=safe_next_url(), nobody=nobody, **values)
 
 
-def _refusal(name: str, refused: Refused) -> ResponseReturnValue:
+def _refusal(name: str, refused: SignInRefused) -> ResponseReturnValue:
     """One answer to all that can be wrong; only who waits is told that it helps."""
     page = _form(name, refused=True)
     if refused.wait is None:

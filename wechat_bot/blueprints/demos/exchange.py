@@ -33,7 +33,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Message:
+class HTTPMessage:
     """A request or a response; `common` are the headers that every answer of the site carries."""
 
     start: Line
@@ -43,9 +43,9 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Exchange:
-    request: Message
-    response: Message
+class HTTPExchange:
+    request: HTTPMessage
+    response: HTTPMessage
     set_cookies: list[str]
 
 
@@ -59,7 +59,7 @@ class Browser:
 
     def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes, marks: Iterable[str]
-    ) -> Exchange:
+    ) -> HTTPExchange:
         """Make a request and tell what happened; `headers` with a cookie of their own use no other."""
         headers = {"Accept": "text/html", "Accept-Language": str(get_locale()), **headers}
         if body:
@@ -76,19 +76,19 @@ class Browser:
             environ_overrides={"REMOTE_ADDR": request.remote_addr},
             buffered=True,
         )
-        return Exchange(
+        return HTTPExchange(
             _message(f"{method} {target} HTTP/1.1", Headers(response.request.headers), body, marks),
             _message(f"HTTP/1.1 {response.status}", response.headers, response.get_data(), marks),
             response.headers.getlist("Set-Cookie"),
         )
 
 
-def _message(start: str, headers: Headers, body: bytes, marks: Iterable[str]) -> Message:
+def _message(start: str, headers: Headers, body: bytes, marks: Iterable[str]) -> HTTPMessage:
     def line(text: str) -> Line:
         return Line(text, any(mark in text for mark in marks))
 
     lines = [(name in ON_EVERY_ANSWER, line(f"{name}: {value}")) for name, value in headers]
-    return Message(
+    return HTTPMessage(
         line(start),
         headers=[line for is_common, line in lines if not is_common],
         common=[line for is_common, line in lines if is_common],

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from ...security import same_origin
 from . import source
-from .exchange import Browser, Exchange
+from .exchange import Browser, HTTPExchange
 from .lesson import Example, Lesson
 from .lessons import LESSONS
 
@@ -30,7 +30,7 @@ class Shown:
     example: Example
     target: str
     values: Mapping[str, str]
-    exchange: Exchange | None
+    exchange: HTTPExchange | None
 
 
 @bp.get("/")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from flask_babel import format_datetime, get_timezone
 from markupsafe import Markup, escape
 
-from ...services.search.index import Query, marked
+from ...services.search.index import Query, highlight
 from . import bp
 
 URL = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
@@ -105,7 +105,7 @@ def excerpt(text: str, query: Query | None = None) -> Markup:
     """One line of a text, from where it matches `query`."""
     line = " ".join(text[:20_000].split()) if not query else text
     if query:
-        return _highlighted(marked(line, query))
+        return _highlighted(highlight(line, query))
     return _emoticons(line[:300])
 
 
@@ -144,7 +144,7 @@ def _link(url: str) -> Markup:
 
 
 def _words(text: str, query: Query | None) -> Markup:
-    return _highlighted(marked(text, query, context=len(text))) if query else _emoticons(text)
+    return _highlighted(highlight(text, query, context=len(text))) if query else _emoticons(text)
 
 
 def _highlighted(pieces: Iterable[tuple[str, bool]]) -> Markup:

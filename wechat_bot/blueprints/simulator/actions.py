@@ -9,16 +9,17 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from ...simulator import scenarios as conversations
-from ...simulator.journal import Choices, Course, Fault
-from ...simulator.state import AccountKind, FaultKind, PlatformState
-from ...simulator.state import Fault as APIFault
+from ...simulator.journal import Choices, DeliveryScenario, PushFault
+from ...simulator.state import APIFault as APIFault
+from ...simulator.state import APIFaultKind, PlatformState
 from ...wechat import xml
+from ...wechat.account_kinds import AccountKind
 from ...wechat.errors import MalformedMessage
 from ...wechat.xml import Fields
 from . import bp, forms
 from .api import keep_media
-from .dependencies import base_url, courier, journal, platform_api, store
-from .labels import API_FAULTS
+from .dependencies import base_url, journal, platform_api, push_delivery, store
+from .labels import ACCOUNT_KINDS, API_FAULTS
 from .page import SHOWN, stored
 
 MEDIA = {"image", "voice", "video"}
@@ -58,7 +59,7 @@ def repeat(exchange_id: int) -> ResponseReturnValue:
     """The same push byte by byte, or the same message as if it were written again."""
     exchange = journal().exchange(exchange_id) or abort(404)
     if "exactly" in request.form:
-        courier(exchange.openid).repeat(exchange.openid, exchange.request)
+        push_delivery(exchange.openid).repeat(exchange.openid, exchange.request)
     else:
         _begin(exchange.openid, _without_head(exchange.fields))
     return _back(exchange.openid)
@@ -82,7 +83,9 @@ def add_follower() -> ResponseReturnValue:
 def choose() -> ResponseReturnValue:
     form = request.form
     try:
-        choices = Choices(form.get("mode", ""), Fault(form.get("fault", "")), Course(form.get("course", "")))
+        choices = Choices(
+            form.get("mode", ""), PushFault(form.get("fault", "")), DeliveryScenario(form.get("course", ""))
+        )
     except ValueError:
         abort(400)
     journal().choose(choices)
@@ -92,7 +95,7 @@ def choose() -> ResponseReturnValue:
 @bp.post("/account")
 def set_account() -> ResponseReturnValue:
     kind = request.form.get("kind", "")
-    if kind not in set(AccountKind):
+    if kind not in ACCOUNT_KINDS:
         abort(400)
     with store().opened() as state:
         state.account.kind = AccountKind(kind)
@@ -116,9 +119,9 @@ def fail() -> ResponseReturnValue:
         platform_api().expire_tokens()
     elif kind in API_FAULTS:
         fault = (
-            APIFault(FaultKind(kind), seconds=SLOW_SECONDS)
-            if kind in set(FaultKind)
-            else APIFault(FaultKind.ERRCODE, int(kind))
+            APIFault(APIFaultKind(kind), seconds=SLOW_SECONDS)
+            if kind in set(APIFaultKind)
+            else APIFault(APIFaultKind.ERRCODE, int(kind))
         )
         fault.times = form.get("times", 1, type=int)
         platform_api().fail(fault, form.get("path", "*"))
@@ -152,7 +155,7 @@ def conversation() -> Response:
         for each in journal().exchanges(openid, SHOWN)
         if each.over
     ]
-    text = conversations.dump(conversations.Conversation(_("模拟器里的对话"), tuple(steps)))
+    text = conversations.dump(conversations.Scenario(_("模拟器里的对话"), tuple(steps)))
     response = Response(text, mimetype="application/yaml")
     response.headers["Content-Disposition"] = "attachment; filename=conversation.yaml"
     return response
@@ -160,7 +163,7 @@ def conversation() -> Response:
 
 def _begin(openid: str, fields: Fields) -> None:
     """Push `fields` for a follower; MalformedMessage if they make no XML."""
-    bearer = courier(openid)
+    bearer = push_delivery(openid)
     fields = conversations.complete(bearer.platform, fields)
     xml.parse(xml.build(fields).encode())
     bearer.begin(fields)

@@ -8,7 +8,7 @@ from pathlib import Path
 from flask import current_app, request
 
 from ...settings import Settings
-from ...simulator.delivery import Courier, play
+from ...simulator.delivery import PushDelivery, faulty_platform
 from ...simulator.journal import Journal
 from ...simulator.store import FileStore
 from ...testing import FakeAPI
@@ -38,12 +38,12 @@ def platform_api() -> FakeAPI:
     return FakeAPI(settings().credentials, store=store())
 
 
-def courier(openid: str) -> Courier:
+def push_delivery(openid: str) -> PushDelivery:
     """Delivers what a follower does, as the platform's choices say."""
     choices = journal().choices()
     url = f"{base_url()}/wechat"
-    platform = play(url, credentials(choices.mode), choices, platform_api()).follower(openid)
-    return Courier(journal(), url, platform, choices)
+    platform = faulty_platform(url, credentials(choices.mode), choices, platform_api()).follower(openid)
+    return PushDelivery(journal(), url, platform, choices)
 
 
 def credentials(mode: str) -> Credentials:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from ...simulator.journal import Exchange
+from ...simulator.journal import JournalEntry
 from ...wechat import xml
 from ...wechat.crypto import sign
 from ...wechat.errors import MalformedMessage
@@ -32,11 +32,11 @@ class Signature:
         return self.computed == self.sent
 
 
-def query(exchange: Exchange) -> list[tuple[str, str]]:
+def query(exchange: JournalEntry) -> list[tuple[str, str]]:
     return parse_qsl(exchange.request.query, keep_blank_values=True)
 
 
-def signatures(exchange: Exchange, token: str) -> list[Signature]:
+def signatures(exchange: JournalEntry, token: str) -> list[Signature]:
     """Those of the push, worked out with the bot's `token`."""
     values = dict(query(exchange))
     parts = {"Token": token, "timestamp": values["timestamp"], "nonce": values["nonce"]}
@@ -74,7 +74,7 @@ def _element(body: bytes, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def curl(exchange: Exchange) -> str:
+def curl(exchange: JournalEntry) -> str:
     """A command that makes the same push; the bot takes it for five minutes after the first."""
     command = [
         "curl",
@@ -129,7 +129,7 @@ class Timeline:
         return range(0, int(self.span) + 1, 1 if self.span <= 6 else 5)
 
 
-def timeline(exchange: Exchange, now: float, arrived_at: float | None) -> Timeline:
+def timeline(exchange: JournalEntry, now: float, arrived_at: float | None) -> Timeline:
     """`arrived_at` is the time at which the answer came through the API, if it did."""
     origin = min((each.began for each in exchange.attempts), default=exchange.began)
     bars = [

@@ -6,8 +6,9 @@ from typing import Any
 
 from flask_babel import lazy_gettext
 
-from ...simulator.journal import Course, Fault
-from ...simulator.state import AccountKind, FaultKind
+from ...simulator.journal import DeliveryScenario, PushFault
+from ...simulator.state import APIFaultKind
+from ...wechat.account_kinds import AccountKind
 from ...wechat.credentials import Mode
 
 MODES: dict[Mode, Any] = {
@@ -15,19 +16,19 @@ MODES: dict[Mode, Any] = {
     Mode.COMPATIBLE: lazy_gettext("兼容模式"),
     Mode.SAFE: lazy_gettext("安全模式"),
 }
-FAULTS: dict[Fault, Any] = {
-    Fault.NONE: lazy_gettext("没有差错"),
-    Fault.SIGNATURE: lazy_gettext("签名错误"),
-    Fault.TIMESTAMP: lazy_gettext("时间戳是 10 分钟前的"),
-    Fault.KEY: lazy_gettext("AES 密钥错误"),
-    Fault.SIZE: lazy_gettext("消息体过大（1.2 MB）"),
+FAULTS: dict[PushFault, Any] = {
+    PushFault.NONE: lazy_gettext("没有差错"),
+    PushFault.SIGNATURE: lazy_gettext("签名错误"),
+    PushFault.TIMESTAMP: lazy_gettext("时间戳是 10 分钟前的"),
+    PushFault.KEY: lazy_gettext("AES 密钥错误"),
+    PushFault.SIZE: lazy_gettext("消息体过大（1.2 MB）"),
 }
-COURSES: dict[Course, Any] = {
-    Course.NORMAL: lazy_gettext("正常投递"),
-    Course.LOST: lazy_gettext("前两次的回答丢失，迫使重推"),
-    Course.DUPLICATE: lazy_gettext("回答之后再推一次"),
-    Course.PARALLEL: lazy_gettext("三次推送同时到达"),
-    Course.HELD: lazy_gettext("扣住，等下一条之后才送到（乱序）"),
+COURSES: dict[DeliveryScenario, Any] = {
+    DeliveryScenario.NORMAL: lazy_gettext("正常投递"),
+    DeliveryScenario.LOST: lazy_gettext("前两次的回答丢失，迫使重推"),
+    DeliveryScenario.DUPLICATE: lazy_gettext("回答之后再推一次"),
+    DeliveryScenario.PARALLEL: lazy_gettext("三次推送同时到达"),
+    DeliveryScenario.HELD: lazy_gettext("扣住，等下一条之后才送到（乱序）"),
 }
 KIND_WORDS: dict[str, Any] = {
     "text": lazy_gettext("文本"),
@@ -65,10 +66,10 @@ API_FAULTS: dict[str, Any] = {
     "45015": lazy_gettext("45015 超过 48 小时"),
     "45047": lazy_gettext("45047 客服消息条数用完"),
     "48001": lazy_gettext("48001 没有权限"),
-    FaultKind.DELAY: lazy_gettext("回答太迟（15 秒）"),
-    FaultKind.STATUS_500: lazy_gettext("状态 500"),
-    FaultKind.HTML: lazy_gettext("HTML 页面"),
-    FaultKind.GARBAGE: lazy_gettext("乱码"),
-    FaultKind.CUT: lazy_gettext("回答中途断开"),
+    APIFaultKind.DELAY: lazy_gettext("回答太迟（15 秒）"),
+    APIFaultKind.STATUS_500: lazy_gettext("状态 500"),
+    APIFaultKind.HTML: lazy_gettext("HTML 页面"),
+    APIFaultKind.GARBAGE: lazy_gettext("乱码"),
+    APIFaultKind.CUT: lazy_gettext("回答中途断开"),
 }
-"""An errcode, or a `FaultKind`."""
+"""An errcode, or a `APIFaultKind`."""

@@ -14,10 +14,10 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...extensions import db
-from ...models import Channel, MessageLog, State
+from ...models import Channel, MessageLog, MessageState
 from ...models import Follower as KnownFollower
 from ...services.inbox.exchanges import reply_key
-from ...simulator.journal import Exchange, Follower
+from ...simulator.journal import JournalEntry, PhoneUser
 from ...simulator.platform import NOTICE
 from ...simulator.sample_messages import EVENTS, MESSAGES
 from ...simulator.state import PlatformState, Sent
@@ -36,11 +36,11 @@ TABS = ("exchange", "push", "platform")
 
 
 @dataclass(frozen=True)
-class Entry:
+class ChatEntry:
     """Something in the chat: an exchange with the bot, or a message that came through the API."""
 
     at: float
-    exchange: Exchange | None = None
+    exchange: JournalEntry | None = None
     sent: Sent | None = None
 
 
@@ -100,27 +100,27 @@ def _words() -> dict[str, Any]:
     }
 
 
-def _entries(follower: Follower, exchanges: list[Exchange], state: PlatformState) -> list[Entry]:
+def _entries(follower: PhoneUser, exchanges: list[JournalEntry], state: PlatformState) -> list[ChatEntry]:
     """The chat in its order."""
-    pushed = [Entry(each.began, exchange=each) for each in exchanges]
-    sent = [Entry(each.arrived, sent=each) for each in state.sent if each.openid == follower.openid]
+    pushed = [ChatEntry(each.began, exchange=each) for each in exchanges]
+    sent = [ChatEntry(each.arrived, sent=each) for each in state.sent if each.openid == follower.openid]
     return sorted(pushed + sent[-SHOWN:], key=lambda entry: entry.at)
 
 
-def _is_typing(state: PlatformState, follower: Follower) -> bool:
+def _is_typing(state: PlatformState, follower: PhoneUser) -> bool:
     """Whether the bot says that an answer is being written (section 7.4)."""
     known = state.followers.get(follower.openid)
     return known is not None and known.typing_until - state.clock_offset > time.time()
 
 
-def _chosen(exchanges: list[Exchange]) -> Exchange | None:
+def _chosen(exchanges: list[JournalEntry]) -> JournalEntry | None:
     """The exchange that is looked at: the last one unless the address names another."""
     number = request.args.get("exchange", type=int)
     named = next((each for each in exchanges if each.id == number), None)
     return named or (exchanges[-1] if exchanges else None)
 
 
-def _taken_apart(exchange: Exchange) -> dict[str, Any]:
+def _taken_apart(exchange: JournalEntry) -> dict[str, Any]:
     token = settings().credentials.tokens[0]
     row, arrived_at = _recorded(exchange)
     answer = exchange.answered or (exchange.attempts[-1] if exchange.attempts else None)
@@ -136,7 +136,7 @@ def _taken_apart(exchange: Exchange) -> dict[str, Any]:
     }
 
 
-def _recorded(exchange: Exchange) -> tuple[Any, float | None]:
+def _recorded(exchange: JournalEntry) -> tuple[Any, float | None]:
     """What the bot recorded of the message, and when its answer arrived as a customer-service message."""
     if not exchange.message:
         return None, None
@@ -147,7 +147,7 @@ def _recorded(exchange: Exchange) -> tuple[Any, float | None]:
     except SQLAlchemyError:
         return None, None
     reply = rows.get(reply_key(key))
-    if reply and reply.channel == Channel.CUSTOMER and reply.state == State.SENT:
+    if reply and reply.channel == Channel.CUSTOMER and reply.state == MessageState.SENT:
         return rows.get(key), reply.received_at.timestamp()
     return rows.get(key), None
 

@@ -10,7 +10,8 @@ from sqlalchemy import Engine, delete, insert, select
 
 from ...extensions import retry_conflicts, transaction
 from ...models import Capability
-from ...settings import AccountKind, Settings, Switch
+from ...settings import Settings, Switch
+from ...wechat.account_kinds import AccountKind
 from .. import audit
 from ..audit import Actor
 
@@ -33,7 +34,7 @@ class Feature(StrEnum):
     STATISTICS = "statistics"
 
 
-class Reason(StrEnum):
+class PermissionReason(StrEnum):
     """Why an account may or may not."""
 
     OPERATOR = "operator"
@@ -59,11 +60,11 @@ _OF_KIND = {
 
 
 @dataclass(frozen=True)
-class Standing:
+class Permission:
     """Whether the account may use a feature; true where nobody knows."""
 
     allowed: bool
-    reason: Reason
+    reason: PermissionReason
     at: datetime | None = None
     """When an operator decided it or the platform said it."""
 
@@ -77,15 +78,15 @@ class Capabilities:
 
     def allows(self, account_id: int, feature: Feature) -> bool:
         """Whether to try `feature`."""
-        return self.standing(account_id, feature).allowed
+        return self.permission(account_id, feature).allowed
 
-    def standing(self, account_id: int, feature: Feature) -> Standing:
+    def permission(self, account_id: int, feature: Feature) -> Permission:
         fixed = self._fixed(feature)
-        if fixed and fixed.reason is Reason.NO_SECRET:
+        if fixed and fixed.reason is PermissionReason.NO_SECRET:
             return fixed
         return self.all(account_id)[feature]
 
-    def all(self, account_id: int) -> dict[Feature, Standing]:
+    def all(self, account_id: int) -> dict[Feature, Permission]:
         """Every feature, in one statement."""
         with self._engine.connect() as connection:
             rows = connection.execute(
@@ -94,33 +95,37 @@ class Capabilities:
                 )
             ).all()
         said = {
-            row.feature: Standing(row.allowed, Reason.OPERATOR if row.by_operator else Reason.LEARNED, row.at)
+            row.feature: Permission(
+                row.allowed,
+                PermissionReason.OPERATOR if row.by_operator else PermissionReason.LEARNED,
+                row.at,
+            )
             for row in rows
         }
         return {feature: self._decide(feature, said.get(feature)) for feature in Feature}
 
-    def _decide(self, feature: Feature, said: Standing | None) -> Standing:
+    def _decide(self, feature: Feature, said: Permission | None) -> Permission:
         fixed = self._fixed(feature)
-        if fixed and fixed.reason is Reason.NO_SECRET:
+        if fixed and fixed.reason is PermissionReason.NO_SECRET:
             return fixed
-        if said and said.reason is Reason.OPERATOR:
+        if said and said.reason is PermissionReason.OPERATOR:
             return said
         return fixed or said or self._expected(feature)
 
-    def _fixed(self, feature: Feature) -> Standing | None:
+    def _fixed(self, feature: Feature) -> Permission | None:
         """What the settings decide."""
         settings = self._settings
         if not (settings.wechat_app_id and settings.wechat_app_secret):
-            return Standing(False, Reason.NO_SECRET)
+            return Permission(False, PermissionReason.NO_SECRET)
         if feature is Feature.CUSTOMER_SERVICE and settings.wechat_customer_service is not Switch.AUTO:
-            return Standing(settings.wechat_customer_service is Switch.YES, Reason.SETTINGS)
+            return Permission(settings.wechat_customer_service is Switch.YES, PermissionReason.SETTINGS)
         return None
 
-    def _expected(self, feature: Feature) -> Standing:
+    def _expected(self, feature: Feature) -> Permission:
         kind = self._settings.wechat_account_kind
         if kind is AccountKind.UNKNOWN:
-            return Standing(True, Reason.UNKNOWN)
-        return Standing(feature in _OF_KIND[kind], Reason.KIND)
+            return Permission(True, PermissionReason.UNKNOWN)
+        return Permission(feature in _OF_KIND[kind], PermissionReason.KIND)
 
     @retry_conflicts
     def learn(self, account_id: int, feature: Feature, *, allowed: bool) -> None:

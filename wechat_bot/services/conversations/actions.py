@@ -14,7 +14,17 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, delete, exists, insert, select, update
 
 from ...extensions import retry_conflicts, transaction
-from ...models import Follower, FollowerTag, Mention, Note, Operator, Presence, Status, Tag, Thread
+from ...models import (
+    Conversation,
+    ConversationStatus,
+    Follower,
+    FollowerTag,
+    Mention,
+    Note,
+    Operator,
+    Presence,
+    Tag,
+)
 from .. import audit
 from ..audit import Actor
 from ..followers import write_back as writebacks
@@ -88,10 +98,10 @@ def untag(
 
 
 @retry_conflicts
-def set_status(engine: Engine, actor: Actor, follower_ids: Sequence[int], status: Status) -> None:
+def set_status(engine: Engine, actor: Actor, follower_ids: Sequence[int], status: ConversationStatus) -> None:
     """Say what conversations need; whoever opens one by hand waits from now on."""
-    since = datetime.now(UTC) if status is Status.OPEN else None
-    _change(engine, actor, follower_ids, "status_changed", Thread.status, status, waiting_since=since)
+    since = datetime.now(UTC) if status is ConversationStatus.OPEN else None
+    _change(engine, actor, follower_ids, "status_changed", Conversation.status, status, waiting_since=since)
 
 
 @retry_conflicts
@@ -104,13 +114,13 @@ def assign(engine: Engine, actor: Actor, follower_ids: Sequence[int], operator_i
             name = connection.scalar(known)
         if name is None:
             raise LookupError(operator_id)
-    _change(engine, actor, follower_ids, "assigned", Thread.assignee_id, operator_id, told=name)
+    _change(engine, actor, follower_ids, "assigned", Conversation.assignee_id, operator_id, told=name)
 
 
 @retry_conflicts
 def star(engine: Engine, actor: Actor, follower_ids: Sequence[int], starred: bool) -> None:
     """Mark conversations for all operators to see, or no longer."""
-    _change(engine, actor, follower_ids, "starred", Thread.starred, starred)
+    _change(engine, actor, follower_ids, "starred", Conversation.starred, starred)
 
 
 @retry_conflicts
@@ -140,8 +150,8 @@ def mark_read(engine: Engine, operator_id: int, follower_id: int, message_id: in
     """An operator has seen the conversation up to a message, and the notes that name them."""
     with transaction(engine) as connection:
         connection.execute(
-            update(Thread)
-            .where(Thread.follower_id == follower_id, Thread.read_id < message_id)
+            update(Conversation)
+            .where(Conversation.follower_id == follower_id, Conversation.read_id < message_id)
             .values(read_id=message_id)
         )
         notes = select(Note.id).where(Note.follower_id == follower_id)
@@ -153,7 +163,7 @@ def mark_read(engine: Engine, operator_id: int, follower_id: int, message_id: in
 
 
 @retry_conflicts
-def be_present(engine: Engine, operator_id: int, follower_id: int, now: datetime) -> None:
+def touch_presence(engine: Engine, operator_id: int, follower_id: int, now: datetime) -> None:
     """An operator looks at a conversation."""
     here = and_(Presence.operator_id == operator_id, Presence.follower_id == follower_id)
     with transaction(engine) as connection:
@@ -177,15 +187,15 @@ def _change(
     """Set `column` of the threads that have another value, and `more`; the audit log is `told` the value."""
     with transaction(engine) as connection:
         rows = connection.execute(
-            select(Thread.follower_id, column.label("before"))
-            .where(Thread.follower_id.in_(follower_ids[:MAX_BULK]))
-            .order_by(Thread.follower_id)
+            select(Conversation.follower_id, column.label("before"))
+            .where(Conversation.follower_id.in_(follower_ids[:MAX_BULK]))
+            .order_by(Conversation.follower_id)
             .with_for_update()
         ).all()
         changed = [row for row in rows if row.before != value]
         connection.execute(
-            update(Thread)
-            .where(Thread.follower_id.in_([row.follower_id for row in changed]))
+            update(Conversation)
+            .where(Conversation.follower_id.in_([row.follower_id for row in changed]))
             .values({column: value, **more})
         )
         for row in changed:

@@ -25,7 +25,7 @@ class InvalidCannedReply(Exception):
 
 
 @dataclass(frozen=True)
-class Wording:
+class CannedText:
     """How a canned reply is found, and what it says."""
 
     shortcut: str
@@ -34,13 +34,13 @@ class Wording:
     own: bool = False
     """Only its author has it at hand."""
 
-    def checked(self) -> Wording:
+    def checked(self) -> CannedText:
         """It, without blanks around; InvalidCannedReply."""
         shortcut = "".join(self.shortcut.split()).lstrip("/")[:32]
         text = self.text.strip()
         if not shortcut or not text or len(text) > MAX_TEXT or not variables(text) <= set(VARIABLES):
             raise InvalidCannedReply
-        return Wording(shortcut, (self.title.strip() or text.splitlines()[0])[:64], text, self.own)
+        return CannedText(shortcut, (self.title.strip() or text.splitlines()[0])[:64], text, self.own)
 
 
 def at_hand(connection: Connection, account_id: int, operator_id: int) -> list[Row[tuple[CannedReply]]]:
@@ -68,7 +68,7 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 
 @retry_conflicts
 def save(
-    engine: Engine, actor: Actor, account_id: int, wording: Wording, reply_id: int | None = None
+    engine: Engine, actor: Actor, account_id: int, wording: CannedText, reply_id: int | None = None
 ) -> None:
     """Add a canned reply, or change the one with `reply_id`; InvalidCannedReply."""
     wording = wording.checked()

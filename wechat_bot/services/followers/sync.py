@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, bindparam, delete, insert, or_, select, tuple_, update
 
 from ...extensions import retry_conflicts, transaction
-from ...models import Account, Conversation, Follower, FollowerTag, Sync, SyncState, Tag
+from ...models import Account, BotSession, Follower, FollowerSync, FollowerTag, SyncState, Tag
 from ...wechat.api import WeChatClient
 from ...wechat.api.users import User
 from ...wechat.api.values import OpenIDPage
@@ -31,10 +31,10 @@ from . import write_back
 
 log = logging.getLogger(__name__)
 
-LIST = "/cgi-bin/user/get"
+LIST_PATH = "/cgi-bin/user/get"
 """The call whose daily quota is small."""
-BATCH = 100
-ABANDONED = timedelta(minutes=3)
+BATCH_SIZE = 100
+RUN_TIMEOUT = timedelta(minutes=3)
 """After so long without a batch nobody is about a run: a call takes less, with all its repetitions."""
 NIGHTLY = Actor(None, "nightly", "")
 NIGHT = time(4), time(5)
@@ -63,7 +63,7 @@ class _PlaceLost(Exception):
     """Whoever was last has left meanwhile, so the list cannot be asked for from there."""
 
 
-class Followers:
+class FollowerSynchronizer:
     """`client` is None when there is no API; `ask` lets a worker `run` a run."""
 
     def __init__(
@@ -87,7 +87,7 @@ class Followers:
             if newest and newest.state == SyncState.RUNNING:
                 return int(newest.id)
             row = {"account_id": account_id, "started_by": actor.name[:64], "started_at": now, "seen_at": now}
-            added = connection.execute(insert(Sync).values(row))
+            added = connection.execute(insert(FollowerSync).values(row))
             [sync_id] = added.inserted_primary_key or (0,)
             audit.record(connection, actor, "sync_started", f"sync:{sync_id}")
             return int(sync_id)
@@ -100,8 +100,8 @@ class Followers:
             if newest is None or newest.state == SyncState.DONE:
                 return None
             connection.execute(
-                update(Sync)
-                .where(Sync.id == newest.id)
+                update(FollowerSync)
+                .where(FollowerSync.id == newest.id)
                 .values(state=SyncState.RUNNING, error="", finished_at=None, seen_at=datetime.now(UTC))
             )
             return int(newest.id)
@@ -115,7 +115,7 @@ class Followers:
         with self._engine.connect() as connection:
             newest = connection.execute(newest_run(account_id)).one_or_none()
         if newest and newest.state == SyncState.RUNNING:
-            due = newest.seen_at < now - ABANDONED
+            due = newest.seen_at < now - RUN_TIMEOUT
         else:
             due = _is_due(newest, now)
         if due and self._capabilities.allows(account_id, Feature.FOLLOWERS):
@@ -142,8 +142,8 @@ class Followers:
                 return
 
     def _running(self, sync_id: int) -> Run | None:
-        columns = (getattr(Sync, name) for name in Run.__annotations__)
-        found = select(*columns).where(Sync.id == sync_id, Sync.state == SyncState.RUNNING)
+        columns = (getattr(FollowerSync, name) for name in Run.__annotations__)
+        found = select(*columns).where(FollowerSync.id == sync_id, FollowerSync.state == SyncState.RUNNING)
         with self._engine.connect() as connection:
             row = connection.execute(found).one_or_none()
         return Run(**row._mapping) if row else None
@@ -154,8 +154,8 @@ class Followers:
         tags = self._map_tags(self._client, run.account_id)
         cursor = run.cursor
         for page in _pages(self._client, cursor):
-            for first in range(0, len(page.openids), BATCH):
-                openids = page.openids[first : first + BATCH]
+            for first in range(0, len(page.openids), BATCH_SIZE):
+                openids = page.openids[first : first + BATCH_SIZE]
                 told = {user.openid: user for user in self._client.users.batch(openids)}
                 users = [told.get(openid, User(openid, subscribe=True)) for openid in openids]
                 done = self._store(run, cursor, page.total, users, tags)
@@ -190,24 +190,31 @@ class Followers:
         """Record a batch that follows after `cursor`; how many followers are done, None if that place is no
         longer the run's: another worker was faster."""
         now = datetime.now(UTC)
-        moved = {"cursor": users[-1].openid, "total": total, "done": Sync.done + len(users), "seen_at": now}
+        moved = {
+            "cursor": users[-1].openid,
+            "total": total,
+            "done": FollowerSync.done + len(users),
+            "seen_at": now,
+        }
         with transaction(self._engine) as connection:
-            if not connection.execute(update(Sync).where(*_at(run, cursor)).values(moved)).rowcount:
+            if not connection.execute(update(FollowerSync).where(*_at(run, cursor)).values(moved)).rowcount:
                 return None
             _merge(connection, run, users, tags, now)
-            return connection.scalar(select(Sync.done).where(Sync.id == run.id))
+            return connection.scalar(select(FollowerSync.done).where(FollowerSync.id == run.id))
 
     @retry_conflicts
     def _finish(self, run: Run, cursor: str) -> None:
         """End a run. Who was not in a complete list, and has done nothing since it began, follows no more."""
         now = datetime.now(UTC)
         with transaction(self._engine) as connection:
-            ended = update(Sync).where(*_at(run, cursor))
+            ended = update(FollowerSync).where(*_at(run, cursor))
             if not connection.execute(
                 ended.values(state=SyncState.DONE, seen_at=now, finished_at=now)
             ).rowcount:
                 return
-            if connection.scalar(select(Sync.done >= Sync.total).where(Sync.id == run.id)):
+            if connection.scalar(
+                select(FollowerSync.done >= FollowerSync.total).where(FollowerSync.id == run.id)
+            ):
                 connection.execute(
                     update(Follower)
                     .where(Follower.account_id == run.account_id, Follower.subscribed.is_(True))
@@ -221,15 +228,20 @@ class Followers:
     def _move(self, sync_id: int, **values: Any) -> None:
         with transaction(self._engine) as connection:
             connection.execute(
-                update(Sync)
-                .where(Sync.id == sync_id, Sync.state == SyncState.RUNNING)
+                update(FollowerSync)
+                .where(FollowerSync.id == sync_id, FollowerSync.state == SyncState.RUNNING)
                 .values(seen_at=datetime.now(UTC), **values)
             )
 
 
 def newest_run(account_id: int) -> Select[Any]:
     """The run of an account that was begun last."""
-    return select(Sync.__table__).where(Sync.account_id == account_id).order_by(Sync.id.desc()).limit(1)
+    return (
+        select(FollowerSync.__table__)
+        .where(FollowerSync.account_id == account_id)
+        .order_by(FollowerSync.id.desc())
+        .limit(1)
+    )
 
 
 def _lock_newest(connection: Connection, account_id: int) -> Any:
@@ -248,7 +260,7 @@ def _is_due(newest: Any, now: datetime) -> bool:
 
 
 def _at(run: Run, cursor: str) -> tuple[Any, ...]:
-    return Sync.id == run.id, Sync.state == SyncState.RUNNING, Sync.cursor == cursor
+    return FollowerSync.id == run.id, FollowerSync.state == SyncState.RUNNING, FollowerSync.cursor == cursor
 
 
 def _pages(client: WeChatClient, cursor: str) -> Iterator[OpenIDPage]:
@@ -322,7 +334,7 @@ def _insert_unknown(connection: Connection, run: Run, users: Sequence[User], now
     )
     found = select(Follower.id).where(Follower.account_id == run.account_id, Follower.openid.in_(unknown))
     ids = connection.scalars(found).all()
-    connection.execute(insert(Conversation), [{"follower_id": follower_id} for follower_id in ids])
+    connection.execute(insert(BotSession), [{"follower_id": follower_id} for follower_id in ids])
     return ids
 
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
 
 from ...extensions import retry_conflicts, transaction
-from ...models import Follower, Tag, Writeback
+from ...models import Follower, PendingUpdate, Tag
 from ...wechat.api import WeChatClient
 from ...wechat.errors import (
     APIError,
@@ -73,12 +73,12 @@ class Change:
 
 def queue(connection: Connection, follower_id: int, what: str, value: str) -> None:
     """Let the platform be told, in the transaction that makes the change."""
-    superseded = Writeback.what == REMARK
+    superseded = PendingUpdate.what == REMARK
     if what != REMARK:
-        superseded = and_(Writeback.what.in_([TAG, UNTAG]), Writeback.value == value)
-    connection.execute(delete(Writeback).where(Writeback.follower_id == follower_id, superseded))
+        superseded = and_(PendingUpdate.what.in_([TAG, UNTAG]), PendingUpdate.value == value)
+    connection.execute(delete(PendingUpdate).where(PendingUpdate.follower_id == follower_id, superseded))
     connection.execute(
-        insert(Writeback).values(
+        insert(PendingUpdate).values(
             follower_id=follower_id, what=what, value=value, created_at=datetime.now(UTC)
         )
     )
@@ -87,8 +87,8 @@ def queue(connection: Connection, follower_id: int, what: str, value: str) -> No
 def waiting(connection: Connection, follower_ids: Collection[int]) -> set[tuple[int, int | None]]:
     """Of which followers the remark (None) or which tags were changed, and the platform does not know."""
     rows = connection.execute(
-        select(Writeback.follower_id, Writeback.what, Writeback.value).where(
-            Writeback.follower_id.in_(follower_ids)
+        select(PendingUpdate.follower_id, PendingUpdate.what, PendingUpdate.value).where(
+            PendingUpdate.follower_id.in_(follower_ids)
         )
     )
     return {(row.follower_id, None if row.what == REMARK else int(row.value)) for row in rows}
@@ -103,10 +103,12 @@ def fitting(alias: str) -> str:
 def try_again(engine: Engine, follower_id: int) -> None:
     """Tell a follower's changes once more, though they were refused."""
     with transaction(engine) as connection:
-        connection.execute(update(Writeback).where(Writeback.follower_id == follower_id).values(attempts=0))
+        connection.execute(
+            update(PendingUpdate).where(PendingUpdate.follower_id == follower_id).values(attempts=0)
+        )
 
 
-class Writebacks:
+class WriteBack:
     """Tells the platform; `client` is None when there is no API."""
 
     def __init__(self, engine: Engine, client: WeChatClient | None, capabilities: Capabilities) -> None:
@@ -128,10 +130,16 @@ class Writebacks:
     def _due(self, account_id: int) -> Iterator[list[Change]]:
         """Changes that go into one call each."""
         found = (
-            select(Writeback.id, Writeback.follower_id, Follower.openid, Writeback.what, Writeback.value)
-            .join(Follower, Follower.id == Writeback.follower_id)
-            .where(Follower.account_id == account_id, Writeback.attempts < MAX_ATTEMPTS)
-            .order_by(Writeback.id)
+            select(
+                PendingUpdate.id,
+                PendingUpdate.follower_id,
+                Follower.openid,
+                PendingUpdate.what,
+                PendingUpdate.value,
+            )
+            .join(Follower, Follower.id == PendingUpdate.follower_id)
+            .where(Follower.account_id == account_id, PendingUpdate.attempts < MAX_ATTEMPTS)
+            .order_by(PendingUpdate.id)
             .limit(_PASS)
         )
         with self._engine.connect() as connection:
@@ -195,16 +203,18 @@ class Writebacks:
     def _keep(self, changes: Sequence[Change], error: APIError, attempts: int) -> None:
         with transaction(self._engine) as connection:
             connection.execute(
-                update(Writeback)
-                .where(Writeback.id.in_([change.id for change in changes]))
-                .values(error=str(error)[:255], attempts=Writeback.attempts + attempts)
+                update(PendingUpdate)
+                .where(PendingUpdate.id.in_([change.id for change in changes]))
+                .values(error=str(error)[:255], attempts=PendingUpdate.attempts + attempts)
             )
 
     @retry_conflicts
     def _forget(self, changes: Sequence[Change]) -> None:
         """They are told, or concern somebody who has left."""
         with transaction(self._engine) as connection:
-            connection.execute(delete(Writeback).where(Writeback.id.in_([change.id for change in changes])))
+            connection.execute(
+                delete(PendingUpdate).where(PendingUpdate.id.in_([change.id for change in changes]))
+            )
             for change in changes:
                 if change.what == REMARK:
                     connection.execute(

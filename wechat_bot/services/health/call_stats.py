@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 
 VERIFIED = "verified"
 """The outcome of a request that verified the URL; the others are those of `Refusal`."""
-WRITE_SECONDS = 5.0
+WRITE_DELAY = 5.0
 """So long counts wait in memory."""
-KEPT = timedelta(days=30)
+RETENTION = timedelta(days=30)
 """So long calls are remembered, by the hour."""
 OTHER = "other"
 """The path of calls whose own says nothing, such as those to a file."""
@@ -71,7 +71,7 @@ class _Requests:
     detail: str
 
 
-class Observations:
+class CallStats:
     """What happened to one account. Thread-safe; no method raises or waits for the database.
 
     `metrics` are told the same.
@@ -87,7 +87,7 @@ class Observations:
         self._timer: Timer | None = None
         self._pruned = 0
 
-    def call(self, call: Call) -> None:
+    def record_call(self, call: Call) -> None:
         """A call of the API has ended."""
         path = call.path if _PATH.fullmatch(call.path) else OTHER
         now, milliseconds = datetime.now(UTC), round(call.seconds * 1000)
@@ -98,9 +98,9 @@ class Observations:
             self._calls[key] = before.plus(one) if before else one
             self._write_soon()
         if self._metrics:
-            self._metrics.called(path, _errcode(call), call.seconds)
+            self._metrics.record_call(path, _errcode(call), call.seconds)
 
-    def callback(self, outcome: str, detail: str = "") -> None:
+    def record_request(self, outcome: str, detail: str = "") -> None:
         """A request to the callback has ended without a message; `detail` has nothing that is secret."""
         now = datetime.now(UTC)
         with self._lock:
@@ -108,25 +108,25 @@ class Observations:
             self._requests[outcome] = _Requests(before.times + 1, before.first_at, now, detail[:255])
             self._write_soon()
         if self._metrics:
-            self._metrics.requested(outcome)
+            self._metrics.record_request(outcome)
 
-    def push(self, kind: str, outcome: str, seconds: float) -> None:
+    def record_push(self, kind: str, outcome: str, seconds: float) -> None:
         """A push has been answered, or left for the next one. Its message is in the history."""
         if self._metrics:
-            self._metrics.pushed(kind, outcome, seconds)
+            self._metrics.record_push(kind, outcome, seconds)
 
-    def write(self) -> None:
+    def flush(self) -> None:
         """Write what has gathered. What the database does not take now is lost."""
         with self._lock:
             calls, self._calls = self._calls, {}
             requests, self._requests = self._requests, {}
             self._timer = None
-        atexit.unregister(self.write)
+        atexit.unregister(self.flush)
         try:
             if calls or requests:
                 self._write(calls, requests)
         except SQLAlchemyError as error:
-            log.warning("observations are lost: %s", str(error).partition("\n")[0])
+            log.warning("call_stats are lost: %s", str(error).partition("\n")[0])
 
     def close(self) -> None:
         """Write what has gathered now, and nothing later."""
@@ -134,14 +134,14 @@ class Observations:
             timer = self._timer
         if timer:
             timer.cancel()
-            self.write()
+            self.flush()
 
     def _write_soon(self) -> None:
         if self._timer is None:
-            self._timer = Timer(WRITE_SECONDS, self.write)
+            self._timer = Timer(WRITE_DELAY, self.flush)
             self._timer.daemon = True
             self._timer.start()
-            atexit.register(self.write)
+            atexit.register(self.flush)
 
     def _write(self, calls: dict[_CallKey, _Calls], requests: dict[str, _Requests]) -> None:
         account_id = self._account_id() if calls else 0
@@ -203,7 +203,7 @@ def _greater(column: InstrumentedAttribute[Any], value: Any) -> ColumnElement[An
 
 @retry_conflicts
 def _prune(engine: Engine, account_id: int, hour: int) -> None:
-    oldest = hour - int(KEPT.total_seconds()) // 3600
+    oldest = hour - int(RETENTION.total_seconds()) // 3600
     with transaction(engine) as connection:
         connection.execute(
             delete(CallCount).where(CallCount.account_id == account_id, CallCount.hour < oldest)

@@ -16,7 +16,7 @@ import httpx2
 from sqlalchemy import Engine, Row, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from ...models import CallbackOutcome, State
+from ...models import CallbackOutcome, MessageState
 from ...settings import Settings
 from ...wechat.api import Call, Transport, WeChatClient, network
 from ...wechat.api.system import CallbackCheck
@@ -25,11 +25,11 @@ from ...wechat.errcodes import explain
 from ...wechat.errors import APIError, Refusal, Unreachable
 from ...wechat.webhook import MAX_SKEW
 from ..accounts import ensure_account
-from ..accounts.capabilities import Capabilities, Reason
+from ..accounts.capabilities import Capabilities, PermissionReason
 from . import findings, status
 from .call_stats import NO_ANSWER, VERIFIED
-from .findings import STEPS, WRONG, Check, Health, fine, untold
-from .status import Facts
+from .findings import STEPS, WRONG, Check, Health, ok, unknown
+from .status import Snapshot
 
 STABLE_TOKEN = "/cgi-bin/stable_token"
 LATE_MS = 5000
@@ -40,7 +40,7 @@ COUNT_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Visit:
+class RequestOrigin:
     """How the page was reached that shows the diagnosis."""
 
     secure: bool
@@ -55,7 +55,7 @@ class Diagnosis:
     """Every check, and what the database told; None where it told nothing."""
 
     checks: Sequence[Check]
-    facts: Facts | None
+    facts: Snapshot | None
 
     @property
     def failed(self) -> int:
@@ -95,10 +95,10 @@ class Doctor:
         self._counted = 0
         self._counted_until = 0.0
 
-    def diagnose(self, *, online: bool = False, visit: Visit | None = None) -> Diagnosis:
+    def diagnose(self, *, online: bool = False, visit: RequestOrigin | None = None) -> Diagnosis:
         """Every step, in the order in which one sets it up; `online`: also by asking the platform."""
         checks = [
-            Check(findings.SETTINGS_KNOWN if self._settings.secrets_are_known else fine("settings")),
+            Check(findings.SETTINGS_KNOWN if self._settings.secrets_are_known else ok("settings")),
             self._check_database(),
             *self._check_redis(),
             *self._check_disk(),
@@ -107,7 +107,7 @@ class Doctor:
         facts = None
         with suppress(SQLAlchemyError):  # `_check_database` tells
             account_id = ensure_account(self._engine, self._settings.wechat_app_id)
-            facts = status.look(self._engine, account_id)
+            facts = status.snapshot(self._engine, account_id)
             checks += _check_callback(facts, self._settings.credentials.mode)
             checks += [_check_workers(facts), _check_queue(facts), self._check_capabilities(account_id)]
         if self._settings.api_is_played:
@@ -139,7 +139,7 @@ class Doctor:
         if self._engine.dialect.name in {"mysql", "mariadb"} and (charset := self._charset()) != "utf8mb4":
             database = self._engine.url.database or ""
             return Check(findings.DATABASE_CHARSET, {"charset": charset, "database": database})
-        return Check(fine("database"))
+        return Check(ok("database"))
 
     def _charset(self) -> str:
         with self._engine.connect() as connection:
@@ -161,7 +161,7 @@ class Doctor:
         except RedisError as error:
             yield Check(findings.REDIS_AWAY, {"trouble": type(error).__name__})
         else:
-            yield Check(fine("redis"))
+            yield Check(ok("redis"))
 
     def _check_disk(self) -> Iterator[Check]:
         is_file = self._engine.dialect.name == "sqlite"
@@ -177,11 +177,11 @@ class Doctor:
         known = self._capabilities.all(account_id)
         refused = [
             feature
-            for feature, standing in known.items()
-            if standing.reason is Reason.LEARNED and not standing.allowed
+            for feature, permission in known.items()
+            if permission.reason is PermissionReason.LEARNED and not permission.allowed
         ]
         if not refused:
-            return Check(fine("capabilities"))
+            return Check(ok("capabilities"))
         return Check(findings.CAPABILITIES_REFUSED, {"features": refused})
 
     # What the platform says
@@ -234,7 +234,7 @@ def _check_reach(client: WeChatClient) -> Check:
 
 def _check_clock(skew: float) -> Check:
     if abs(skew) < SKEW_SECONDS:
-        return Check(fine("clock"))
+        return Check(ok("clock"))
     finding = findings.CLOCK_OFF if abs(skew) < MAX_SKEW else findings.CLOCK_FAR_OFF
     return Check(finding, {"seconds": round(skew)})
 
@@ -244,7 +244,7 @@ def _explained(errcode: int, errmsg: str) -> dict[str, Any]:
     return {"errcode": errcode, "meaning": explanation.meaning, "remedy": explanation.remedy}
 
 
-def _check_callback(facts: Facts, mode: Mode) -> Iterator[Check]:
+def _check_callback(facts: Snapshot, mode: Mode) -> Iterator[Check]:
     """Which part of the set-up the last refused request blames, unless a good one came after it."""
     pushes, seen = facts.pushes, facts.requests
     pushed = pushes[0].received_at if pushes else None
@@ -272,7 +272,7 @@ def _blame(step: str, good: datetime | None, seen: Mapping[str, CallbackOutcome]
     """The last request since the last `good` one that was refused for one of `causes`."""
     bad = [seen[cause] for cause in causes if cause in seen and (good is None or seen[cause].last_at > good)]
     if not bad:
-        return Check(fine(step) if good else untold(step))
+        return Check(ok(step) if good else unknown(step))
     last = max(bad, key=lambda outcome: outcome.last_at)
     finding = WRONG[Refusal(last.outcome)]
     if finding is findings.TOKEN_WRONG and good:
@@ -288,7 +288,7 @@ def _check_answers(pushes: Sequence[Row[Any]]) -> Check:
     return Check(findings.ANSWERS_IN_TIME, {"count": len(pushes), "slowest": slowest})
 
 
-def _check_workers(facts: Facts) -> Check:
+def _check_workers(facts: Snapshot) -> Check:
     now = datetime.now(UTC)
     alive = [worker for worker in facts.workers if worker.is_alive(now)]
     if not alive:
@@ -296,15 +296,15 @@ def _check_workers(facts: Facts) -> Check:
     return Check(findings.WORKER_ALIVE, {"count": len(alive), "at": alive[0].seen_at})
 
 
-def _check_queue(facts: Facts) -> Check:
+def _check_queue(facts: Snapshot) -> Check:
     outgoing = facts.backlog.outgoing
-    failed, unknown = outgoing.get(State.FAILED, 0), outgoing.get(State.UNKNOWN, 0)
+    failed, unknown = outgoing.get(MessageState.FAILED, 0), outgoing.get(MessageState.UNKNOWN, 0)
     if not (failed or unknown):
-        return Check(fine("queue"))
+        return Check(ok("queue"))
     return Check(findings.QUEUE_FAILED, {"failed": failed, "unknown": unknown})
 
 
-def _check_secret(facts: Facts) -> Check:
+def _check_secret(facts: Snapshot) -> Check:
     """What the last call for a token tells."""
     asked = [row for row in facts.calls if row.path == STABLE_TOKEN]
     if not asked:
@@ -317,10 +317,10 @@ def _check_secret(facts: Facts) -> Check:
     return Check(findings.SECRET_REFUSED, _explained(last.errcode, last.last_message))
 
 
-def _check_visit(visit: Visit, settings: Settings) -> Iterator[Check]:
+def _check_visit(visit: RequestOrigin, settings: Settings) -> Iterator[Check]:
     if visit.forwarded and not settings.trusted_proxies:
         yield Check(findings.HTTPS_UNTRUSTED)
     elif visit.secure:
-        yield Check(fine("https"))
+        yield Check(ok("https"))
     elif not visit.local:
         yield Check(findings.HTTPS_MISSING)

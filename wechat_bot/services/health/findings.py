@@ -98,7 +98,7 @@ class Check:
         return self._told(self.finding.remedy)
 
     def _told(self, words: Any) -> str:
-        return str(words) % {name: told(value) for name, value in self.values.items()}
+        return str(words) % {name: localized(value) for name, value in self.values.items()}
 
     def as_json(self) -> dict[str, Any]:
         finding = self.finding
@@ -112,7 +112,7 @@ class Check:
         }
 
 
-def told(value: Any) -> str:
+def localized(value: Any) -> str:
     """`value` in the reader's language."""
     match value:
         case datetime():
@@ -120,7 +120,7 @@ def told(value: Any) -> str:
         case Words():
             return value.zh if str(get_locale()).startswith("zh") else value.en
         case list() | tuple():
-            return str(_("、")).join(told(each) for each in value)
+            return str(_("、")).join(localized(each) for each in value)
         case Feature():
             return str(FEATURES[value])
         case _:
@@ -142,12 +142,12 @@ def _plain(value: Any) -> Any:
             return value
 
 
-def untold(step: str) -> Finding:
+def unknown(step: str) -> Finding:
     """Nothing has come that would tell."""
     return Finding(step, "unknown", Health.UNKNOWN, lazy_gettext("还没有收到能说明它的请求。"))
 
 
-def fine(step: str) -> Finding:
+def ok(step: str) -> Finding:
     return Finding(step, "ok", Health.OK, lazy_gettext("正常。"))
 
 

@@ -9,19 +9,19 @@ from sqlalchemy import Engine, delete, insert, select, update
 from ...extensions import retry_conflicts, transaction
 from ...models import Worker
 
-FORGOTTEN = timedelta(days=1)
-SILENT = timedelta(minutes=1)
+RETENTION = timedelta(days=1)
+HEARTBEAT_TIMEOUT = timedelta(minutes=1)
 """Who has not been heard of for so long does nothing."""
 
 
 @retry_conflicts
-def beat(engine: Engine, name: str) -> None:
+def heartbeat(engine: Engine, name: str) -> None:
     """The worker `name` is alive."""
     now = datetime.now(UTC)
     with transaction(engine) as connection:
         if not connection.execute(update(Worker).where(Worker.name == name).values(seen_at=now)).rowcount:
             connection.execute(insert(Worker).values(name=name, started_at=now, seen_at=now))
-            connection.execute(delete(Worker).where(Worker.seen_at < now - FORGOTTEN))
+            connection.execute(delete(Worker).where(Worker.seen_at < now - RETENTION))
 
 
 @retry_conflicts
@@ -31,8 +31,8 @@ def sign_off(engine: Engine, name: str) -> None:
         connection.execute(delete(Worker).where(Worker.name == name))
 
 
-def leads(engine: Engine, name: str) -> bool:
+def is_leader(engine: Engine, name: str) -> bool:
     """Whether the worker `name` is the one that does what only one may do."""
-    alive = select(Worker.name).where(Worker.seen_at > datetime.now(UTC) - SILENT)
+    alive = select(Worker.name).where(Worker.seen_at > datetime.now(UTC) - HEARTBEAT_TIMEOUT)
     with engine.connect() as connection:
         return connection.scalar(alive.order_by(Worker.started_at, Worker.name).limit(1)) == name

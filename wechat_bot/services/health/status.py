@@ -25,15 +25,15 @@ from ...models import (
     Media,
     MediaState,
     MessageLog,
-    State,
+    MessageState,
     Worker,
 )
 
-PUSHES = 50
+MAX_PUSHES = 50
 """So many of the newest pushes are looked at."""
-RECENT = timedelta(days=1)
+CALL_PERIOD = timedelta(days=1)
 """So far back calls of the API are looked at."""
-ALIVE = timedelta(minutes=1)
+HEARTBEAT_TIMEOUT = timedelta(minutes=1)
 """A worker that was seen so recently is alive."""
 
 
@@ -83,7 +83,7 @@ class LiveWorker:
     seen_at: datetime
 
     def is_alive(self, now: datetime) -> bool:
-        return now - self.seen_at < ALIVE
+        return now - self.seen_at < HEARTBEAT_TIMEOUT
 
 
 def workers(connection: Connection) -> list[LiveWorker]:
@@ -105,7 +105,7 @@ def backlog(connection: Connection) -> Backlog:
     """What waits or has failed, in one statement."""
     messages = (
         select(MessageLog.direction.label("of"), MessageLog.state.label("state"), func.count().label("rows"))
-        .where(UNSETTLED, MessageLog.state != State.WITHDRAWN)
+        .where(UNSETTLED, MessageLog.state != MessageState.WITHDRAWN)
         .group_by(MessageLog.direction, MessageLog.state)
     )
     media = (
@@ -121,7 +121,7 @@ def backlog(connection: Connection) -> Backlog:
 
 
 @dataclass(frozen=True)
-class Facts:
+class Snapshot:
     """What the database knows of how it goes."""
 
     pushes: Sequence[Row[Any]]
@@ -133,13 +133,13 @@ class Facts:
     workers: Sequence[LiveWorker]
 
 
-def look(engine: Engine, account_id: int) -> Facts:
+def snapshot(engine: Engine, account_id: int) -> Snapshot:
     """The facts, in five statements."""
     with engine.connect() as connection:
-        return Facts(
-            last_pushes(connection, account_id, PUSHES),
+        return Snapshot(
+            last_pushes(connection, account_id, MAX_PUSHES),
             requests(connection),
-            calls(connection, account_id, datetime.now(UTC) - RECENT),
+            calls(connection, account_id, datetime.now(UTC) - CALL_PERIOD),
             backlog(connection),
             workers(connection),
         )
@@ -211,7 +211,7 @@ def unsent(connection: Connection, limit: int) -> Sequence[Row[Any]]:
         .where(
             UNSETTLED,
             MessageLog.direction == Direction.OUT,
-            MessageLog.state.in_((State.FAILED, State.UNKNOWN)),
+            MessageLog.state.in_((MessageState.FAILED, MessageState.UNKNOWN)),
         )
         .order_by(MessageLog.id.desc())
         .limit(limit)

@@ -32,9 +32,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from ...database.compiled import Connections, Prepared
-from ...extensions import Model, retry_conflicts, transaction, turn_to_write
-from ...models import Conversation, Direction, Follower, MessageLog, State
+from ...database.compiled import CompiledStatement, Connections
+from ...extensions import Model, retry_conflicts, sqlite_write_lock, transaction
+from ...models import BotSession, Direction, Follower, MessageLog, MessageState
 from ...wechat import messages
 from ...wechat.messages import Event, Message, SubscribeEvent, UnsubscribeEvent
 from ...wechat.replies import Reply
@@ -44,7 +44,7 @@ Row = dict[str, Any]
 """Columns by name."""
 
 
-class Outcome(Enum):
+class RecordOutcome(Enum):
     RECORDED = "recorded"
     DUPLICATE = "duplicate"
     """The message is known, or was answered by someone else: nothing was written."""
@@ -53,7 +53,7 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dialogue:
+class SessionChange:
     """What a handler changed a dialogue to, and the version that it had read."""
 
     state: str | None
@@ -71,15 +71,15 @@ class Exchange:
     """None for a new follower, and for reports that concern none."""
     message: Message
     received_at: datetime
-    state: State
+    state: MessageState
     reply: Reply | None = None
-    reply_state: State = State.SENT
+    reply_state: MessageState = MessageState.SENT
     rest: Reply | None = None
     """What did not fit into the reply."""
-    rest_state: State = State.READY
+    rest_state: MessageState = MessageState.READY
     collects: int | None = None
     """The outgoing message, kept for the follower, that this message gets as its reply."""
-    dialogue: Dialogue | None = None
+    session_change: SessionChange | None = None
     """None when the dialogue did not change."""
     origin: str = ""
     error: str = ""
@@ -105,7 +105,7 @@ def hint_key(key: str) -> str:
     return key + "h"
 
 
-def record(connection: Connection, exchanges: Sequence[Exchange]) -> list[Outcome]:
+def record(connection: Connection, exchanges: Sequence[Exchange]) -> list[RecordOutcome]:
     """Write all `exchanges`, of one account, whose messages are not known."""
     exchanges = _with_followers(connection, exchanges)
     known = set(connection.scalars(_KNOWN, {"keys": [exchange.key for exchange in exchanges]}))
@@ -113,11 +113,11 @@ def record(connection: Connection, exchanges: Sequence[Exchange]) -> list[Outcom
     rows: list[Row] = []
     for exchange in exchanges:
         if exchange.key in known:
-            outcomes.append(Outcome.DUPLICATE)
+            outcomes.append(RecordOutcome.DUPLICATE)
         elif not _still_as_read(connection, exchange):
-            outcomes.append(Outcome.CONFLICT)
+            outcomes.append(RecordOutcome.CONFLICT)
         else:
-            outcomes.append(Outcome.RECORDED)
+            outcomes.append(RecordOutcome.RECORDED)
             known.add(exchange.key)
             rows += rows_of(exchange)
             if isinstance(exchange.message, SubscribeEvent | UnsubscribeEvent):
@@ -126,7 +126,7 @@ def record(connection: Connection, exchanges: Sequence[Exchange]) -> list[Outcom
     return outcomes
 
 
-class PlainExchanges:
+class FastPath:
     """Writes exchanges that change nothing but the log and, perhaps, make a follower: those of most pushes.
 
     `record` does the same, and all else, at a higher cost.
@@ -136,19 +136,21 @@ class PlainExchanges:
         self._engine = engine
         self._connections = connections
         self._begin = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN"
-        self._seen = Prepared(SEEN, engine.dialect)
-        self._insert = Prepared(_INSERT, engine.dialect, _columns(MessageLog))
-        self._insert_followers = Prepared(insert(Follower), engine.dialect, _columns(Follower))
-        self._insert_conversations = Prepared(insert(Conversation), engine.dialect, _columns(Conversation))
-        self._follower_id = Prepared(_FOLLOWER_ID, engine.dialect)
+        self._seen = CompiledStatement(SEEN, engine.dialect)
+        self._insert = CompiledStatement(_INSERT, engine.dialect, _columns(MessageLog))
+        self._insert_followers = CompiledStatement(insert(Follower), engine.dialect, _columns(Follower))
+        self._insert_conversations = CompiledStatement(
+            insert(BotSession), engine.dialect, _columns(BotSession)
+        )
+        self._follower_id = CompiledStatement(_FOLLOWER_ID, engine.dialect)
         in_one = engine.dialect.name == "postgresql"
-        self._in_one = Prepared(_seen_and_insert(), engine.dialect) if in_one else None
+        self._in_one = CompiledStatement(_seen_and_insert(), engine.dialect) if in_one else None
 
     @staticmethod
     def takes(exchange: Exchange) -> bool:
         """Whether `exchange` is one of them."""
         return (
-            exchange.dialogue is None
+            exchange.session_change is None
             and exchange.collects is None
             and exchange.rest is None
             and not isinstance(exchange.message, SubscribeEvent | UnsubscribeEvent)
@@ -157,7 +159,7 @@ class PlainExchanges:
     def record(self, exchanges: Sequence[Exchange]) -> None:
         """Write all of them or none: OperationalError, also when a message or a new follower is known."""
         new = new_followers(exchanges)
-        with turn_to_write(self._engine), self._connections.borrow() as cursor:
+        with sqlite_write_lock(self._engine), self._connections.borrow() as cursor:
             if self._in_one and not new:
                 self._in_one.run(cursor, _values_in_one(exchanges))
             else:
@@ -182,7 +184,9 @@ class PlainExchanges:
 
 
 @retry_conflicts
-def finish(engine: Engine, exchange: Exchange, *, late: State) -> tuple[Outcome, State | None]:
+def store_result(
+    engine: Engine, exchange: Exchange, *, late: MessageState
+) -> tuple[RecordOutcome, MessageState | None]:
     """Store the outcome of a slow handler, whose message was recorded as `RECEIVED`.
 
     The reply becomes `READY`, or `late` when the platform no longer waits for it; its state is returned.
@@ -190,23 +194,23 @@ def finish(engine: Engine, exchange: Exchange, *, late: State) -> tuple[Outcome,
     with transaction(engine) as connection:
         found = select(MessageLog.follower_id, MessageLog.state).where(MessageLog.dedup_key == exchange.key)
         log = connection.execute(found.with_for_update()).one()
-        if log.state not in {State.RECEIVED, State.LATE}:
-            return Outcome.DUPLICATE, None
-        state = State.READY if log.state == State.RECEIVED else late
+        if log.state not in {MessageState.RECEIVED, MessageState.LATE}:
+            return RecordOutcome.DUPLICATE, None
+        state = MessageState.READY if log.state == MessageState.RECEIVED else late
         exchange = replace(exchange, follower_id=log.follower_id, reply_state=state)
         if not _still_as_read(connection, exchange):
-            return Outcome.CONFLICT, None
+            return RecordOutcome.CONFLICT, None
         connection.execute(
             update(MessageLog)
             .where(MessageLog.dedup_key == exchange.key)
             .values(state=exchange.state, error=exchange.error, latency_ms=exchange.latency_ms)
         )
         insert_rows(connection, _outgoing(exchange))
-        return Outcome.RECORDED, state if exchange.reply else None
+        return RecordOutcome.RECORDED, state if exchange.reply else None
 
 
 @retry_conflicts
-def give_up(engine: Engine, exchange: Exchange, hint: Reply | None) -> None:
+def mark_late(engine: Engine, exchange: Exchange, hint: Reply | None) -> None:
     """Make a `RECEIVED` message late, and record the `hint` that tells the follower so.
 
     Nothing changes if its answer is there after all.
@@ -214,11 +218,11 @@ def give_up(engine: Engine, exchange: Exchange, hint: Reply | None) -> None:
     with transaction(engine) as connection:
         late = connection.execute(
             update(MessageLog)
-            .where(MessageLog.dedup_key == exchange.key, MessageLog.state == State.RECEIVED)
-            .values(state=State.LATE)
+            .where(MessageLog.dedup_key == exchange.key, MessageLog.state == MessageState.RECEIVED)
+            .values(state=MessageState.LATE)
         )
         if late.rowcount and hint:
-            insert_rows(connection, [_reply(exchange, hint, State.SENT, hint_key(exchange.key))])
+            insert_rows(connection, [_reply(exchange, hint, MessageState.SENT, hint_key(exchange.key))])
 
 
 _INSERT = insert(MessageLog).inline()
@@ -268,7 +272,7 @@ def _with_followers(connection: Connection, exchanges: Sequence[Exchange]) -> li
         if follower_id is None:
             connection.execute(insert(Follower), follower)
             follower_id = connection.scalar(_FOLLOWER_ID, follower)
-            connection.execute(insert(Conversation), new_conversation(follower_id))
+            connection.execute(insert(BotSession), new_conversation(follower_id))
         ids[follower["openid"]] = follower_id
     complete = _with_ids(exchanges, ids)
     if seen := seen_values(complete):
@@ -327,16 +331,18 @@ def _still_as_read(connection: Connection, exchange: Exchange) -> bool:
     if exchange.follower_id is None:
         return True
     if exchange.collects:
-        return sending.take(
+        return sending.claim_held(
             connection, exchange.follower_id, exchange.collects, dedup_key=reply_key(exchange.key)
         )
-    return exchange.dialogue is None or _change_dialogue(connection, exchange.follower_id, exchange.dialogue)
+    return exchange.session_change is None or _change_session(
+        connection, exchange.follower_id, exchange.session_change
+    )
 
 
-def _change_dialogue(connection: Connection, follower_id: int, dialogue: Dialogue) -> bool:
+def _change_session(connection: Connection, follower_id: int, dialogue: SessionChange) -> bool:
     changed = connection.execute(
-        update(Conversation)
-        .where(Conversation.follower_id == follower_id, Conversation.version == dialogue.version)
+        update(BotSession)
+        .where(BotSession.follower_id == follower_id, BotSession.version == dialogue.version)
         .values(
             state=dialogue.state,
             session=dialogue.session,
@@ -367,8 +373,8 @@ def insert_rows(connection: Connection, rows: Sequence[Row]) -> None:
     if rows:
         connection.execute(_INSERT, rows)
     for row in rows:
-        if row["state"] is State.READY:
-            sending.keep(connection, row["follower_id"], row["dedup_key"])
+        if row["state"] is MessageState.READY:
+            sending.hold_for_pickup(connection, row["follower_id"], row["dedup_key"])
 
 
 def rows_of(exchange: Exchange) -> list[Row]:
@@ -408,7 +414,7 @@ def _outgoing(exchange: Exchange) -> list[Row]:
     return rows
 
 
-def _reply(exchange: Exchange, reply: Reply, state: State, key: str) -> Row:
+def _reply(exchange: Exchange, reply: Reply, state: MessageState, key: str) -> Row:
     return sending.outgoing(exchange.account_id, exchange.follower_id, reply, state, key, exchange.origin)
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ...models import State
+from ...models import MessageState
 from ...routing import Answer, Context, Route
 from ...wechat import replies
 from ...wechat.messages import Message
 from ...wechat.replies import Reply, TextReply
-from .exchanges import Dialogue, Exchange
-from .lookup import Known
+from .exchanges import Exchange, SessionChange
+from .lookup import StoredState
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +44,15 @@ class Push:
 
 
 @dataclass(frozen=True)
-class Turn:
+class HandlerCall:
     """A push, what was known when it arrived, and who handles it with what context."""
 
     push: Push
-    known: Known
+    known: StoredState
     route: Route | None
     ctx: Context
 
-    def exchange(self, account_id: int, state: State = State.ANSWERED, **more: Any) -> Exchange:
+    def exchange(self, account_id: int, state: MessageState = MessageState.ANSWERED, **more: Any) -> Exchange:
         """The message, and `more` that is to be stored with it."""
         return Exchange(
             account_id=account_id,
@@ -65,28 +65,28 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Runner:
+class HandlerRunner:
     """Runs handlers. `apology` is what followers read when one failed, `session_ttl` is in seconds."""
 
     apology: str
     session_ttl: int
 
-    def run(self, turn: Turn, account_id: int) -> Exchange:
+    def run(self, turn: HandlerCall, account_id: int) -> Exchange:
         """What the handler of `turn` makes of the message; one that raises changes nothing."""
         if turn.route is None:
             return turn.exchange(account_id)
         started = time.monotonic()
-        state, said = State.ANSWERED, ""
+        state, said = MessageState.ANSWERED, ""
         try:
             reply = _reply(turn.route.handler(turn.push.message, turn.ctx))
-            dialogue = self._dialogue(turn)
+            session_change = self._session_change(turn)
         except Exception as error:
             # What the error says may be what the follower wrote.
             where = "".join(traceback.format_tb(error.__traceback__))
             log.error("handler %s failed with %s at\n%s", turn.route.name, type(error).__name__, where)
             log.debug("what it said", exc_info=error)
-            reply, dialogue = TextReply(self.apology) if self.apology else None, None
-            state, said = State.FAILED, f"{type(error).__name__}: {error}"[:255]
+            reply, session_change = TextReply(self.apology) if self.apology else None, None
+            state, said = MessageState.FAILED, f"{type(error).__name__}: {error}"[:255]
         seconds = time.monotonic() - started
         if seconds > QUICK_SECONDS and not turn.route.slow:
             log.warning("handler %s took %.1f s: mark it slow=True", turn.route.name, seconds)
@@ -96,12 +96,12 @@ class Runner:
             state,
             reply=shown,
             rest=rest,
-            dialogue=dialogue,
+            session_change=session_change,
             error=said,
             latency_ms=round(turn.push.elapsed * 1000),
         )
 
-    def _dialogue(self, turn: Turn) -> Dialogue | None:
+    def _session_change(self, turn: HandlerCall) -> SessionChange | None:
         """What the handler changed; ValueError or TypeError when it cannot be stored."""
         ctx, known = turn.ctx, turn.known
         if ctx.state == known.state and ctx.session == known.session:
@@ -110,7 +110,7 @@ class Runner:
             raise ValueError(f"ctx.state is longer than {MAX_STATE} characters")
         json.dumps(ctx.session, ensure_ascii=False).encode()
         ends = datetime.now(UTC) + timedelta(seconds=self.session_ttl)
-        return Dialogue(
+        return SessionChange(
             state=ctx.state or None,
             session=ctx.session,
             expires_at=ends if ctx.state or ctx.session else None,

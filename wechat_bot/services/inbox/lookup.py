@@ -9,22 +9,22 @@ from typing import Any
 
 from sqlalchemy import Engine, bindparam, select, update
 
-from ...database.compiled import Connections, Prepared
+from ...database.compiled import CompiledStatement, Connections
 from ...extensions import retry_conflicts, transaction
-from ...models import Channel, Conversation, Follower, MessageLog, State
+from ...models import BotSession, Channel, Follower, MessageLog, MessageState
 from ...routing import Context
 from ...wechat import replies
 from ...wechat.messages import Message
 from ...wechat.replies import Reply
-from ..outbox.sending import take
+from ..outbox.sending import claim_held
 from .exchanges import reply_key
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class StoredState:
     """A message, and the dialogue to which it belongs, as they were read."""
 
-    log_state: State | None = None
+    log_state: MessageState | None = None
     """None when the message was not pushed before."""
     follower_id: int | None = None
     """None for a new follower, and for reports that concern none."""
@@ -40,28 +40,28 @@ class Known:
         return Context(session=copy.deepcopy(self.session), state=self.state, returning=self.returning)
 
 
-class Memory:
+class InboxReader:
     """Reads what `exchanges` wrote; what every push reads, through `connections` of the same database."""
 
     def __init__(self, engine: Engine, connections: Connections) -> None:
         self._engine = engine
         self._connections = connections
-        self._dialogue_of = Prepared(_DIALOGUE, engine.dialect)
-        self._state_of = Prepared(_STATE, engine.dialect)
+        self._dialogue_of = CompiledStatement(_DIALOGUE, engine.dialect)
+        self._state_of = CompiledStatement(_STATE, engine.dialect)
 
     @retry_conflicts
-    def recall(self, message: Message, account_id: int) -> Known:
+    def load(self, message: Message, account_id: int) -> StoredState:
         """What is known when a push of `message` arrives."""
         values = {"account_id": account_id, "openid": message.openid, "key": message.dedup_key}
         with self._connections.borrow() as cursor:
             row = self._dialogue_of.one(cursor, values)
             if row is None:  # a new follower, or a report that concerns none
                 logged = self._state_of.one(cursor, values)
-                return Known(log_state=State(logged[0]) if logged else None, session={})
+                return StoredState(log_state=MessageState(logged[0]) if logged else None, session={})
         log_state, follower_id, follow_count, state, session, expires_at, version, ready_id = row
         alive = expires_at is not None and expires_at > datetime.now(UTC)
-        return Known(
-            log_state=State(log_state) if log_state else None,
+        return StoredState(
+            log_state=MessageState(log_state) if log_state else None,
             follower_id=follower_id,
             returning=follow_count > 0,
             state=state if alive else None,
@@ -70,10 +70,10 @@ class Memory:
             ready_id=ready_id,
         )
 
-    def state(self, key: str) -> State:
+    def state(self, key: str) -> MessageState:
         """Where the message with the dedup key `key` stands."""
         with self._engine.connect() as connection:
-            return State(connection.execute(_STATE, {"key": key}).scalar_one())
+            return MessageState(connection.execute(_STATE, {"key": key}).scalar_one())
 
     def pushes(self, key: str) -> tuple[int, datetime]:
         """How often the message was pushed while it was worked on, and when first."""
@@ -96,14 +96,14 @@ class Memory:
             row = connection.execute(_REPLY, {"key": reply_key(key)}).one_or_none()
         if row is None:
             return None
-        if row.state == State.READY:
+        if row.state == MessageState.READY:
             self._take(row.follower_id, row.id)
         return replies.parse(row.payload)
 
     @retry_conflicts
     def _take(self, follower_id: int, log_id: int) -> None:
         with transaction(self._engine) as connection:
-            take(connection, follower_id, log_id)
+            claim_held(connection, follower_id, log_id)
 
 
 _THIS = MessageLog.dedup_key == bindparam("key")
@@ -118,12 +118,12 @@ _DIALOGUE = (
         _STATE.scalar_subquery().label("log_state"),
         Follower.id.label("follower_id"),
         Follower.follow_count,
-        Conversation.state,
-        Conversation.session,
-        Conversation.expires_at,
-        Conversation.version,
-        Conversation.ready_id,
+        BotSession.state,
+        BotSession.session,
+        BotSession.expires_at,
+        BotSession.version,
+        BotSession.ready_id,
     )
-    .join_from(Follower, Conversation, Conversation.follower_id == Follower.id)
+    .join_from(Follower, BotSession, BotSession.follower_id == Follower.id)
     .where(Follower.account_id == bindparam("account_id"), Follower.openid == bindparam("openid"))
 )

@@ -15,29 +15,29 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...database.compiled import Connections
 from ...logs import request_id
-from ...models import State
+from ...models import MessageState
 from ...routing import Router
 from ...settings import Settings
 from ...wechat.messages import Message
 from ...wechat.replies import Reply, TextReply
 from ..accounts import ensure_account
 from ..outbox.sending import Outbox
-from .exchanges import Exchange, Outcome, finish, give_up
-from .handling import Push, Runner, Turn
-from .lookup import Memory
+from .exchanges import Exchange, RecordOutcome, mark_late, store_result
+from .handling import HandlerCall, HandlerRunner, Push
+from .lookup import InboxReader
 from .recorder import NotRecorded, Recorder
 
 log = logging.getLogger(__name__)
 
-PUSHES = 3
+MAX_PUSHES = 3
 """So often the platform pushes a message that is not answered (section 1.6)."""
-PUSH_SECONDS = 5.0
+PUSH_TIMEOUT = 5.0
 """So long it waits for each."""
-HOLD_SECONDS = 0.5
+GRACE_PERIOD = 0.5
 """So much longer a push is held that must not be answered: the platform is gone then."""
-POLL_SECONDS = 0.1
+POLL_INTERVAL = 0.1
 """Between two looks at a message on which another process works."""
-REST_SECONDS = 1
+REMAINDER_DELAY = 1
 """After which the rest of a long text is sent: its beginning travels in the answer to the push."""
 
 
@@ -68,16 +68,16 @@ class Inbox:
         self._executor = executor
         self._app_context = app_context
         self._reader = reader
-        self._memory = Memory(engine, reader)
-        self._runner = Runner(settings.wechat_apology, settings.wechat_session_ttl)
+        self._memory = InboxReader(engine, reader)
+        self._runner = HandlerRunner(settings.wechat_apology, settings.wechat_session_ttl)
         self._recorder = Recorder(engine)
         self._account_id: int | None = None
         self._working: dict[str, Future[None]] = {}
 
     @property
-    def trouble(self) -> Exception | None:
+    def last_error(self) -> Exception | None:
         """Why the last messages could not be recorded, if that was not long ago."""
-        return self._recorder.trouble
+        return self._recorder.last_error
 
     def close(self) -> None:
         """Wait for slow handlers, then close all connections to the database."""
@@ -104,84 +104,84 @@ class Inbox:
             if turn.known.log_state:
                 return self._repeat(turn)
             exchange = self._begin(turn)
-            if self._recorder.record(exchange) is Outcome.RECORDED:
+            if self._recorder.record(exchange) is RecordOutcome.RECORDED:
                 return self._go_on(turn, exchange)
         raise NotRecorded("too many messages of one follower at once")
 
-    def _turn(self, push: Push) -> Turn:
-        known = self._memory.recall(push.message, self._account())
+    def _turn(self, push: Push) -> HandlerCall:
+        known = self._memory.load(push.message, self._account())
         ctx = known.context()
         route = None if known.log_state else self._router.resolve(push.message, ctx)
-        return Turn(push, known, route, ctx)
+        return HandlerCall(push, known, route, ctx)
 
-    def _begin(self, turn: Turn) -> Exchange:
+    def _begin(self, turn: HandlerCall) -> Exchange:
         """What is recorded before the push is answered."""
         route, ready_id = turn.route, turn.known.ready_id
         if route and route.slow:
-            return turn.exchange(self._account(), State.RECEIVED)
+            return turn.exchange(self._account(), MessageState.RECEIVED)
         if ready_id and turn.push.message.answerable and (route is None or route.catch_all):
             return turn.exchange(self._account(), collects=ready_id, origin="inbox")
         return self._run(turn)
 
-    def _go_on(self, turn: Turn, exchange: Exchange) -> Reply | None:
+    def _go_on(self, turn: HandlerCall, exchange: Exchange) -> Reply | None:
         """The answer, now that `exchange` is recorded."""
-        if exchange.state is State.RECEIVED:
+        if exchange.state is MessageState.RECEIVED:
             self._start(turn)
-            return self._await_answer(turn, State.RECEIVED)
-        if exchange.rest and exchange.rest_state is State.QUEUED:
-            self._outbox.wake(self._follower_id(turn), REST_SECONDS)
+            return self._await_answer(turn, MessageState.RECEIVED)
+        if exchange.rest and exchange.rest_state is MessageState.QUEUED:
+            self._outbox.wake(self._follower_id(turn), REMAINDER_DELAY)
         return self._memory.reply(exchange.key) if exchange.collects else exchange.reply
 
-    def _repeat(self, turn: Turn) -> Reply | None:
+    def _repeat(self, turn: HandlerCall) -> Reply | None:
         """The answer to a message that was pushed before."""
         assert turn.known.log_state
-        if turn.known.log_state is State.RECEIVED:
+        if turn.known.log_state is MessageState.RECEIVED:
             self._memory.count_push(turn.push.key)
         return self._await_answer(turn, turn.known.log_state)
 
-    def _run(self, turn: Turn) -> Exchange:
+    def _run(self, turn: HandlerCall) -> Exchange:
         exchange = self._runner.run(turn, self._account())
         return replace(exchange, rest_state=self._late_state()) if exchange.rest else exchange
 
     # Slow handlers
 
-    def _start(self, turn: Turn) -> None:
+    def _start(self, turn: HandlerCall) -> None:
         key = turn.push.key
         work = self._executor.submit(self._work, turn, request_id.get())
         self._working[key] = work
         work.add_done_callback(lambda _: self._working.pop(key, None))
 
-    def _work(self, turn: Turn, request: str) -> None:
+    def _work(self, turn: HandlerCall, request: str) -> None:
         """Run a slow handler and store its answer; send it, if the platform no longer waits for it."""
         request_id.set(request)
         try:
             with self._app_context():
                 exchange, reply_state = self._run_and_store(turn)
-            if State.QUEUED in {reply_state, exchange.rest and exchange.rest_state}:
+            if MessageState.QUEUED in {reply_state, exchange.rest and exchange.rest_state}:
                 self._outbox.send(self._follower_id(turn))
         except Exception:
             log.exception("the answer to a message could not be stored")
 
-    def _run_and_store(self, turn: Turn) -> tuple[Exchange, State | None]:
+    def _run_and_store(self, turn: HandlerCall) -> tuple[Exchange, MessageState | None]:
         """Run the handler until its dialogue is still as it was read; what it did, and its reply's state."""
         while True:
             exchange = self._run(turn)
-            outcome, reply_state = finish(self._engine, exchange, late=self._late_state())
-            if outcome is not Outcome.CONFLICT:
+            outcome, reply_state = store_result(self._engine, exchange, late=self._late_state())
+            if outcome is not RecordOutcome.CONFLICT:
                 return exchange, reply_state
-            known = self._memory.recall(turn.push.message, self._account())
+            known = self._memory.load(turn.push.message, self._account())
             turn = replace(turn, known=known, ctx=replace(known.context(), match=turn.ctx.match))
 
-    def _late_state(self) -> State:
+    def _late_state(self) -> MessageState:
         """How a reply travels that is too late for its push."""
-        return State.QUEUED if self._outbox.available(self._account()) else State.READY
+        return MessageState.QUEUED if self._outbox.available(self._account()) else MessageState.READY
 
     # Waiting for answers
 
-    def _await_answer(self, turn: Turn, state: State) -> Reply | None:
+    def _await_answer(self, turn: HandlerCall, state: MessageState) -> Reply | None:
         """The answer to a message on which a handler works, here or in another process, or has worked."""
         push = turn.push
-        while state is State.RECEIVED:
+        while state is MessageState.RECEIVED:
             left = self._settings.wechat_answer_seconds - push.elapsed
             if left <= 0:
                 state = self._out_of_time(turn)
@@ -189,9 +189,9 @@ class Inbox:
             if work := self._working.get(push.key):
                 wait([work], timeout=left)
             else:
-                time.sleep(min(POLL_SECONDS, left))
+                time.sleep(min(POLL_INTERVAL, left))
             state = self._memory.state(push.key)
-        return self._thinking() if state is State.LATE else self._memory.reply(push.key)
+        return self._thinking() if state is MessageState.LATE else self._memory.reply(push.key)
 
     def _thinking(self) -> Reply | None:
         """What a follower reads whose answer is late: nothing, if it will be sent by itself."""
@@ -199,25 +199,25 @@ class Inbox:
             return None
         return TextReply(self._settings.wechat_thinking)
 
-    def _out_of_time(self, turn: Turn) -> State:
+    def _out_of_time(self, turn: HandlerCall) -> MessageState:
         """Decide what becomes of an answer that is not there in time; LeftUnanswered."""
         push = turn.push
         if not self._outbox.available(self._account()) and not self._is_last(push):
-            time.sleep(max(0.0, PUSH_SECONDS + HOLD_SECONDS - push.elapsed))
+            time.sleep(max(0.0, PUSH_TIMEOUT + GRACE_PERIOD - push.elapsed))
             raise LeftUnanswered
-        give_up(self._engine, turn.exchange(self._account(), origin="inbox"), self._thinking())
+        mark_late(self._engine, turn.exchange(self._account(), origin="inbox"), self._thinking())
         return self._memory.state(push.key)
 
     def _is_last(self, push: Push) -> bool:
         """Whether the platform will not push again; also told by the clock, as a push may have been lost."""
         attempts, first_at = self._memory.pushes(push.key)
         age = (push.received_at - first_at).total_seconds()
-        return attempts >= PUSHES or age > (PUSHES - 1) * PUSH_SECONDS - 1
+        return attempts >= MAX_PUSHES or age > (MAX_PUSHES - 1) * PUSH_TIMEOUT - 1
 
-    def _follower_id(self, turn: Turn) -> int:
+    def _follower_id(self, turn: HandlerCall) -> int:
         """Who sent a message that has been recorded; nobody knew a new follower before."""
         message = turn.push.message
-        follower_id = turn.known.follower_id or self._memory.recall(message, self._account()).follower_id
+        follower_id = turn.known.follower_id or self._memory.load(message, self._account()).follower_id
         assert follower_id
         return follower_id
 

@@ -17,12 +17,12 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlch
 
 from ...database.compiled import Connections
 from ...extensions import is_transient, transaction
-from .exchanges import Exchange, Outcome, PlainExchanges, record
+from .exchanges import Exchange, FastPath, RecordOutcome, record
 
-PATIENCE = 3.0
+RECORD_TIMEOUT = 3.0
 """Seconds after which a push that could not be recorded is given up; less than it may take."""
 
-TROUBLE_SECONDS = 60
+FAILURE_RETENTION = 60
 """So long a failure counts when nothing was written since: no news may mean that no pushes come."""
 
 _BATCH = 200
@@ -39,7 +39,7 @@ class _Pending:
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self.outcome: Outcome | None = None
+        self.outcome: RecordOutcome | None = None
         self.error: Exception | None = None
         self.turn = Lock()
         """Released when it has been written, or when its thread shall write."""
@@ -56,7 +56,7 @@ class Recorder:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connections = Connections(engine, limit=1)
-        self._plain = PlainExchanges(engine, self._connections)
+        self._plain = FastPath(engine, self._connections)
         self._queue: list[_Pending] = []
         self._writing = False
         self._lock = Lock()
@@ -65,23 +65,23 @@ class Recorder:
         self._failed_at = 0.0
 
     @property
-    def trouble(self) -> Exception | None:
+    def last_error(self) -> Exception | None:
         """Why the last exchanges could not be written, if that was not long ago."""
-        recent = time.monotonic() - self._failed_at < TROUBLE_SECONDS
+        recent = time.monotonic() - self._failed_at < FAILURE_RETENTION
         return self._error if recent else None
 
     def close(self) -> None:
         """Close the connections of `engine`."""
         self._connections.close()
 
-    def record(self, exchange: Exchange) -> Outcome:
+    def record(self, exchange: Exchange) -> RecordOutcome:
         """Write `exchange` unless its message is known; NotRecorded when the database does not take it."""
         pending = _Pending(exchange)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + RECORD_TIMEOUT
         with self._lock:
             self._queue.append(pending)
             writes, self._writing = not self._writing, True
-        if not writes and not pending.turn.acquire(timeout=PATIENCE):
+        if not writes and not pending.turn.acquire(timeout=RECORD_TIMEOUT):
             self._withdraw(pending)
         if not pending.done:
             self._write_queued(deadline - 1)
@@ -126,16 +126,16 @@ class Recorder:
             for pending, outcome in zip(batch, outcomes, strict=True):
                 pending.outcome = outcome
 
-    def _commit(self, exchanges: Sequence[Exchange], deadline: float) -> list[Outcome]:
+    def _commit(self, exchanges: Sequence[Exchange], deadline: float) -> list[RecordOutcome]:
         if all(self._plain.takes(exchange) for exchange in exchanges):
             try:
                 self._plain.record(exchanges)
-                return [Outcome.RECORDED] * len(exchanges)
+                return [RecordOutcome.RECORDED] * len(exchanges)
             except SQLAlchemyError:  # perhaps one is known: look closer
                 pass
         return self._commit_carefully(exchanges, deadline)
 
-    def _commit_carefully(self, exchanges: Sequence[Exchange], deadline: float) -> list[Outcome]:
+    def _commit_carefully(self, exchanges: Sequence[Exchange], deadline: float) -> list[RecordOutcome]:
         """One transaction; run again when another process was in the way, or the database was restarted."""
         for attempt in count(1):
             try:

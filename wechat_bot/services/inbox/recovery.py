@@ -7,20 +7,24 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine, select, update
 
 from ...extensions import retry_conflicts, transaction
-from ...models import UNSETTLED, MessageLog, State
+from ...models import UNSETTLED, MessageLog, MessageState
 from ..outbox.sending import Outbox, due
 
-_ENDS = {State.RECEIVED: State.FAILED, State.LATE: State.FAILED, State.SENDING: State.UNKNOWN}
+_ENDS = {
+    MessageState.RECEIVED: MessageState.FAILED,
+    MessageState.LATE: MessageState.FAILED,
+    MessageState.SENDING: MessageState.UNKNOWN,
+}
 _ABANDONED = {
-    State.RECEIVED: timedelta(minutes=10),
-    State.LATE: timedelta(minutes=10),
-    State.SENDING: timedelta(minutes=5),
-    State.QUEUED: timedelta(seconds=5),
+    MessageState.RECEIVED: timedelta(minutes=10),
+    MessageState.LATE: timedelta(minutes=10),
+    MessageState.SENDING: timedelta(minutes=5),
+    MessageState.QUEUED: timedelta(seconds=5),
 }
 """After so long nobody works on a message any more, or was not woken for it."""
 
 
-def sweep(engine: Engine, outbox: Outbox, now: datetime) -> int:
+def recover(engine: Engine, outbox: Outbox, now: datetime) -> int:
     """End what was begun and abandoned before `now`, and return how many messages that were.
 
     What a slow handler was interrupted at has failed, what was being sent may have arrived, and what was
@@ -31,8 +35,8 @@ def sweep(engine: Engine, outbox: Outbox, now: datetime) -> int:
         count += _end(engine, state, end, now - _ABANDONED[state])
     queued = select(MessageLog.follower_id).where(
         UNSETTLED,
-        MessageLog.state == State.QUEUED,
-        MessageLog.received_at < now - _ABANDONED[State.QUEUED],
+        MessageLog.state == MessageState.QUEUED,
+        MessageLog.received_at < now - _ABANDONED[MessageState.QUEUED],
         due(now),
     )
     with engine.connect() as connection:
@@ -43,7 +47,7 @@ def sweep(engine: Engine, outbox: Outbox, now: datetime) -> int:
 
 
 @retry_conflicts
-def _end(engine: Engine, state: State, end: State, before: datetime) -> int:
+def _end(engine: Engine, state: MessageState, end: MessageState, before: datetime) -> int:
     left = (UNSETTLED, MessageLog.state == state, MessageLog.received_at < before)
     with engine.connect() as connection:
         ids = connection.scalars(select(MessageLog.id).where(*left)).all()

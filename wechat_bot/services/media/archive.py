@@ -18,24 +18,24 @@ from ...wechat.errors import APIError, Forbidden, NotFound, TooLarge
 from .. import audit
 from ..accounts.capabilities import Capabilities, Feature
 from ..audit import Actor
-from .blobs import Store
+from .blobs import BlobStore
 from .converter import Converter
-from .formats import AMR, FORMATS, MP3, WEBP, Format, Reason, RefusedMedia, check, seconds
+from .formats import AMR, FORMATS, MP3, WEBP, MediaFormat, RefusalReason, RefusedMedia, check, seconds
 from .pictures import as_jpeg, is_animated
 
 log = logging.getLogger(__name__)
 
 LIFETIME = timedelta(days=3)
 """So long the platform keeps a file (section 7.7)."""
-PAUSES = tuple(timedelta(minutes=minutes) for minutes in (10, 30, 120, 480, 1440))
+RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (10, 30, 120, 480, 1440))
 """Between attempts to get a file. The first is also how long nobody else tries while one is at it."""
 
-THUMBNAIL = 480
+THUMBNAIL_SIDE = 480
 """Pixels of its longer side."""
-MAX_THUMBNAIL = 64 << 10
+MAX_THUMBNAIL_BYTES = 64 << 10
 """Bytes, so that it serves as the thumb of a video, too (section 7.7)."""
 
-FIELDS = {
+MEDIA_FIELDS = {
     "image": {"image": "MediaId"},
     "voice": {"voice": "MediaId"},
     "video": {"video": "MediaId", "thumb": "ThumbMediaId"},
@@ -50,7 +50,7 @@ MAX_SENT_SIDE = 2560
 """Pixels of the longer side of a picture that has to be made smaller."""
 
 
-def want(connection: Connection, rows: Iterable[Row[Any]]) -> None:
+def request_downloads(connection: Connection, rows: Iterable[Row[Any]]) -> None:
     """Let the files of incoming messages be fetched; of old ones, remember that there were some."""
     oldest = datetime.now(UTC) - LIFETIME
     wanted = [
@@ -63,7 +63,7 @@ def want(connection: Connection, rows: Iterable[Row[Any]]) -> None:
         }
         for row in rows
         if row.direction == Direction.IN
-        for kind, field in FIELDS.get(row.kind, {}).items()
+        for kind, field in MEDIA_FIELDS.get(row.kind, {}).items()
         if (media_id := _text(row.payload, field)) and len(media_id) <= 128
     ]
     if wanted:
@@ -76,7 +76,7 @@ def _text(payload: Any, name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredFile:
     """A file in the store, as columns of `Media` whose meaning is told there."""
 
     digest: str
@@ -96,7 +96,7 @@ class Archive:
     def __init__(
         self,
         engine: Engine,
-        store: Store,
+        store: BlobStore,
         client: WeChatClient | None,
         pictures: Pictures,
         capabilities: Capabilities,
@@ -153,11 +153,11 @@ class Archive:
         except RefusedMedia as refused:
             return {"state": MediaState.REFUSED, "error": refused.reason}
         except TooLarge:
-            return {"state": MediaState.REFUSED, "error": Reason.TOO_LARGE}
+            return {"state": MediaState.REFUSED, "error": RefusalReason.TOO_LARGE}
         except NotFound as error:
             return {"state": MediaState.EXPIRED, "error": str(error)[:255]}
         except (APIError, OSError) as error:
-            last = isinstance(error, Forbidden) or claimed.attempts > len(PAUSES)
+            last = isinstance(error, Forbidden) or claimed.attempts > len(RETRY_DELAYS)
             return {"state": MediaState.FAILED if last else MediaState.WANTED, "error": str(error)[:255]}
         stored_at = datetime.now(UTC)
         return {"state": MediaState.STORED, "error": "", "stored_at": stored_at, **asdict(kept)}
@@ -184,7 +184,7 @@ class Archive:
 
     # What operators send
 
-    def keep(self, content: bytes, kind: str) -> Kept:
+    def keep(self, content: bytes, kind: str) -> StoredFile:
         """Keep an image, voice or video as the platform takes it (section 7.7); RefusedMedia.
 
         Pictures that are too large are made smaller. With `asdict` it is a `STORED` row of the message.
@@ -192,16 +192,16 @@ class Archive:
         format_ = check(kind, content, self._max_bytes)
         if kind == "image" and (len(content) > MAX_SENT[kind] or format_ is WEBP):
             if is_animated(content, format_.decoder):
-                raise RefusedMedia(Reason.FORMAT if format_ is WEBP else Reason.TOO_LARGE)
+                raise RefusedMedia(RefusalReason.FORMAT if format_ is WEBP else RefusalReason.TOO_LARGE)
             content = as_jpeg(content, format_.decoder, MAX_SENT_SIDE, MAX_SENT[kind])
             format_ = FORMATS["image/jpeg"]
         if len(content) > MAX_SENT[kind]:
-            raise RefusedMedia(Reason.TOO_LARGE)
+            raise RefusedMedia(RefusalReason.TOO_LARGE)
         if kind == "voice":
             if format_ not in {AMR, MP3}:
-                raise RefusedMedia(Reason.FORMAT)
+                raise RefusedMedia(RefusalReason.FORMAT)
             if seconds(content, format_) > MAX_SENT_SECONDS:
-                raise RefusedMedia(Reason.TOO_LONG)
+                raise RefusedMedia(RefusalReason.TOO_LONG)
         return self._keep(content, format_)
 
     def read(self, digest: str) -> bytes:
@@ -225,10 +225,10 @@ class Archive:
                 converted += 1
         return converted
 
-    def _keep(self, content: bytes, format_: Format) -> Kept:
+    def _keep(self, content: bytes, format_: MediaFormat) -> StoredFile:
         thumbnail = self._thumbnail(content, format_)
         playable = self._playable(content, format_)
-        return Kept(
+        return StoredFile(
             digest=self.store.put(content),
             content_type=format_.content_type,
             size=len(content),
@@ -236,14 +236,14 @@ class Archive:
             playable=playable,
         )
 
-    def _thumbnail(self, content: bytes, format_: Format) -> bytes:
+    def _thumbnail(self, content: bytes, format_: MediaFormat) -> bytes:
         """A small JPEG; empty for voices, and for videos without a frame to show. RefusedMedia."""
         if format_.kind == "image":
-            return as_jpeg(content, format_.decoder, THUMBNAIL, MAX_THUMBNAIL)
+            return as_jpeg(content, format_.decoder, THUMBNAIL_SIDE, MAX_THUMBNAIL_BYTES)
         poster = self.converter.poster(content, format_.decoder) if format_.kind == "video" else b""
-        return as_jpeg(poster, "PNG", THUMBNAIL, MAX_THUMBNAIL) if poster else b""
+        return as_jpeg(poster, "PNG", THUMBNAIL_SIDE, MAX_THUMBNAIL_BYTES) if poster else b""
 
-    def _playable(self, content: bytes, format_: Format) -> str:
+    def _playable(self, content: bytes, format_: MediaFormat) -> str:
         """The digest of what browsers play; empty for pictures, and where there is nothing of that kind."""
         if format_.kind == "image":
             return ""
@@ -255,9 +255,9 @@ class Archive:
 def _has_its_turn(now: datetime) -> ColumnElement[bool]:
     later = [
         and_(Media.attempts == attempts, Media.tried_at <= now - pause)
-        for attempts, pause in enumerate(PAUSES, 1)
+        for attempts, pause in enumerate(RETRY_DELAYS, 1)
     ]
-    interrupted = and_(Media.attempts > len(PAUSES), Media.tried_at <= now - PAUSES[-1])
+    interrupted = and_(Media.attempts > len(RETRY_DELAYS), Media.tried_at <= now - RETRY_DELAYS[-1])
     return or_(Media.tried_at.is_(None), *later, interrupted)
 
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 PIECE = 1 << 16
 
 
-class Store(Protocol):
+class BlobStore(Protocol):
     """Contents by their digest, in hexadecimal digits. OSError where they cannot be reached."""
 
     def put(self, content: bytes) -> str:
@@ -28,7 +28,7 @@ class Store(Protocol):
         """The bytes from `start` to before `end`, piece by piece; FileNotFoundError."""
 
 
-def open_store(url: str, instance: Path) -> Store:
+def open_store(url: str, instance: Path) -> BlobStore:
     """The store that MEDIA_URL names; a relative folder is in the `instance` folder."""
     return S3Store(url) if url.startswith("s3://") else FolderStore(instance / (url or "media"))
 

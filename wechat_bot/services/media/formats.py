@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Reason(StrEnum):
+class RefusalReason(StrEnum):
     """Why a file is not kept."""
 
     EMPTY = "empty"
@@ -23,13 +23,13 @@ class Reason(StrEnum):
 class RefusedMedia(Exception):
     """A file that is not kept, and nothing of it."""
 
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: RefusalReason) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
 @dataclass(frozen=True)
-class Format:
+class MediaFormat:
     kind: str
     content_type: str
     extension: str
@@ -39,15 +39,15 @@ class Format:
     """Whether every browser shows or plays it."""
 
 
-PNG = Format("image", "image/png", "png", "PNG")
-JPEG = Format("image", "image/jpeg", "jpg", "JPEG")
-GIF = Format("image", "image/gif", "gif", "GIF")
-WEBP = Format("image", "image/webp", "webp", "WEBP")
-AMR = Format("voice", "audio/amr", "amr", "amr", for_browsers=False)
-AMR_WB = Format("voice", "audio/amr-wb", "awb", "amr", for_browsers=False)
-SPEEX = Format("voice", "audio/ogg", "spx", "ogg", for_browsers=False)
-MP3 = Format("voice", "audio/mpeg", "mp3", "mp3")
-MP4 = Format("video", "video/mp4", "mp4", "mov")
+PNG = MediaFormat("image", "image/png", "png", "PNG")
+JPEG = MediaFormat("image", "image/jpeg", "jpg", "JPEG")
+GIF = MediaFormat("image", "image/gif", "gif", "GIF")
+WEBP = MediaFormat("image", "image/webp", "webp", "WEBP")
+AMR = MediaFormat("voice", "audio/amr", "amr", "amr", for_browsers=False)
+AMR_WB = MediaFormat("voice", "audio/amr-wb", "awb", "amr", for_browsers=False)
+SPEEX = MediaFormat("voice", "audio/ogg", "spx", "ogg", for_browsers=False)
+MP3 = MediaFormat("voice", "audio/mpeg", "mp3", "mp3")
+MP4 = MediaFormat("video", "video/mp4", "mp4", "mov")
 
 FORMATS = {each.content_type: each for each in (PNG, JPEG, GIF, WEBP, AMR, AMR_WB, SPEEX, MP3, MP4)}
 """All that is kept, by content type. No other is ever told to a browser."""
@@ -66,24 +66,24 @@ _BEGINNINGS = {
 }
 
 
-def check(kind: str, content: bytes, max_bytes: int) -> Format:
+def check(kind: str, content: bytes, max_bytes: int) -> MediaFormat:
     """The format of an image, thumb, voice or video; RefusedMedia.
 
     Whether the inside of a picture is sound shows when its thumbnail is made.
     """
     if not content:
-        raise RefusedMedia(Reason.EMPTY)
+        raise RefusedMedia(RefusalReason.EMPTY)
     if len(content) > max_bytes:
-        raise RefusedMedia(Reason.TOO_LARGE)
+        raise RefusedMedia(RefusalReason.TOO_LARGE)
     found = next((each for start, each in _BEGINNINGS.items() if start.match(content)), None)
     if found is None or found.kind != ("image" if kind == "thumb" else kind):
-        raise RefusedMedia(Reason.FORMAT)
+        raise RefusedMedia(RefusalReason.FORMAT)
     if (found is MP3 and not seconds(content, MP3)) or (found is MP4 and not _is_whole(content)):
-        raise RefusedMedia(Reason.DAMAGED)
+        raise RefusedMedia(RefusalReason.DAMAGED)
     return found
 
 
-def seconds(content: bytes, format_: Format) -> float:
+def seconds(content: bytes, format_: MediaFormat) -> float:
     """How long an AMR or MP3 file is."""
     return _mp3_seconds(content) if format_ is MP3 else _amr_seconds(content)
 

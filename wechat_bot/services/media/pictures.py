@@ -8,7 +8,7 @@ from io import BytesIO
 
 from PIL import Image, ImageOps
 
-from .formats import Reason, RefusedMedia
+from .formats import RefusalReason, RefusedMedia
 
 MAX_PIXELS = 50_000_000
 """A picture that unfolds to more fills the memory."""
@@ -45,14 +45,14 @@ def _opened(content: bytes, decoder: str) -> Iterator[Image.Image]:
     try:
         with Image.open(BytesIO(content), formats=(decoder,)) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise RefusedMedia(Reason.TOO_MANY_PIXELS)
+                raise RefusedMedia(RefusalReason.TOO_MANY_PIXELS)
             yield image
     except RefusedMedia:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise RefusedMedia(Reason.TOO_MANY_PIXELS) from None
+        raise RefusedMedia(RefusalReason.TOO_MANY_PIXELS) from None
     except Exception:  # noqa: BLE001 (decoders raise anything on nonsense)
-        raise RefusedMedia(Reason.DAMAGED) from None
+        raise RefusedMedia(RefusalReason.DAMAGED) from None
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, Row
 from . import history
 from .history import MessageFilter
 
-BATCH = 1000
+BATCH_SIZE = 1000
 BOM = "\ufeff"
 """By which spreadsheets know UTF-8."""
 COLUMNS = (
@@ -37,7 +37,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 """How text begins that spreadsheets compute."""
 
 
-class Format(StrEnum):
+class ExportFormat(StrEnum):
     CSV = "csv"
     JSONL = "jsonl"
     """A JSON object in each line, with `payload`."""
@@ -56,7 +56,7 @@ def stream(
 
     Times are those of `zone`. After each piece `progress` gets the id that has been reached, counting down.
     """
-    lines = _csv if Format(form) is Format.CSV else _jsonl
+    lines = _csv if ExportFormat(form) is ExportFormat.CSV else _jsonl
     head = BOM if bom else ""
     yield head + csv_lines([COLUMNS]) if lines is _csv else head
     for rows in _batches(engine, chosen):
@@ -69,7 +69,7 @@ def _batches(engine: Engine, chosen: MessageFilter) -> Iterator[Sequence[Row[Any
     beyond: int | None = None
     while True:
         with engine.connect() as connection:
-            rows, beyond = history.read(connection, chosen, beyond, upwards=False, limit=BATCH)
+            rows, beyond = history.read_batch(connection, chosen, beyond, upwards=False, limit=BATCH_SIZE)
         if rows:
             yield rows
         if beyond is None:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, TextClause, case, func, literal, select
 
-from ...models import UNSETTLED, Direction, FollowerTag, Hour, MessageLog, State
+from ...models import UNSETTLED, Direction, FollowerTag, HourIndex, MessageLog, MessageState
 from ..projections.projector import hour_of
 from ..search.index import Query, label
 
@@ -22,7 +22,7 @@ _MARGIN = 24
 """Hours that a message may arrive before or after the platform's time."""
 
 
-class Reason(StrEnum):
+class FilterProblem(StrEnum):
     """What is wrong with a part of a filter."""
 
     UNKNOWN = "there is no such value"
@@ -35,7 +35,7 @@ class Reason(StrEnum):
 class FilterError(ValueError):
     """A filter that makes no sense, and which part of it."""
 
-    def __init__(self, field: str, reason: Reason) -> None:
+    def __init__(self, field: str, reason: FilterProblem) -> None:
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
@@ -64,15 +64,15 @@ class MessageFilter:
         """The filter of a query string; FilterError."""
         since, until = _day(values, "from"), _day(values, "to")
         if since and until and since > until:
-            raise FilterError("to", Reason.REVERSED)
+            raise FilterError("to", FilterProblem.REVERSED)
         if len(values.get("q", "")) > MAX_QUERY:
-            raise FilterError("q", Reason.TOO_LONG)
+            raise FilterError("q", FilterProblem.TOO_LONG)
         return cls(
             q=values.get("q", "").strip(),
             direction=_one_of(Direction, values, "direction"),
             kind=_word(values, "kind"),
             event=_word(values, "event"),
-            state=_one_of(State, values, "state"),
+            state=_one_of(MessageState, values, "state"),
             origin=_word(values, "origin"),
             follower=_number(values, "follower"),
             tag=_number(values, "tag"),
@@ -103,7 +103,7 @@ class MessageFilter:
     @property
     def _unsettled(self) -> bool:
         """Only messages are meant that have an index for themselves: the few that wait or failed."""
-        return bool(self.state) and self.state not in {State.ANSWERED, State.SENT}
+        return bool(self.state) and self.state not in {MessageState.ANSWERED, MessageState.SENT}
 
     def groups(self) -> list[list[str]]:
         """The tokens to look for in the index, one of each group; none if another index serves better."""
@@ -153,13 +153,13 @@ class MessageFilter:
         until: ColumnElement[int] = literal(last)
         if self.since:
             hour = hour_of(midnight(self.since, self.zone)) - _MARGIN
-            later = case((Hour.first_id > since, Hour.first_id), else_=since)
-            found = select(later).where(Hour.hour <= hour).order_by(Hour.hour.desc()).limit(1)
+            later = case((HourIndex.first_id > since, HourIndex.first_id), else_=since)
+            found = select(later).where(HourIndex.hour <= hour).order_by(HourIndex.hour.desc()).limit(1)
             since = func.coalesce(found.scalar_subquery(), since)
         if self.until:
             hour = hour_of(midnight(self.until + timedelta(days=1), self.zone)) + _MARGIN
-            earlier = case((Hour.first_id <= until, Hour.first_id - 1), else_=until)
-            found = select(earlier).where(Hour.hour > hour).order_by(Hour.hour).limit(1)
+            earlier = case((HourIndex.first_id <= until, HourIndex.first_id - 1), else_=until)
+            found = select(earlier).where(HourIndex.hour > hour).order_by(HourIndex.hour).limit(1)
             until = func.coalesce(found.scalar_subquery(), until)
         return since, until
 
@@ -167,23 +167,23 @@ class MessageFilter:
 def _one_of(values: type[StrEnum], given: Mapping[str, str], name: str) -> str:
     value = given.get(name, "")
     if value and value not in set(values):
-        raise FilterError(name, Reason.UNKNOWN)
+        raise FilterError(name, FilterProblem.UNKNOWN)
     return value
 
 
 def _word(given: Mapping[str, str], name: str) -> str:
     value = given.get(name, "")
     if len(value) > MAX_QUERY:
-        raise FilterError(name, Reason.TOO_LONG)
+        raise FilterError(name, FilterProblem.TOO_LONG)
     if not value.isprintable():
-        raise FilterError(name, Reason.UNKNOWN)
+        raise FilterError(name, FilterProblem.UNKNOWN)
     return value
 
 
 def _number(given: Mapping[str, str], name: str) -> int | None:
     value = given.get(name, "")
     if value and not (value.isascii() and value.isdigit() and len(value) <= 18):
-        raise FilterError(name, Reason.NO_NUMBER)
+        raise FilterError(name, FilterProblem.NO_NUMBER)
     return int(value) if value else None
 
 
@@ -194,9 +194,9 @@ def _day(given: Mapping[str, str], name: str) -> date | None:
     try:
         day = date.fromisoformat(value)
     except ValueError:
-        raise FilterError(name, Reason.NO_DATE) from None
+        raise FilterError(name, FilterProblem.NO_DATE) from None
     if not _EARLIEST <= day <= _LATEST:
-        raise FilterError(name, Reason.NO_DATE)
+        raise FilterError(name, FilterProblem.NO_DATE)
     return day
 
 

@@ -32,31 +32,31 @@ from sqlalchemy import (
 
 from ...models import Follower, MessageLog
 from ..search.index import MESSAGES, searchable
-from .filters import FilterError, MessageFilter, Reason, midnight
+from .filters import FilterError, FilterProblem, MessageFilter, midnight
 
 __all__ = [
     "Facets",
     "FilterError",
+    "FilterProblem",
     "MessageFilter",
-    "Page",
-    "Reason",
+    "MessagePage",
     "around",
+    "conversation_page",
     "facets",
     "midnight",
     "page",
-    "read",
-    "thread",
+    "read_batch",
 ]
 
 MAX_LIMIT = 200
-LOOKED_AT = 8
+READ_AHEAD = 8
 """So many times more are read for a page when what the index finds has to be looked at, and few matched. The
 page may be shorter than others even so."""
-COUNTED = 10_000
+MAX_COUNT = 10_000
 """So many messages that match are counted. Those are read for it, newest first, …"""
-COUNTED_FOUND = 1_000
+MAX_COUNT_SCATTERED = 1_000
 """… or so many when they lie all over the table, …"""
-COUNTED_READ = 500
+MAX_COUNT_READ = 500
 """… or so many when their texts have to be looked at."""
 WINDOW = 10_000
 """PostgreSQL first looks at so many messages one by one: common words are there, and its index would list all
@@ -69,7 +69,7 @@ _LAST_ID = 1 << 62
 
 
 @dataclass(frozen=True)
-class Page:
+class MessagePage:
     """Messages, newest first, and the ids that older and newer ones lie beyond, if there may be some."""
 
     rows: Sequence[Row[Any]]
@@ -95,33 +95,33 @@ def page(
     before: int | None = None,
     after: int | None = None,
     limit: int = 50,
-) -> Page:
+) -> MessagePage:
     """The newest messages that `chosen` means; or those before an id; or the oldest after an id."""
     limit = min(limit, MAX_LIMIT)
     upwards = after is not None
-    rows, further = read(connection, chosen, after if upwards else before, upwards, limit)
+    rows, further = read_batch(connection, chosen, after if upwards else before, upwards, limit)
     back = None
     if before is not None or after is not None:
         edge = before - 1 if before is not None else (after or 0) + 1
         back = rows[0].id if rows else edge
     if upwards:
-        return Page(rows[::-1], older=back, newer=further)
-    return Page(rows, older=further, newer=back)
+        return MessagePage(rows[::-1], older=back, newer=further)
+    return MessagePage(rows, older=further, newer=back)
 
 
-def again(connection: Connection, follower_id: int, ids: Sequence[int]) -> Page:
+def reload_messages(connection: Connection, follower_id: int, ids: Sequence[int]) -> MessagePage:
     """Some of a follower's messages, as they are now."""
     found = select(*_ROW).join(Follower, Follower.id == MessageLog.follower_id)
     found = found.where(MessageLog.id.in_(ids), MessageLog.follower_id == follower_id)
-    return Page(connection.execute(found.order_by(MessageLog.id.desc())).all(), None, None)
+    return MessagePage(connection.execute(found.order_by(MessageLog.id.desc())).all(), None, None)
 
 
-def read(
+def read_batch(
     connection: Connection, chosen: MessageFilter, beyond: int | None, upwards: bool, limit: int
 ) -> tuple[Sequence[Row[Any]], int | None]:
     """Messages beyond an id, nearest first, and the id beyond which there may be more."""
     rows: list[Row[Any]] = []
-    for batch in (limit + 1, LOOKED_AT * (limit + 1)):
+    for batch in (limit + 1, READ_AHEAD * (limit + 1)):
         statement = _find(connection, chosen, _ROW, batch, beyond, upwards).rows
         found = sorted(connection.execute(statement), key=lambda row: int(row.id), reverse=not upwards)
         rows += _checked(chosen, found)
@@ -218,13 +218,13 @@ def facets(connection: Connection, chosen: MessageFilter) -> Facets:
     columns: list[Any] = [MessageLog.__table__.columns[name] for name in FACETS]
     if chosen.exact:
         scattered = chosen.groups() or chosen.follower or chosen.tag
-        bound = COUNTED_FOUND if scattered else COUNTED
+        bound = MAX_COUNT_SCATTERED if scattered else MAX_COUNT
     else:
-        bound = COUNTED_READ
+        bound = MAX_COUNT_READ
         columns += [MessageLog.text, MessageLog.payload]
     found = _find(connection, chosen, columns, bound, enough=ENOUGH)
     newest = found.rows.subquery()
-    known = case((not_(found.nearby), _up_to_bound(found))) if chosen.listed and bound < COUNTED else null()
+    known = case((not_(found.nearby), _up_to_bound(found))) if chosen.listed and bound < MAX_COUNT else null()
     cut = and_(found.nearby, _goes_on_before_window(connection, chosen))
     n = func.count() if chosen.exact else literal(1)
     wanted = select(known.label("known"), cut.label("cut"), n.label("n"), *newest.c)
@@ -236,12 +236,12 @@ def facets(connection: Connection, chosen: MessageFilter) -> Facets:
     ordered = {name: dict(its.most_common()) for name, its in counts.items()}
     partial = any(row.cut for row in rows) or sum(row.n for row in rows) >= bound
     if rows and rows[0].known is not None:
-        return Facets(rows[0].known, rows[0].known >= COUNTED, ordered, partial)
+        return Facets(rows[0].known, rows[0].known >= MAX_COUNT, ordered, partial)
     return Facets(counts[FACETS[0]].total(), partial, ordered, partial)
 
 
 def _up_to_bound(found: _Found) -> ScalarSelect[int]:
-    return select(func.count()).select_from(found.listed.limit(COUNTED).subquery()).scalar_subquery()
+    return select(func.count()).select_from(found.listed.limit(MAX_COUNT).subquery()).scalar_subquery()
 
 
 def _goes_on_before_window(connection: Connection, chosen: MessageFilter) -> ColumnElement[bool]:
@@ -259,7 +259,7 @@ def around(connection: Connection, message_id: int, n: int = 3) -> Sequence[Row[
     return _both_sides(connection, MessageFilter(follower=follower), message_id, n, n).rows[::-1]
 
 
-def thread(
+def conversation_page(
     connection: Connection,
     follower_id: int,
     *,
@@ -269,7 +269,7 @@ def thread(
     day: date | None = None,
     zone: tzinfo = UTC,
     limit: int = 50,
-) -> Page:
+) -> MessagePage:
     """A page of a follower's messages: the newest; before or after an id; around one; or from a day on."""
     chosen = MessageFilter(follower=follower_id)
     if at is not None:
@@ -283,8 +283,10 @@ def thread(
     return page(connection, chosen, before, after, limit)
 
 
-def _both_sides(connection: Connection, chosen: MessageFilter, at: int, older: int, newer: int) -> Page:
+def _both_sides(
+    connection: Connection, chosen: MessageFilter, at: int, older: int, newer: int
+) -> MessagePage:
     """`at` with so many `older` and `newer` messages."""
     below = page(connection, chosen, before=at + 1, limit=older + 1)
     above = page(connection, chosen, after=at, limit=newer)
-    return Page([*above.rows, *below.rows], below.older, above.newer)
+    return MessagePage([*above.rows, *below.rows], below.older, above.newer)

@@ -125,7 +125,7 @@ def enable(engine: Engine, actor: Actor, operator_id: int) -> None:
         if not operator.disabled:
             return
         connection.execute(update(Operator).where(Operator.id == operator_id).values(disabled=False))
-        throttle.forget(connection, operator.name)
+        throttle.clear(connection, operator.name)
         audit.record(connection, actor, "operator_enabled", subject(operator_id))
 
 
@@ -155,7 +155,7 @@ def _set_password(
         connection.execute(
             update(Operator).where(Operator.id == operator_id).values(password_hash=password_hash)
         )
-        throttle.forget(connection, operator.name)
+        throttle.clear(connection, operator.name)
         _end_sessions(connection, operator_id, keep_session)
         audit.record(connection, actor, action, subject(operator_id))
 

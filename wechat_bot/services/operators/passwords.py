@@ -13,7 +13,9 @@ MIN_LENGTH, MAX_LENGTH = 10, 256
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """None that are taken for another."""
 
-NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$38NHBTUu/Qf8hu10+DdohA$KW2Xt49Nq3JgHLGvavoy1mNU1pcX2WAnDuf6/2K16+w"
+DUMMY_HASH = (
+    "$argon2id$v=19$m=19456,t=2,p=1$38NHBTUu/Qf8hu10+DdohA$KW2Xt49Nq3JgHLGvavoy1mNU1pcX2WAnDuf6/2K16+w"
+)
 """Verified for names that do not exist, so that they take as long as those that do."""
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)  # OWASP's, for small servers

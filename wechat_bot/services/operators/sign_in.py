@@ -18,17 +18,17 @@ from .. import audit
 from ..audit import Actor
 from . import passwords, throttle, two_factor
 from .management import subject
-from .throttle import Counted
+from .throttle import SignInAttempt
 
-UNSEEN = timedelta(hours=12)
+IDLE_TIMEOUT = timedelta(hours=12)
 """A session ends when nobody has come back for so long."""
-KEPT = timedelta(days=14)
+PERSISTENT_TIMEOUT = timedelta(days=14)
 """One that shall be kept lasts so long at least."""
-SEEN_AGAIN = timedelta(minutes=1)
+TOUCH_INTERVAL = timedelta(minutes=1)
 """That a session is in use is written no more often."""
 
 
-class Refused(Exception):
+class SignInRefused(Exception):
     """Not signed in, and why is not told. `wait` is how long nothing more is tried."""
 
     def __init__(self, wait: timedelta | None = None) -> None:
@@ -37,7 +37,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Visit:
+class ClientInfo:
     """From where somebody comes."""
 
     address: str
@@ -62,7 +62,7 @@ class SignedIn:
 
 
 @dataclass(frozen=True)
-class Recognised:
+class Authenticated:
     """The operator of a session."""
 
     operator: Operator
@@ -70,7 +70,7 @@ class Recognised:
 
 
 def sign_in(
-    engine: Engine, name: str, password: str, visit: Visit, now: datetime, *, keep: bool = False
+    engine: Engine, name: str, password: str, visit: ClientInfo, now: datetime, *, keep: bool = False
 ) -> SignedIn | CodeNeeded:
     """Sign in with name and password, for 14 days if `keep`; Refused."""
     operator = check_password(engine, name, password, visit.address, now)
@@ -78,22 +78,22 @@ def sign_in(
         return CodeNeeded(operator.id, _proof(operator))
     signed_in = _open(engine, operator, None, visit, now, keep)
     if not signed_in:  # another password was set meanwhile
-        raise Refused
+        raise SignInRefused
     return signed_in
 
 
 def enter_code(
-    engine: Engine, pending: CodeNeeded, code: str, visit: Visit, now: datetime, *, keep: bool = False
+    engine: Engine, pending: CodeNeeded, code: str, visit: ClientInfo, now: datetime, *, keep: bool = False
 ) -> SignedIn:
     """Sign in with a code of the second factor, after the password; Refused."""
     operator = _find(engine, Operator.id == pending.operator_id)
     if not operator or not hmac.compare_digest(_proof(operator), pending.proof):
-        raise Refused
+        raise SignInRefused
     counted = _count(engine, operator.name, visit.address, now)
     signed_in = _open(engine, operator, code, visit, now, keep)
     if not signed_in:
         _fail(engine, operator, operator.name, visit.address, counted)
-        raise Refused
+        raise SignInRefused
     return signed_in
 
 
@@ -102,10 +102,10 @@ def check_password(engine: Engine, name: str, password: str, address: str, now: 
     name = "".join(char if char.isprintable() else "\ufffd" for char in name[:64])
     counted = _count(engine, name, address, now)
     operator = _find(engine, Operator.name == name)
-    right = passwords.verify(operator.password_hash if operator else passwords.NOBODY, password)
+    right = passwords.verify(operator.password_hash if operator else passwords.DUMMY_HASH, password)
     if not operator or not right:
         _fail(engine, operator, name, address, counted)
-        raise Refused
+        raise SignInRefused
     _take_back(engine, name, address)
     if passwords.is_outdated(operator.password_hash):
         _renew_hash(engine, operator, passwords.make_hash(password))
@@ -113,7 +113,7 @@ def check_password(engine: Engine, name: str, password: str, address: str, now: 
     return operator or _refuse()
 
 
-def recognise(engine: Engine, token: str, now: datetime) -> Recognised | None:
+def authenticate(engine: Engine, token: str, now: datetime) -> Authenticated | None:
     """Whose session `token` is. That it is in use is remembered, once a minute."""
     this = OperatorSession.token_hash == _hash(token)
     found = (
@@ -126,9 +126,9 @@ def recognise(engine: Engine, token: str, now: datetime) -> Recognised | None:
     if row is None:
         return None
     operator, session_id, seen_at = row
-    if now - seen_at >= SEEN_AGAIN:
+    if now - seen_at >= TOUCH_INTERVAL:
         _see(engine, session_id, now)
-    return Recognised(operator, session_id)
+    return Authenticated(operator, session_id)
 
 
 @retry_conflicts
@@ -151,7 +151,7 @@ def end_all_sessions(engine: Engine, actor: Actor, operator_id: int) -> None:
 
 @retry_conflicts
 def _open(
-    engine: Engine, verified: Row[Any], code: str | None, visit: Visit, now: datetime, keep: bool
+    engine: Engine, verified: Row[Any], code: str | None, visit: ClientInfo, now: datetime, keep: bool
 ) -> SignedIn | None:
     """A new session, if the operator still is as `verified` and the second factor, if any, is right."""
     this = Operator.id == verified.id, Operator.password_hash == verified.password_hash
@@ -164,7 +164,7 @@ def _open(
         actor = Actor(operator.id, operator.name, visit.address)
         if operator.totp_secret and not two_factor.accept(connection, actor, operator, code or "", now):
             return None
-        throttle.forgive(connection, operator.name, visit.address)
+        throttle.reset(connection, operator.name, visit.address)
         connection.execute(
             update(Operator)
             .where(Operator.id == operator.id)
@@ -176,7 +176,7 @@ def _open(
                 operator_id=operator.id,
                 created_at=now,
                 seen_at=now,
-                expires_at=now + (KEPT if keep else UNSEEN),
+                expires_at=now + (PERSISTENT_TIMEOUT if keep else IDLE_TIMEOUT),
                 address=visit.address[:64],
                 browser=visit.browser[:255],
             )
@@ -197,27 +197,27 @@ def _see(engine: Engine, session_id: int, now: datetime) -> None:
         this = OperatorSession.id == session_id
         expires_at = connection.scalar(select(OperatorSession.expires_at).where(this))
         if expires_at:
-            values = {"seen_at": now, "expires_at": max(expires_at, now + UNSEEN)}
+            values = {"seen_at": now, "expires_at": max(expires_at, now + IDLE_TIMEOUT)}
             connection.execute(update(OperatorSession).where(this).values(values))
 
 
 @retry_conflicts
-def _count(engine: Engine, name: str, address: str, now: datetime) -> Counted:
+def _count(engine: Engine, name: str, address: str, now: datetime) -> SignInAttempt:
     with transaction(engine) as connection:
         counted = throttle.count(connection, name, address, now)
     if counted.until:
-        raise Refused(counted.until - now)
+        raise SignInRefused(counted.until - now)
     return counted
 
 
 @retry_conflicts
 def _take_back(engine: Engine, name: str, address: str) -> None:
     with transaction(engine) as connection:
-        throttle.take_back(connection, name, address)
+        throttle.refund(connection, name, address)
 
 
 @retry_conflicts
-def _fail(engine: Engine, operator: Row[Any] | None, name: str, address: str, counted: Counted) -> None:
+def _fail(engine: Engine, operator: Row[Any] | None, name: str, address: str, counted: SignInAttempt) -> None:
     actor, target = Actor(None, name, address), subject(operator.id) if operator else ""
     with transaction(engine) as connection:
         audit.record(connection, actor, "sign_in_failed", target)
@@ -240,7 +240,7 @@ def _find(engine: Engine, condition: ColumnElement[bool]) -> Row[Any] | None:
 
 
 def _refuse() -> Row[Any]:
-    raise Refused
+    raise SignInRefused
 
 
 def _proof(operator: Row[Any]) -> str:

@@ -11,16 +11,16 @@ from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, updat
 
 from ...models import Lockout
 
-ALLOWED = {"name": 5, "address": 20}
+MAX_FAILURES = {"name": 5, "address": 20}
 """After so many failures the first wait begins; each further one doubles it. An address may be an office."""
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
-FORGOTTEN = timedelta(hours=24)
+FAILURE_RETENTION = timedelta(hours=24)
 """Failures count until there was none for so long."""
 
 
 @dataclass(frozen=True)
-class Counted:
+class SignInAttempt:
     """An attempt may be made, and `locks` are the kinds whose wait begins when it fails; or none may be
     before `until`."""
 
@@ -28,16 +28,16 @@ class Counted:
     locks: tuple[str, ...] = ()
 
 
-def count(connection: Connection, name: str, address: str, now: datetime) -> Counted:
+def count(connection: Connection, name: str, address: str, now: datetime) -> SignInAttempt:
     """Count an attempt as failed before it is made: so parallel guesses cannot outrun the count."""
     rows = _rows(connection, name, address)
     waits = [row.until for row in rows.values() if row.until and row.until > now]
     if waits:
-        return Counted(until=max(waits))
+        return SignInAttempt(until=max(waits))
     locks = []
     for kind, value in _keys(name, address):
         row = rows.get(kind)
-        failures = row.failures + 1 if row and row.failed_at > now - FORGOTTEN else 1
+        failures = row.failures + 1 if row and row.failed_at > now - FAILURE_RETENTION else 1
         values = {"failures": failures, "failed_at": now, "until": _until(kind, failures, now)}
         if row:
             connection.execute(update(Lockout).where(Lockout.id == row.id).values(values))
@@ -45,33 +45,33 @@ def count(connection: Connection, name: str, address: str, now: datetime) -> Cou
             connection.execute(insert(Lockout).values(kind=kind, value=value, **values))
         if values["until"]:
             locks.append(kind)
-    return Counted(locks=tuple(locks))
+    return SignInAttempt(locks=tuple(locks))
 
 
-def take_back(connection: Connection, name: str, address: str) -> None:
+def refund(connection: Connection, name: str, address: str) -> None:
     """The attempt that was counted did not fail."""
     _subtract(connection, _rows(connection, name, address).values(), 1)
 
 
-def forgive(connection: Connection, name: str, address: str) -> None:
+def reset(connection: Connection, name: str, address: str) -> None:
     """Who has signed in as `name` has made the failures before, too."""
     rows = _rows(connection, name, address)
     if "name" in rows:
         _subtract(connection, rows.values(), rows["name"].failures)
 
 
-def forget(connection: Connection, name: str) -> None:
+def clear(connection: Connection, name: str) -> None:
     """Let `name` be tried again at once."""
     connection.execute(delete(Lockout).where(Lockout.kind == "name", Lockout.value == name))
 
 
 def clean(connection: Connection, now: datetime) -> None:
     """Remove what counts no more."""
-    connection.execute(delete(Lockout).where(Lockout.failed_at < now - FORGOTTEN))
+    connection.execute(delete(Lockout).where(Lockout.failed_at < now - FAILURE_RETENTION))
 
 
 def _until(kind: str, failures: int, failed_at: datetime) -> datetime | None:
-    doublings = failures - ALLOWED[kind]
+    doublings = failures - MAX_FAILURES[kind]
     if doublings < 0:
         return None
     return failed_at + min(FIRST_WAIT * (1 << min(doublings, 10)), LONGEST_WAIT)

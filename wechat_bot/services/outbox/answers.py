@@ -10,22 +10,22 @@ from enum import StrEnum
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from ...extensions import retry_conflicts, transaction
-from ...models import Draft, Follower, Media, MediaState, MessageLog, State
+from ...models import Draft, Follower, Media, MediaState, MessageLog, MessageState
 from ...wechat.api.outgoing import MsgMenu
 from ...wechat.replies import MAX_TEXT_BYTES, ImageReply, Reply, TextReply, VideoReply, VoiceReply
 from .. import audit
-from ..accounts.capabilities import Capabilities, Feature, Standing
+from ..accounts.capabilities import Capabilities, Feature, Permission
 from ..audit import Actor
 from ..conversations.actions import subject
 from ..inbox.exchanges import insert_rows
-from ..media.archive import Archive, Kept
-from .sending import BY_OPERATOR, TO_UPLOAD, UNDO_SECONDS, Outbox, outgoing
-from .window import Closed, Window, window
+from ..media.archive import Archive, StoredFile
+from .sending import BY_OPERATOR, UNDO_SECONDS, UPLOAD_PENDING, Outbox, outgoing
+from .window import Closed, Window, load_window
 
 MAX_DRAFT = 4000
 
 
-class Obstacle(StrEnum):
+class SendBlock(StrEnum):
     """Why an answer cannot be sent."""
 
     NO_API = "no_api"
@@ -38,19 +38,19 @@ class Obstacle(StrEnum):
     """What shall be taken back or tried again is no longer in a state that allows it."""
 
 
-def obstacle(standing: Standing, found: Window) -> Obstacle | None:
+def send_block(permission: Permission, found: Window) -> SendBlock | None:
     """What keeps operators from answering a follower, whose window is `found`."""
-    if not standing.allowed:
-        return Obstacle.NO_API
-    return Obstacle(found.closed) if found.closed else None
+    if not permission.allowed:
+        return SendBlock.NO_API
+    return SendBlock(found.closed) if found.closed else None
 
 
 class CannotSend(Exception):
     """An answer that was not accepted; nothing has changed."""
 
-    def __init__(self, obstacle: Obstacle) -> None:
-        super().__init__(str(obstacle))
-        self.obstacle = obstacle
+    def __init__(self, send_block: SendBlock) -> None:
+        super().__init__(str(send_block))
+        self.block = send_block
 
 
 class Answers:
@@ -62,19 +62,21 @@ class Answers:
         self._capabilities = capabilities
         self._outbox = outbox
 
-    def _obstacle(self, follower_id: int) -> Obstacle | None:
+    def _obstacle(self, follower_id: int) -> SendBlock | None:
         wanted = select(Follower.account_id, Follower.subscribed).where(Follower.id == follower_id)
         with self._engine.connect() as connection:
             follower = connection.execute(wanted).one_or_none()
             if follower is None:
-                return Obstacle.GONE
-            found = window(connection, follower_id, follower.subscribed, datetime.now(UTC))
-        return obstacle(self._capabilities.standing(follower.account_id, Feature.CUSTOMER_SERVICE), found)
+                return SendBlock.GONE
+            found = load_window(connection, follower_id, follower.subscribed, datetime.now(UTC))
+        return send_block(self._capabilities.permission(follower.account_id, Feature.CUSTOMER_SERVICE), found)
 
-    def send(self, actor: Actor, follower_id: int, reply: Reply | MsgMenu, file: Kept | None = None) -> int:
+    def send(
+        self, actor: Actor, follower_id: int, reply: Reply | MsgMenu, file: StoredFile | None = None
+    ) -> int:
         """Queue an answer, to be sent when it can no longer be taken back; its id. CannotSend."""
         if isinstance(reply, TextReply) and len(reply.content.encode()) > MAX_TEXT_BYTES:
-            raise CannotSend(Obstacle.TOO_LONG)
+            raise CannotSend(SendBlock.TOO_LONG)
         if found := self._obstacle(follower_id):
             raise CannotSend(found)
         message_id = self._queue(actor, follower_id, reply, file)
@@ -86,16 +88,18 @@ class Answers:
         if found := self._obstacle(follower_id):
             raise CannotSend(found)
         replies = {"image": ImageReply, "voice": VoiceReply, "video": VideoReply}
-        return self.send(actor, follower_id, replies[kind](TO_UPLOAD), self._files.keep(content, kind))
+        return self.send(actor, follower_id, replies[kind](UPLOAD_PENDING), self._files.keep(content, kind))
 
     @retry_conflicts
-    def _queue(self, actor: Actor, follower_id: int, reply: Reply | MsgMenu, file: Kept | None) -> int:
+    def _queue(self, actor: Actor, follower_id: int, reply: Reply | MsgMenu, file: StoredFile | None) -> int:
         key, now = BY_OPERATOR + secrets.token_hex(12), datetime.now(UTC)
         with transaction(self._engine) as connection:
             account_id = connection.scalar(select(Follower.account_id).where(Follower.id == follower_id))
             assert account_id
             origin = f"{BY_OPERATOR}{actor.operator_id}"
-            insert_rows(connection, [outgoing(account_id, follower_id, reply, State.QUEUED, key, origin)])
+            insert_rows(
+                connection, [outgoing(account_id, follower_id, reply, MessageState.QUEUED, key, origin)]
+            )
             found = select(MessageLog.id, MessageLog.kind).where(MessageLog.dedup_key == key)
             message = connection.execute(found).one()
             if file:
@@ -108,7 +112,9 @@ class Answers:
 
     def withdraw(self, actor: Actor, message_id: int) -> int:
         """Take back an answer before it is sent: its text becomes a draft. The follower's id; CannotSend."""
-        follower_id, text = self._change(actor, message_id, {State.QUEUED}, State.WITHDRAWN, "withdrawn")
+        follower_id, text = self._change(
+            actor, message_id, {MessageState.QUEUED}, MessageState.WITHDRAWN, "withdrawn"
+        )
         self.keep_draft(actor, follower_id, text)
         return follower_id
 
@@ -119,18 +125,18 @@ class Answers:
         """
         with self._engine.connect() as connection:
             follower_id = connection.scalar(select(MessageLog.follower_id).where(MessageLog.id == message_id))
-        found = self._obstacle(follower_id) if follower_id else Obstacle.GONE
+        found = self._obstacle(follower_id) if follower_id else SendBlock.GONE
         # The platform's word about the window is older than the operator's wish to try again.
-        if found in {Obstacle.NO_API, Obstacle.LEFT, Obstacle.GONE}:
+        if found in {SendBlock.NO_API, SendBlock.LEFT, SendBlock.GONE}:
             raise CannotSend(found)
-        states = {State.FAILED, State.UNKNOWN}
-        follower_id, _ = self._change(actor, message_id, states, State.QUEUED, "sent_again")
+        states = {MessageState.FAILED, MessageState.UNKNOWN}
+        follower_id, _ = self._change(actor, message_id, states, MessageState.QUEUED, "sent_again")
         self._outbox.wake(follower_id, UNDO_SECONDS + 1)
         return follower_id
 
     @retry_conflicts
     def _change(
-        self, actor: Actor, message_id: int, before: set[State], after: State, action: str
+        self, actor: Actor, message_id: int, before: set[MessageState], after: MessageState, action: str
     ) -> tuple[int, str]:
         this = (
             MessageLog.id == message_id,
@@ -145,7 +151,7 @@ class Answers:
                 update(MessageLog).where(*this).values(state=after, error="", received_at=datetime.now(UTC))
             )
             if row is None or not changed.rowcount:
-                raise CannotSend(Obstacle.GONE)
+                raise CannotSend(SendBlock.GONE)
             audit.record(connection, actor, action, subject(row.follower_id), after=f"message:{message_id}")
         return row.follower_id, row.text
 
@@ -155,7 +161,7 @@ class Answers:
         """Keep a draft, and let the follower see that somebody writes."""
         self.keep_draft(actor, follower_id, text)
         if text.strip():
-            self._outbox.announce(follower_id)
+            self._outbox.notify_typing(follower_id)
 
     @retry_conflicts
     def keep_draft(self, actor: Actor, follower_id: int, text: str) -> None:

@@ -1,6 +1,6 @@
-"""Outgoing messages that cannot ride on the answer to their push.
+"""Messages that are not sent as passive replies.
 
-They are kept for the follower's next push or message (`keep`, `take`), or sent through the API (`Outbox`).
+They are held for the next push (`hold_for_pickup`, `claim_held`), or the API sends them (`Outbox`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, case, func, select, update
 
 from ...extensions import retry_conflicts, transaction
-from ...models import UNSETTLED, Channel, Conversation, Direction, Follower, Media, MessageLog, State
+from ...models import UNSETTLED, BotSession, Channel, Direction, Follower, Media, MessageLog, MessageState
 from ...wechat import replies
 from ...wechat.api import WeChatClient
 from ...wechat.api.outgoing import Choice, MsgMenu, Sendable
@@ -37,13 +37,13 @@ from ..media.archive import Archive
 
 log = logging.getLogger(__name__)
 
-REPEAT_AFTER = (1, 2, 4)
+RETRY_DELAYS = (1, 2, 4)
 """Seconds before a call that cannot have arrived is repeated."""
 UNDO_SECONDS = 10
 """So long an operator can take back what he sent."""
 BY_OPERATOR = "operator:"
 """How the origin of messages begins that operators sent."""
-TO_UPLOAD = "-"
+UPLOAD_PENDING = "-"
 """The media id of a file that the platform is given when its message is sent."""
 
 Row = dict[str, Any]
@@ -66,7 +66,12 @@ def readable(reply: Reply | MsgMenu) -> str:
 
 
 def outgoing(
-    account_id: int, follower_id: int | None, reply: Reply | MsgMenu, state: State, key: str, origin: str
+    account_id: int,
+    follower_id: int | None,
+    reply: Reply | MsgMenu,
+    state: MessageState,
+    key: str,
+    origin: str,
 ) -> Row:
     """The row of a message to a follower."""
     now = datetime.now(UTC)
@@ -78,7 +83,7 @@ def outgoing(
         "account_id": account_id,
         "follower_id": follower_id,
         "direction": Direction.OUT,
-        "channel": Channel.CUSTOMER if state is State.QUEUED else Channel.REPLY,
+        "channel": Channel.CUSTOMER if state is MessageState.QUEUED else Channel.REPLY,
         "kind": kind,
         "event": "",
         "text": readable(reply),
@@ -104,28 +109,28 @@ def restore(payload: dict[str, Any]) -> Sendable:
     return MsgMenu(menu["head_content"], choices, menu["tail_content"])
 
 
-def keep(connection: Connection, follower_id: int, key: str) -> None:
+def hold_for_pickup(connection: Connection, follower_id: int, key: str) -> None:
     """Let the follower's next message collect the outgoing message with the dedup key `key`."""
     log_id = connection.scalar(select(MessageLog.id).where(MessageLog.dedup_key == key))
-    earliest = case((Conversation.ready_id < log_id, Conversation.ready_id), else_=log_id)
+    earliest = case((BotSession.ready_id < log_id, BotSession.ready_id), else_=log_id)
     connection.execute(
-        update(Conversation).where(Conversation.follower_id == follower_id).values(ready_id=earliest)
+        update(BotSession).where(BotSession.follower_id == follower_id).values(ready_id=earliest)
     )
 
 
-def take(connection: Connection, follower_id: int, log_id: int, **changes: Any) -> bool:
+def claim_held(connection: Connection, follower_id: int, log_id: int, **changes: Any) -> bool:
     """Mark the `READY` message `log_id` as sent, with other `changes`; False if someone else took it."""
     taken = connection.execute(
         update(MessageLog)
-        .where(MessageLog.id == log_id, MessageLog.state == State.READY)
-        .values(state=State.SENT, **changes)
+        .where(MessageLog.id == log_id, MessageLog.state == MessageState.READY)
+        .values(state=MessageState.SENT, **changes)
     )
     following = select(func.min(MessageLog.id)).where(
-        MessageLog.follower_id == follower_id, MessageLog.id > log_id, MessageLog.state == State.READY
+        MessageLog.follower_id == follower_id, MessageLog.id > log_id, MessageLog.state == MessageState.READY
     )
     connection.execute(
-        update(Conversation)
-        .where(Conversation.follower_id == follower_id, Conversation.ready_id == log_id)
+        update(BotSession)
+        .where(BotSession.follower_id == follower_id, BotSession.ready_id == log_id)
         .values(ready_id=connection.scalar(following))
     )
     return taken.rowcount == 1
@@ -176,7 +181,7 @@ class Outbox:
         """Let a worker `send` to a follower, after so many seconds. Call it after the commit."""
         self._ask("send", follower_id, seconds)
 
-    def announce(self, follower_id: int) -> None:
+    def notify_typing(self, follower_id: int) -> None:
         """Let a worker `show_typing` to a follower."""
         self._ask("show_typing", follower_id, 0)
 
@@ -196,33 +201,33 @@ class Outbox:
             if isinstance(error, Forbidden):
                 self._capabilities.learn(claimed.account_id, Feature.CUSTOMER_SERVICE, allowed=False)
             _settle(self._engine, claimed, state, str(error or "")[:255])
-            level = logging.INFO if state is State.SENT else logging.WARNING
+            level = logging.INFO if state is MessageState.SENT else logging.WARNING
             log.log(level, "customer-service message %d: %s %s", claimed.id, state, error or "")
 
-    def _deliver(self, claimed: Claimed) -> tuple[State, Exception | None]:
+    def _deliver(self, claimed: Claimed) -> tuple[MessageState, Exception | None]:
         """What becomes of a message; one that another way remains for is `READY`."""
-        otherwise = State.FAILED if claimed.origin.startswith(BY_OPERATOR) else State.READY
-        for pause in (*REPEAT_AFTER, None):
+        otherwise = MessageState.FAILED if claimed.origin.startswith(BY_OPERATOR) else MessageState.READY
+        for pause in (*RETRY_DELAYS, None):
             try:
                 self._call(claimed)
             except (Forbidden, WindowClosed, QuotaUsedUp, TooFrequent) as error:
                 return otherwise, error
             except (Busy, Unreachable) as error:
                 if isinstance(error, Unreachable) and error.delivered:
-                    return State.UNKNOWN, error
+                    return MessageState.UNKNOWN, error
                 if pause is None:
                     return otherwise, error
                 self._sleep(pause)
             except (APIError, InvalidReply) as error:
-                return State.FAILED, error
+                return MessageState.FAILED, error
             else:
-                return State.SENT, None
+                return MessageState.SENT, None
         raise AssertionError("unreachable")
 
     def _call(self, claimed: Claimed) -> None:
         assert self._client
         message = restore(claimed.payload)
-        if isinstance(message, ImageReply | VoiceReply | VideoReply) and message.media_id == TO_UPLOAD:
+        if isinstance(message, ImageReply | VoiceReply | VideoReply) and message.media_id == UPLOAD_PENDING:
             message = replace(message, media_id=self._upload(claimed.id))
         self._client.customer.send(claimed.openid, message)
 
@@ -248,11 +253,11 @@ def due(now: datetime) -> Any:
     return ~by_operator | (MessageLog.received_at <= now - timedelta(seconds=UNDO_SECONDS))
 
 
-def _next(follower_id: int) -> Select[int, State]:
+def _next(follower_id: int) -> Select[int, MessageState]:
     """The oldest message that is queued for a follower or on its way."""
     return (
         select(MessageLog.id, MessageLog.state)
-        .where(UNSETTLED, MessageLog.state.in_([State.QUEUED, State.SENDING]))
+        .where(UNSETTLED, MessageLog.state.in_([MessageState.QUEUED, MessageState.SENDING]))
         .where(MessageLog.follower_id == follower_id)
         .order_by(MessageLog.state.desc(), MessageLog.id)  # what is on its way comes first
         .limit(1)
@@ -269,12 +274,12 @@ def _claim(engine: Engine, follower_id: int) -> Claimed | None:
     now = datetime.now(UTC)
     with transaction(engine) as connection:
         row = connection.execute(_next(follower_id)).one_or_none()
-        if row is None or row.state != State.QUEUED:
+        if row is None or row.state != MessageState.QUEUED:
             return None
         claimed = connection.execute(
             update(MessageLog)
-            .where(MessageLog.id == row.id, MessageLog.state == State.QUEUED, due(now))
-            .values(state=State.SENDING, received_at=now, attempts=MessageLog.attempts + 1)
+            .where(MessageLog.id == row.id, MessageLog.state == MessageState.QUEUED, due(now))
+            .values(state=MessageState.SENDING, received_at=now, attempts=MessageLog.attempts + 1)
         )
         if claimed.rowcount == 0:
             return None
@@ -284,13 +289,13 @@ def _claim(engine: Engine, follower_id: int) -> Claimed | None:
 
 
 @retry_conflicts
-def _settle(engine: Engine, claimed: Claimed, state: State, error: str) -> None:
-    channel = Channel.REPLY if state is State.READY else Channel.CUSTOMER
+def _settle(engine: Engine, claimed: Claimed, state: MessageState, error: str) -> None:
+    channel = Channel.REPLY if state is MessageState.READY else Channel.CUSTOMER
     with transaction(engine) as connection:
         connection.execute(
             update(MessageLog)
-            .where(MessageLog.id == claimed.id, MessageLog.state == State.SENDING)
+            .where(MessageLog.id == claimed.id, MessageLog.state == MessageState.SENDING)
             .values(state=state, channel=channel, error=error, received_at=datetime.now(UTC))
         )
-        if state is State.READY:
-            keep(connection, claimed.follower_id, claimed.dedup_key)
+        if state is MessageState.READY:
+            hold_for_pickup(connection, claimed.follower_id, claimed.dedup_key)

@@ -14,19 +14,19 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, func, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from ...models import Channel, Direction, Follower, Hour, MessageLog, State, Thread
+from ...models import Channel, Conversation, Direction, Follower, HourIndex, MessageLog, MessageState
 from ..projections.projector import hour_of
 
-LOOKED_AT = 60
+MAX_MESSAGES = 60
 """So many of the newest messages are looked at: more than any allowance."""
 
 _BRIEF = timedelta(minutes=1)
 _OPENING = {"click": 3, "scancode_push": 3, "scancode_waitmsg": 3, "subscribe": 3, "scan": 3}
 """Events after which a follower may be written to for a minute, and how often."""
-LASTING = timedelta(hours=48)
-_MESSAGE = (5, LASTING)
+WINDOW_LENGTH = timedelta(hours=48)
+_MESSAGE = (5, WINDOW_LENGTH)
 """What a message of the follower allows."""
-_SPENT = {State.SENT, State.UNKNOWN, State.SENDING, State.QUEUED}
+_SPENT = {MessageState.SENT, MessageState.UNKNOWN, MessageState.SENDING, MessageState.QUEUED}
 
 
 class Closed(StrEnum):
@@ -55,19 +55,19 @@ class Window:
         return cls(None if left else Closed.USED_UP, ends_at, left, allowed)
 
 
-def window(connection: Connection, follower_id: int, subscribed: bool, now: datetime) -> Window:
+def load_window(connection: Connection, follower_id: int, subscribed: bool, now: datetime) -> Window:
     """Where a follower's window stands."""
     names = ("direction", "channel", "kind", "event", "state", "error", "created_at")
     newest = (
         select(*(getattr(MessageLog, name) for name in names))
         .where(MessageLog.follower_id == follower_id)
         .order_by(MessageLog.id.desc())
-        .limit(LOOKED_AT)
+        .limit(MAX_MESSAGES)
     )
-    return reckon(subscribed, connection.execute(newest).all(), now)
+    return compute_window(subscribed, connection.execute(newest).all(), now)
 
 
-def reckon(subscribed: bool, newest: Iterable[Any], now: datetime) -> Window:
+def compute_window(subscribed: bool, newest: Iterable[Any], now: datetime) -> Window:
     """The window that the newest messages of a follower, newest first, leave."""
     if not subscribed:
         return Window(Closed.LEFT)
@@ -76,8 +76,8 @@ def reckon(subscribed: bool, newest: Iterable[Any], now: datetime) -> Window:
     for row in newest:
         if row.direction == Direction.OUT:
             if row.channel == Channel.CUSTOMER:
-                spent += State(row.state) in _SPENT
-                refused = refused or (row.error[:5] if row.state == State.FAILED else "")
+                spent += MessageState(row.state) in _SPENT
+                refused = refused or (row.error[:5] if row.state == MessageState.FAILED else "")
             continue
         allowed, lasting = _allowance(row)
         ends_at = row.created_at + lasting
@@ -97,7 +97,7 @@ def _better(one: Window, other: Window) -> Window:
     """The larger count, and the longer time as far as it allows anything."""
     if not one.ends_at or not other.ends_at or not other.allowed:
         return other if other.allowed else one
-    larger = max(one, other, key=lambda window: window.left)
+    larger = max(one, other, key=lambda load_window: load_window.left)
     longest = max(one.ends_at, other.ends_at) if one.left and other.left else larger.ends_at
     return replace(larger, ends_at=longest)
 
@@ -115,7 +115,7 @@ def spent_since(
     return select(func.count(sent.id)).where(*after, *counted).scalar_subquery()
 
 
-def glance(subscribed: bool, written_at: datetime | None, spent: int, now: datetime) -> Window:
+def estimate_window(subscribed: bool, written_at: datetime | None, spent: int, now: datetime) -> Window:
     """The window that the newest message of a follower, who wrote it at `written_at`, leaves."""
     allowed, lasting = _MESSAGE
     if not subscribed:
@@ -127,7 +127,12 @@ def glance(subscribed: bool, written_at: datetime | None, spent: int, now: datet
 
 def not_yet_closed(written_at: InstrumentedAttribute[datetime], now: datetime) -> ColumnElement[bool]:
     """Threads of followers who may still be written to, whose newest message came at `written_at`."""
-    since = now - LASTING
-    hour = select(Hour.first_id).where(Hour.hour <= hour_of(since)).order_by(Hour.hour.desc()).limit(1)
-    lately = Thread.last_in_id >= func.coalesce(hour.scalar_subquery(), 1)  # for the index
+    since = now - WINDOW_LENGTH
+    hour = (
+        select(HourIndex.first_id)
+        .where(HourIndex.hour <= hour_of(since))
+        .order_by(HourIndex.hour.desc())
+        .limit(1)
+    )
+    lately = Conversation.last_in_id >= func.coalesce(hour.scalar_subquery(), 1)  # for the index
     return and_(lately, written_at > since, Follower.subscribed)

@@ -29,27 +29,36 @@ from sqlalchemy import (
 )
 
 from ...extensions import retry_conflicts, transaction
-from ...models import Direction, Follower, Hour, MessageLog, Progress, State, Status, Thread
+from ...models import (
+    Conversation,
+    ConversationStatus,
+    Direction,
+    Follower,
+    HourIndex,
+    MessageLog,
+    MessageState,
+    Progress,
+)
 from ...routing import Router
-from ..media.archive import want
+from ..media.archive import request_downloads
 from ..outbox.sending import BY_OPERATOR
-from ..search.index import MESSAGES, labels_of, refresh_followers, searchable, tokens_of
+from ..search.index import MESSAGES, filter_tokens, refresh_followers, searchable, tokens_of
 
-BATCH = 500
+BATCH_SIZE = 500
 """Rows in one step. Pushes on SQLite wait while they are written."""
-PATIENCE = 60
+GAP_TIMEOUT = 60
 """Seconds after which a missing id is no message that is still being committed."""
-MOST_GAPS = 200
+MAX_GAPS = 200
 
 
 @dataclass(frozen=True)
-class Feed:
+class Watermark:
     """How far something has come, as `Progress` keeps it."""
 
     watermark: int
     gaps: list[Any]
 
-    def advanced(self, new: Iterable[tuple[int, datetime]], late: Collection[int], now: float) -> Feed:
+    def advanced(self, new: Iterable[tuple[int, datetime]], late: Collection[int], now: float) -> Watermark:
         """After `new` ids, with their rows' times, and `late` ones, which were missing."""
         gaps = [part for gap in self.gaps for part in _without(gap, late)]
         at = self.watermark
@@ -57,7 +66,7 @@ class Feed:
             if row_id > at + 1:
                 gaps.append([at + 1, row_id - 1, int(seen.timestamp())])
             at = row_id
-        return Feed(at, [gap for gap in gaps if now - gap[2] <= PATIENCE][-MOST_GAPS:])
+        return Watermark(at, [gap for gap in gaps if now - gap[2] <= GAP_TIMEOUT][-MAX_GAPS:])
 
 
 def _without(gap: Sequence[int], ids: Collection[int]) -> Iterable[list[int]]:
@@ -74,25 +83,25 @@ def _without(gap: Sequence[int], ids: Collection[int]) -> Iterable[list[int]]:
 class Position:
     """How far everything has come."""
 
-    messages: Feed
+    messages: Watermark
     """The index, conversations and hours have every message up to here."""
-    followers: Feed
+    followers: Watermark
     """The index has every follower up to here."""
-    rebuild: Feed
+    rebuild: Watermark
     """The index lacks the messages up to here: it is built anew, downwards."""
-    slow: Feed
+    slow: Watermark
     """As gaps, the ids of messages that handlers were still working on."""
 
 
 @dataclass(frozen=True)
-class Newest:
+class LatestIds:
     """The last ids of the tables."""
 
     message: int
     follower: int
 
 
-class Digest:
+class Projector:
     """Keeps what is derived from messages. Many processes may do it at once.
 
     The catch-all handlers of `router` are those whose answers leave a follower's message to a person.
@@ -140,13 +149,13 @@ class Digest:
                 return
             MESSAGES.clear(connection)  # on MariaDB that commits, so the position is read after it
             before = _locked(connection)
-            rebuild = Feed(before.messages.watermark, [])
-            _save(connection, before, replace(before, followers=Feed(0, []), rebuild=rebuild))
+            rebuild = Watermark(before.messages.watermark, [])
+            _save(connection, before, replace(before, followers=Watermark(0, []), rebuild=rebuild))
 
-    def _look(self) -> tuple[Position, Newest]:
+    def _look(self) -> tuple[Position, LatestIds]:
         with self._engine.connect() as connection:
             rows = connection.execute(_POSITION).all()
-        return _position(rows), Newest(rows[0].message or 0, rows[0].follower or 0)
+        return _position(rows), LatestIds(rows[0].message or 0, rows[0].follower or 0)
 
     # A step returns False when another process was faster.
 
@@ -161,9 +170,9 @@ class Digest:
         if not rows and not settled and advanced == feed:
             return True
         ended = {row.id for row in settled}
-        begun = [row.id for row in rows if row.state == State.RECEIVED]
+        begun = [row.id for row in rows if row.state == MessageState.RECEIVED]
         still = [row_id for row_id in slow if row_id not in ended] + begun
-        after = replace(position, messages=advanced, slow=Feed(0, still[-MOST_GAPS:]))
+        after = replace(position, messages=advanced, slow=Watermark(0, still[-MAX_GAPS:]))
         tokens = _tokens(row for row in rows if row.id > position.rebuild.watermark)
         return self._write_messages(position, after, rows, settled, tokens)
 
@@ -183,7 +192,7 @@ class Digest:
             catch_alls = {route.name for route in self._router.routes() if route.catch_all}
             _update_threads(connection, rows, settled, {"", *catch_alls})
             _update_hours(connection, rows)
-            want(connection, rows)
+            request_downloads(connection, rows)
             refresh_followers(connection, {row.follower_id for row in rows if row.event == "subscribe"})
             _save(connection, before, after)
             return True
@@ -205,33 +214,35 @@ class Digest:
         with self._engine.connect() as connection:
             below = MessageLog.id <= position.rebuild.watermark
             rows = _messages(connection, below, order=MessageLog.id.desc())
-        rest = rows[-1].id - 1 if len(rows) == BATCH else 0
-        after = replace(position, rebuild=Feed(rest, []))
+        rest = rows[-1].id - 1 if len(rows) == BATCH_SIZE else 0
+        after = replace(position, rebuild=Watermark(rest, []))
         return self._write_messages(position, after, [], [], _tokens(reversed(rows)))
 
-    def _advanced(self, feed: Feed, new: Sequence[tuple[int, datetime]], late: Sequence[Any]) -> Feed:
+    def _advanced(
+        self, feed: Watermark, new: Sequence[tuple[int, datetime]], late: Sequence[Any]
+    ) -> Watermark:
         """Where ids are committed in order, none is missing that may still come."""
         advanced = feed.advanced(new, {row.id for row in late}, time.time())
-        return Feed(advanced.watermark, []) if self._engine.dialect.name == "sqlite" else advanced
+        return Watermark(advanced.watermark, []) if self._engine.dialect.name == "sqlite" else advanced
 
 
-def _messages_behind(position: Position, newest: Newest) -> bool:
+def _messages_behind(position: Position, newest: LatestIds) -> bool:
     return newest.message > position.messages.watermark
 
 
-def _misses_messages(position: Position, _newest: Newest) -> bool:
+def _misses_messages(position: Position, _newest: LatestIds) -> bool:
     return bool(position.messages.gaps or position.slow.gaps)
 
 
-def _followers_behind(position: Position, newest: Newest) -> bool:
+def _followers_behind(position: Position, newest: LatestIds) -> bool:
     return newest.follower > position.followers.watermark
 
 
-def _misses_followers(position: Position, _newest: Newest) -> bool:
+def _misses_followers(position: Position, _newest: LatestIds) -> bool:
     return bool(position.followers.gaps)
 
 
-def _rebuilds(position: Position, _newest: Newest) -> bool:
+def _rebuilds(position: Position, _newest: LatestIds) -> bool:
     return bool(position.rebuild.watermark)
 
 
@@ -254,11 +265,11 @@ _MESSAGES = select(
     MessageLog.created_at,
     MessageLog.received_at,
 )
-_SETTLED = MessageLog.state != State.RECEIVED
+_SETTLED = MessageLog.state != MessageState.RECEIVED
 
 
 def _position(rows: Iterable[Any]) -> Position:
-    return Position(**{row.name: Feed(row.watermark, row.gaps) for row in rows})
+    return Position(**{row.name: Watermark(row.watermark, row.gaps) for row in rows})
 
 
 def _locked(connection: Connection) -> Position:
@@ -268,7 +279,7 @@ def _locked(connection: Connection) -> Position:
 
 def _save(connection: Connection, before: Position, after: Position) -> None:
     for name in _NAMES:
-        feed: Feed = getattr(after, name)
+        feed: Watermark = getattr(after, name)
         if feed != getattr(before, name):
             changes = {"watermark": feed.watermark, "gaps": feed.gaps}
             connection.execute(update(Progress).where(Progress.name == name).values(changes))
@@ -277,11 +288,13 @@ def _save(connection: Connection, before: Position, after: Position) -> None:
 def _messages(
     connection: Connection, *where: ColumnElement[bool], order: Any = MessageLog.id
 ) -> Sequence[Row[Any]]:
-    return connection.execute(_MESSAGES.where(*where).order_by(order).limit(BATCH)).all()
+    return connection.execute(_MESSAGES.where(*where).order_by(order).limit(BATCH_SIZE)).all()
 
 
 def _followers(connection: Connection, where: ColumnElement[bool]) -> Sequence[Row[int, datetime]]:
-    found = select(Follower.id, Follower.first_seen_at).where(where).order_by(Follower.id).limit(BATCH // 2)
+    found = (
+        select(Follower.id, Follower.first_seen_at).where(where).order_by(Follower.id).limit(BATCH_SIZE // 2)
+    )
     return connection.execute(found).all()
 
 
@@ -290,7 +303,7 @@ def _within(column: Any, gaps: Iterable[Sequence[int]]) -> ColumnElement[bool]:
 
 
 def _tokens(rows: Iterable[Row[Any]]) -> dict[int, set[str]]:
-    return {row.id: tokens_of(searchable(row.text, row.payload)) | labels_of(row) for row in rows}
+    return {row.id: tokens_of(searchable(row.text, row.payload)) | filter_tokens(row) for row in rows}
 
 
 def _update_threads(
@@ -312,7 +325,10 @@ def _update_threads(
     if not ids:
         return
     existing = connection.execute(
-        select(*_THREAD).where(Thread.follower_id.in_(ids)).order_by(Thread.follower_id).with_for_update()
+        select(*_THREAD)
+        .where(Conversation.follower_id.in_(ids))
+        .order_by(Conversation.follower_id)
+        .with_for_update()
     )
     known = {row.follower_id: dict(row._mapping) for row in existing}
     new = {row_id: {**_NEW_THREAD, "follower_id": row_id} for row_id in ids if row_id not in known}
@@ -322,20 +338,22 @@ def _update_threads(
         for row in (*counted[row_id], *judged[row_id]):
             _judge(thread, row, helpless)
     if new:
-        connection.execute(insert(Thread), list(new.values()))
+        connection.execute(insert(Conversation), list(new.values()))
     if known:
         changed = [{**thread, "thread": thread["follower_id"]} for thread in known.values()]
-        connection.execute(update(Thread).where(Thread.follower_id == bindparam("thread")), changed)
+        connection.execute(
+            update(Conversation).where(Conversation.follower_id == bindparam("thread")), changed
+        )
 
 
 _THREAD = (
-    Thread.follower_id,
-    Thread.last_id,
-    Thread.last_in_id,
-    Thread.messages_in,
-    Thread.messages_out,
-    Thread.status,
-    Thread.waiting_since,
+    Conversation.follower_id,
+    Conversation.last_id,
+    Conversation.last_in_id,
+    Conversation.messages_in,
+    Conversation.messages_out,
+    Conversation.status,
+    Conversation.waiting_since,
 )
 _NEW_THREAD = {
     "last_id": 0,
@@ -343,7 +361,7 @@ _NEW_THREAD = {
     "read_id": 0,
     "messages_in": 0,
     "messages_out": 0,
-    "status": Status.DONE,
+    "status": ConversationStatus.DONE,
     "waiting_since": None,
     "assignee_id": None,
     "starred": False,
@@ -364,9 +382,9 @@ def _judge(thread: dict[str, Any], row: Row[Any], helpless: Collection[str]) -> 
         if row.origin.startswith(BY_OPERATOR):
             thread["waiting_since"] = None
     elif not row.event:
-        failed = row.state in {State.FAILED, State.LATE}
-        if failed or row.origin in helpless or thread["status"] == Status.WAITING:
-            thread["status"] = Status.OPEN
+        failed = row.state in {MessageState.FAILED, MessageState.LATE}
+        if failed or row.origin in helpless or thread["status"] == ConversationStatus.WAITING:
+            thread["status"] = ConversationStatus.OPEN
             thread["waiting_since"] = thread["waiting_since"] or row.created_at
 
 
@@ -377,14 +395,14 @@ def _update_hours(connection: Connection, rows: Iterable[Row[Any]]) -> None:
         first[hour] = min(row.id, first.get(hour, row.id))
     if not first:
         return
-    existing = connection.execute(select(Hour.hour, Hour.first_id).where(Hour.hour.in_(first)))
+    existing = connection.execute(select(HourIndex.hour, HourIndex.first_id).where(HourIndex.hour.in_(first)))
     known = {row.hour: row.first_id for row in existing}
     new = [{"hour": hour, "first_id": row_id} for hour, row_id in first.items() if hour not in known]
     if new:
-        connection.execute(insert(Hour), new)
+        connection.execute(insert(HourIndex), new)
     for hour, row_id in known.items():
         if first[hour] < row_id:
-            connection.execute(update(Hour).where(Hour.hour == hour).values(first_id=first[hour]))
+            connection.execute(update(HourIndex).where(HourIndex.hour == hour).values(first_id=first[hour]))
 
 
 def hour_of(moment: datetime) -> int:

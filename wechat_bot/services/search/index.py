@@ -94,7 +94,7 @@ def label(name: str, *values: str) -> str:
     return "f" + blake2b(whole, digest_size=8).hexdigest()
 
 
-def labels_of(message: Any) -> set[str]:
+def filter_tokens(message: Any) -> set[str]:
     """The tokens that a message is filtered by; those of kind and origin say the direction too."""
     direction = message.direction
     labels = {
@@ -170,7 +170,7 @@ def _needed(word: str) -> set[str]:
 _SINGLE = len("x00000")
 
 
-def marked(text: str, query: Query, context: int | None = 30) -> list[tuple[str, bool]]:
+def highlight(text: str, query: Query, context: int | None = 30) -> list[tuple[str, bool]]:
     """`text` in pieces, with whether they match.
 
     Only so many characters of context around the first match, or all if None; … stands for what is left out.

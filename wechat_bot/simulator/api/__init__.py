@@ -16,18 +16,18 @@ from werkzeug.wrappers import Request, Response
 from ...extensions import in_transaction
 from ...wechat.credentials import Credentials
 from ..state import (
-    Account,
+    APIFault,
+    APIFaultKind,
     Code,
-    Comment,
-    Event,
-    FailedCall,
-    Fault,
-    FaultKind,
-    Follower,
     PlatformState,
-    Token,
+    SimulatedAccount,
+    SimulatedComment,
+    SimulatedEvent,
+    SimulatedFailedCall,
+    SimulatedFollower,
+    SimulatedToken,
 )
-from ..store import MemoryStore, Store
+from ..store import MemoryStore, StateStore
 from . import (
     account,
     agents,
@@ -46,8 +46,8 @@ from . import (
     tokens,
     users,
 )
-from .call import Answer, Call, Endpoint, Refused, Upload, check
-from .faults import spoil
+from .call import Answer, CallRefused, Endpoint, SimulatedCall, UploadedFile, check
+from .faults import apply_fault
 from .permissions import GRANTED, MINUTELY, daily_limit, spend
 
 _FAMILIES = (
@@ -91,14 +91,14 @@ class FakeAPI:
         credentials: Credentials,
         clock: Callable[[], float] = time.time,
         *,
-        account: Account | None = None,
-        store: Store | None = None,
+        account: SimulatedAccount | None = None,
+        store: StateStore | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`account` is of a new store in memory."""
         self.credentials = credentials
         self.clock = clock
-        self.store = store or MemoryStore(PlatformState(account or Account()))
+        self.store = store or MemoryStore(PlatformState(account or SimulatedAccount()))
         self.sleep = sleep
         self.errcodes: dict[str, list[int]] = defaultdict(list)
         self.delay = 0.0
@@ -152,7 +152,7 @@ class FakeAPI:
         with self.store.opened() as state:
             state.tokens = []
 
-    def fail(self, fault: Fault, path: str = "*") -> None:
+    def fail(self, fault: APIFault, path: str = "*") -> None:
         """Let the next calls of a path fail, or of all."""
         with self.store.opened() as state:
             state.faults[path] = fault
@@ -165,7 +165,9 @@ class FakeAPI:
     def follower_accepted(self, openid: str, template_id: str, scene: int | None = None) -> None:
         """A follower allows one message of a subscription notice, or a one-time subscription by `scene`."""
         with self.store.opened() as state:
-            accepted = state.followers.setdefault(openid, Follower(openid, subscribed=False)).accepted
+            accepted = state.followers.setdefault(
+                openid, SimulatedFollower(openid, subscribed=False)
+            ).accepted
             key = subscriptions.acceptance(template_id, scene)
             accepted[key] = accepted.get(key, 0) + 1
 
@@ -174,7 +176,7 @@ class FakeAPI:
         with self.store.opened() as state:
             number = state.new_id()
             now = int(self._now(state))
-            state.comments.append(Comment(msg_data_id, index, number, openid, content, now))
+            state.comments.append(SimulatedComment(msg_data_id, index, number, openid, content, now))
             return number
 
     def give_media(self, kind: str, content: bytes, filename: str, content_type: str) -> str:
@@ -195,9 +197,9 @@ class FakeAPI:
     def menu_of(self, openid: str) -> list[dict[str, Any]]:
         """The buttons that a follower sees."""
         with self.store.opened() as state:
-            return menus.menu_of(state, state.followers.get(openid, Follower(openid)))
+            return menus.menu_of(state, state.followers.get(openid, SimulatedFollower(openid)))
 
-    def take_events(self) -> list[Event]:
+    def take_events(self) -> list[SimulatedEvent]:
         """The events that are due, for the pushing side; each is given once."""
         with self.store.opened() as state:
             now = self._now(state)
@@ -215,21 +217,21 @@ class FakeAPI:
                 fault = _next_fault(state, request.path)
                 response = self._respond(request, state, fault)
         self.sleep(self.delay + (fault.seconds if fault else 0))
-        return spoil(response, fault)(environ, start_response)
+        return apply_fault(response, fault)(environ, start_response)
 
     def _now(self, state: PlatformState) -> float:
         return self.clock() + state.clock_offset
 
-    def _respond(self, request: Request, state: PlatformState, fault: Fault | None) -> Response:
+    def _respond(self, request: Request, state: PlatformState, fault: APIFault | None) -> Response:
         state.calls = [*state.calls[1 - _CALLS :], request.path]
         now = self._now(state)
         try:
             if self.errcodes[request.path]:
-                raise Refused(self.errcodes[request.path].pop(0), "injected")
-            if fault and fault.kind is FaultKind.ERRCODE:
-                raise Refused(fault.errcode, "injected")
+                raise CallRefused(self.errcodes[request.path].pop(0), "injected")
+            if fault and fault.kind is APIFaultKind.ERRCODE:
+                raise CallRefused(fault.errcode, "injected")
             answer = self._answer(request, state, now)
-        except Refused as refused:
+        except CallRefused as refused:
             return _refusal(request, state, now, refused)
         if isinstance(answer, Response):
             return answer
@@ -241,17 +243,17 @@ class FakeAPI:
         endpoint = ENDPOINTS.get(request.path)
         if endpoint is None:
             state.unknown.append(request.path)
-            raise Refused(40066)
+            raise CallRefused(40066)
         if request.method != endpoint.method:
             state.unknown.append(f"{request.method} {request.path}")
-            raise Refused(43002 if endpoint.method == "POST" else 43001)
+            raise CallRefused(43002 if endpoint.method == "POST" else 43001)
         _permit(request, endpoint, state, now)
         call = self._call(request, endpoint, state, now)
         state.unknown += [f"{request.path} {name}" for name in _check_fields(endpoint, call)]
         return endpoint.handler(call)
 
-    def _call(self, request: Request, endpoint: Endpoint, state: PlatformState, now: float) -> Call:
-        return Call(
+    def _call(self, request: Request, endpoint: Endpoint, state: PlatformState, now: float) -> SimulatedCall:
+        return SimulatedCall(
             path=request.path,
             query=request.args.to_dict(),
             body=None if endpoint.body is None else _read_json(request),
@@ -272,20 +274,20 @@ def _permit(request: Request, endpoint: Endpoint, state: PlatformState, now: flo
     if endpoint.token:
         _check_token(state.tokens, request.args.get("access_token"), now)
     if state.account.kind not in GRANTED[endpoint.area]:
-        raise Refused(48001)
+        raise CallRefused(48001)
     spend(state, request.path, now, daily_limit(request.path, state.account.kind), 86400, 45009)
     if request.path in MINUTELY:
         spend(state, request.path, now, MINUTELY[request.path], 60, 45011)
 
 
-def _check_fields(endpoint: Endpoint, call: Call) -> list[str]:
+def _check_fields(endpoint: Endpoint, call: SimulatedCall) -> list[str]:
     """The names of fields that the platform does not know; Refused if one is missing or wrong."""
     token = {"access_token": str} if endpoint.token else {}
     unknown = check({**endpoint.query, **token}, call.query)
     return unknown if endpoint.body is None else unknown + check(endpoint.body, call.body)
 
 
-def _next_fault(state: PlatformState, path: str) -> Fault | None:
+def _next_fault(state: PlatformState, path: str) -> APIFault | None:
     key = path if path in state.faults else "*"
     if (fault := state.faults.get(key)) and fault.times is not None:
         fault.times -= 1
@@ -294,20 +296,20 @@ def _next_fault(state: PlatformState, path: str) -> Fault | None:
     return fault
 
 
-def _check_token(issued: list[Token], value: str | None, now: float) -> None:
+def _check_token(issued: list[SimulatedToken], value: str | None, now: float) -> None:
     """Section 6.3: missing, malformed, unknown or replaced, expired."""
     if not value:
-        raise Refused(41001)
+        raise CallRefused(41001)
     if not re.fullmatch(r"[A-Za-z0-9_-]{64}", value):
-        raise Refused(40014)
+        raise CallRefused(40014)
     token = next((token for token in issued if token.value == value), None)
     if token is None or (token.replaced and now >= token.ends):
-        raise Refused(40001)
+        raise CallRefused(40001)
     if now >= token.ends:
-        raise Refused(42001)
+        raise CallRefused(42001)
 
 
-def _refusal(request: Request, state: PlatformState, now: float, refused: Refused) -> Response:
+def _refusal(request: Request, state: PlatformState, now: float, refused: CallRefused) -> Response:
     """The answer, which is remembered by its rid if the call had a token: others tell the secret."""
     rid = f"{int(now):x}-{secrets.token_hex(4)}-{secrets.token_hex(4)}"
     errmsg = f"{refused.errmsg} rid: {rid}"
@@ -315,29 +317,29 @@ def _refusal(request: Request, state: PlatformState, now: float, refused: Refuse
     if "access_token" in request.args:
         body = request.get_data(parse_form_data=True).decode(errors="replace")
         answer = response.get_data(as_text=True)
-        state.failed[rid] = FailedCall(now, request.path, body, answer, request.remote_addr or "")
+        state.failed[rid] = SimulatedFailedCall(now, request.path, body, answer, request.remote_addr or "")
     if len(state.failed) > _FAILED:
         del state.failed[next(iter(state.failed))]
     return response
 
 
-def _read_upload(request: Request) -> Upload:
+def _read_upload(request: Request) -> UploadedFile:
     if (file := request.files.get("media")) is None:
-        raise Refused(41005)
-    return Upload(file.filename or "", file.mimetype, file.read())
+        raise CallRefused(41005)
+    return UploadedFile(file.filename or "", file.mimetype, file.read())
 
 
 def _read_json(request: Request) -> Any:
     """The body. Escapes of characters beyond ASCII are not understood: followers would read them."""
     if not (body := request.get_data(parse_form_data=True)):
-        raise Refused(44002)
+        raise CallRefused(44002)
     try:
         text = body.decode()
         if _ESCAPE.search(text) and request.path.startswith("/cgi-bin/menu/"):
-            raise Refused(40033)
+            raise CallRefused(40033)
         return json.loads(_ESCAPE.sub(r"\1\\\\u", text))
     except (ValueError, RecursionError):
-        raise Refused(47001) from None
+        raise CallRefused(47001) from None
 
 
 def _json(answer: dict[str, Any]) -> Response:

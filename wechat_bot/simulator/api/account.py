@@ -5,30 +5,30 @@ from __future__ import annotations
 import re
 
 from ..state import JsTicket
-from .call import Answer, Area, Call, Family, Refused, new_secret
+from .call import Answer, Area, CallRefused, Family, SimulatedCall, new_secret
 
 family = Family(Area.ANY)
 
 
 @family.get("/cgi-bin/getcallbackip")
-def callback_addresses(call: Call) -> Answer:
+def callback_addresses(call: SimulatedCall) -> Answer:
     return {"ip_list": ["127.0.0.1", "101.226.103.0/25"]}
 
 
 @family.get("/cgi-bin/get_api_domain_ip")
-def api_addresses(call: Call) -> Answer:
+def api_addresses(call: SimulatedCall) -> Answer:
     return {"ip_list": ["127.0.0.1", "101.89.47.0/25"]}
 
 
 @family.post("/cgi-bin/callback/check", {"action": str, "check_operator": str})
-def check_callback(call: Call) -> Answer:
+def check_callback(call: SimulatedCall) -> Answer:
     action = call.body["action"]
     if not call.state.account.callback_url:
-        raise Refused(40201)
+        raise CallRefused(40201)
     if action not in {"dns", "ping", "all"}:
-        raise Refused(40202)
+        raise CallRefused(40202)
     if call.body["check_operator"] not in {"CHINANET", "UNICOM", "CAP", "DEFAULT"}:
-        raise Refused(40203)
+        raise CallRefused(40203)
     answer = {
         "dns": [{"ip": "203.0.113.9", "real_operator": "UNICOM"}],
         "ping": [{"ip": "203.0.113.9", "from_operator": "UNICOM", "package_loss": "0%", "time": "23.079ms"}],
@@ -37,7 +37,7 @@ def check_callback(call: Call) -> Answer:
 
 
 @family.get("/cgi-bin/get_current_autoreply_info")
-def autoreplies(call: Call) -> Answer:
+def autoreplies(call: SimulatedCall) -> Answer:
     """An account whose console has no rules."""
     return {
         "is_add_friend_reply_open": 0,
@@ -47,11 +47,11 @@ def autoreplies(call: Call) -> Answer:
 
 
 @family.get("/cgi-bin/ticket/getticket", {"type": str})
-def js_ticket(call: Call) -> Answer:
+def js_ticket(call: SimulatedCall) -> Answer:
     """The same ticket while it is valid."""
     kind = call.query["type"]
     if kind not in {"jsapi", "wx_card"}:
-        raise Refused(40097)
+        raise CallRefused(40097)
     ticket = call.state.js_tickets.get(kind)
     if ticket is None or call.now >= ticket.ends:
         ticket = call.state.js_tickets[kind] = JsTicket(new_secret(), call.now + 7200)
@@ -64,13 +64,13 @@ def js_ticket(call: Call) -> Answer:
 
 
 @family.post("/cgi-bin/openapi/rid/get", {"rid": str})
-def failed_call(call: Call) -> Answer:
+def failed_call(call: SimulatedCall) -> Answer:
     rid = call.body["rid"]
     failed = call.state.failed.get(rid)
     if failed is None or not re.fullmatch(r"[0-9a-f]+-[0-9a-f]{8}-[0-9a-f]{8}", rid):
-        raise Refused(76001)
+        raise CallRefused(76001)
     if call.now > failed.at + 7 * 86400:
-        raise Refused(76002)
+        raise CallRefused(76002)
     request = {
         "invoke_time": int(failed.at),
         "cost_in_ms": 1,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ..state import Agent, Session
-from .call import Answer, Area, Call, Family, Refused
+from ..state import SimulatedAgent, SimulatedSession
+from .call import Answer, Area, CallRefused, Family, SimulatedCall
 from .media import check_image
 
 family = Family(Area.AGENTS)
@@ -14,11 +14,11 @@ _ACCOUNT = re.compile(r"([A-Za-z0-9]{1,10})@[A-Za-z0-9_-]{1,30}")
 
 
 @family.get("/cgi-bin/customservice/getkflist")
-def list_agents(call: Call) -> Answer:
+def list_agents(call: SimulatedCall) -> Answer:
     return {"kf_list": [_listed(call, agent) for agent in call.state.agents]}
 
 
-def _listed(call: Call, agent: Agent) -> dict[str, object]:
+def _listed(call: SimulatedCall, agent: SimulatedAgent) -> dict[str, object]:
     fields: dict[str, object] = {
         "kf_account": agent.kf_account,
         "kf_nick": agent.nickname,
@@ -35,7 +35,7 @@ def _listed(call: Call, agent: Agent) -> dict[str, object]:
 
 
 @family.get("/cgi-bin/customservice/getonlinekflist")
-def list_online(call: Call) -> Answer:
+def list_online(call: SimulatedCall) -> Answer:
     """All are on-line, as no agent is real."""
     served = [session.kf_account for session in call.state.sessions.values()]
     return {
@@ -55,32 +55,32 @@ _AGENT = {"kf_account": str, "nickname": str, "password?": str}
 
 
 @family.post("/customservice/kfaccount/add", _AGENT)
-def add(call: Call) -> Answer:
+def add(call: SimulatedCall) -> Answer:
     account = call.body["kf_account"]
     if not _ACCOUNT.fullmatch(account):
-        raise Refused(65404)
+        raise CallRefused(65404)
     if any(agent.kf_account == account for agent in call.state.agents):
-        raise Refused(65406)
+        raise CallRefused(65406)
     if len(call.state.agents) >= 100:
-        raise Refused(65405)
-    call.state.agents.append(Agent(account, _nickname(call), call.state.new_id()))
+        raise CallRefused(65405)
+    call.state.agents.append(SimulatedAgent(account, _nickname(call), call.state.new_id()))
     return None
 
 
 @family.post("/customservice/kfaccount/update", _AGENT)
-def update(call: Call) -> Answer:
+def update(call: SimulatedCall) -> Answer:
     _agent(call, call.body["kf_account"]).nickname = _nickname(call)
     return None
 
 
 @family.post("/customservice/kfaccount/del", {"kf_account": str})
-def delete(call: Call) -> Answer:
+def delete(call: SimulatedCall) -> Answer:
     call.state.agents.remove(_agent(call, call.body["kf_account"]))
     return None
 
 
 @family.post("/customservice/kfaccount/uploadheadimg", query={"kf_account": str}, uploads=True)
-def upload_picture(call: Call) -> Answer:
+def upload_picture(call: SimulatedCall) -> Answer:
     agent = _agent(call, call.query["kf_account"])
     check_image(call, {"jpg", "png"}, 5 * 1024 * 1024)
     agent.headimg = f"http://mmbiz.qpic.cn/kf/{agent.kf_id}/0"
@@ -88,45 +88,45 @@ def upload_picture(call: Call) -> Answer:
 
 
 @family.post("/customservice/kfaccount/inviteworker", {"kf_account": str, "invite_wx": str})
-def invite(call: Call) -> Answer:
+def invite(call: SimulatedCall) -> Answer:
     agent = _agent(call, call.body["kf_account"])
     if agent.invite_wx:
-        raise Refused(65410)
+        raise CallRefused(65410)
     agent.invite_wx = call.body["invite_wx"]
     return None
 
 
 @family.post("/customservice/kfsession/create", {"kf_account": str, "openid": str, "text?": str})
-def open_session(call: Call) -> Answer:
+def open_session(call: SimulatedCall) -> Answer:
     agent, follower = _agent(call, call.body["kf_account"]), call.follower(call.body["openid"])
     session = call.state.sessions.get(follower.openid)
     if session and session.kf_account != agent.kf_account:
-        raise Refused(65414)
-    call.state.sessions[follower.openid] = Session(agent.kf_account, int(call.now))
-    call.announce("kf_create_session", follower.openid, 0, KfAccount=agent.kf_account)
+        raise CallRefused(65414)
+    call.state.sessions[follower.openid] = SimulatedSession(agent.kf_account, int(call.now))
+    call.notify_typing("kf_create_session", follower.openid, 0, KfAccount=agent.kf_account)
     return None
 
 
 @family.post("/customservice/kfsession/close", {"kf_account": str, "openid": str, "text?": str})
-def close_session(call: Call) -> Answer:
+def close_session(call: SimulatedCall) -> Answer:
     openid = call.body["openid"]
     session = call.state.sessions.get(openid)
     if session is None or session.kf_account != call.body["kf_account"]:
-        raise Refused(65413)
+        raise CallRefused(65413)
     del call.state.sessions[openid]
-    call.announce("kf_close_session", openid, 0, KfAccount=session.kf_account)
+    call.notify_typing("kf_close_session", openid, 0, KfAccount=session.kf_account)
     return None
 
 
 @family.get("/customservice/kfsession/getsession", {"openid": str})
-def session_of(call: Call) -> Answer:
+def session_of(call: SimulatedCall) -> Answer:
     follower = call.follower(call.query["openid"])
-    session = call.state.sessions.get(follower.openid, Session("", 0))
+    session = call.state.sessions.get(follower.openid, SimulatedSession("", 0))
     return {"createtime": session.createtime, "kf_account": session.kf_account}
 
 
 @family.get("/customservice/kfsession/getsessionlist", {"kf_account": str})
-def list_sessions(call: Call) -> Answer:
+def list_sessions(call: SimulatedCall) -> Answer:
     agent = _agent(call, call.query["kf_account"])
     return {
         "sessionlist": [
@@ -138,20 +138,20 @@ def list_sessions(call: Call) -> Answer:
 
 
 @family.get("/customservice/kfsession/getwaitcase")
-def list_waiting(call: Call) -> Answer:
+def list_waiting(call: SimulatedCall) -> Answer:
     return {"count": 0, "waitcaselist": []}
 
 
 @family.post(
     "/customservice/msgrecord/getmsglist", {"starttime": int, "endtime": int, "msgid": int, "number": int}
 )
-def records(call: Call) -> Answer:
+def records(call: SimulatedCall) -> Answer:
     """What was sent as an agent; `msgid` counts from 1."""
     start, end, first, number = (int(call.body[name]) for name in ("starttime", "endtime", "msgid", "number"))
     if end - start > 86400:
-        raise Refused(65417)
+        raise CallRefused(65417)
     if not (1 <= number <= 10_000 and first >= 1 and start <= end):
-        raise Refused(65416)
+        raise CallRefused(65416)
     sent = [
         {
             "openid": message.openid,
@@ -166,15 +166,15 @@ def records(call: Call) -> Answer:
     return {"recordlist": sent, "number": len(sent), "msgid": first + len(sent)}
 
 
-def _nickname(call: Call) -> str:
+def _nickname(call: SimulatedCall) -> str:
     nickname: str = call.body["nickname"]
     if not 1 <= len(nickname) <= 16:
-        raise Refused(65403)
+        raise CallRefused(65403)
     return nickname
 
 
-def _agent(call: Call, account: str) -> Agent:
+def _agent(call: SimulatedCall, account: str) -> SimulatedAgent:
     for agent in call.state.agents:
         if agent.kf_account == account:
             return agent
-    raise Refused(65401)
+    raise CallRefused(65401)

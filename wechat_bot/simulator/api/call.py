@@ -13,8 +13,8 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from ...wechat.credentials import Credentials
-from ..state import Event, Follower, Media, PlatformState, Sent
-from ..store import Store
+from ..state import PlatformState, Sent, SimulatedEvent, SimulatedFollower, SimulatedMedia
+from ..store import StateStore
 
 BEIJING = timezone(timedelta(hours=8))
 
@@ -65,7 +65,7 @@ MESSAGES = {
 """Texts as they are; the others are of no interest to a program."""
 
 
-class Refused(Exception):
+class CallRefused(Exception):
     """The answer is an error of the platform; `more` are further fields of it."""
 
     def __init__(self, errcode: int, errmsg: str = "", **more: Any) -> None:
@@ -99,7 +99,7 @@ class Area(Enum):
 
 
 @dataclass(frozen=True)
-class Upload:
+class UploadedFile:
     """The multipart field ``media``."""
 
     filename: str
@@ -108,16 +108,16 @@ class Upload:
 
 
 @dataclass(frozen=True)
-class Call:
+class SimulatedCall:
     """A call whose token, permission, quota and fields were found right, and the state it works on."""
 
     path: str
     query: dict[str, str]
     body: Any
-    upload: Upload | None
+    upload: UploadedFile | None
     form: dict[str, str]
     state: PlatformState
-    store: Store
+    store: StateStore
     credentials: Credentials
     now: float
     root: str
@@ -134,24 +134,24 @@ class Call:
     def month(self) -> str:
         return self.today.strftime("%Y-%m")
 
-    def follower(self, openid: str, errcode: int = 40003) -> Follower:
+    def follower(self, openid: str, errcode: int = 40003) -> SimulatedFollower:
         """The follower, also one who went away; Refused for a foreign openid."""
         if follower := self.state.followers.get(openid):
             return follower
-        raise Refused(errcode)
+        raise CallRefused(errcode)
 
-    def receiver(self, openid: str) -> Follower:
+    def receiver(self, openid: str) -> SimulatedFollower:
         """Who may be sent a message; a stranger is one for the moment if the account is not strict."""
         if openid not in self.state.followers and not self.state.account.strict:
-            return Follower(openid)
+            return SimulatedFollower(openid)
         follower = self.follower(openid)
         if not follower.subscribed:
-            raise Refused(43004)
+            raise CallRefused(43004)
         if follower.blacklisted:
-            raise Refused(43019)
+            raise CallRefused(43019)
         return follower
 
-    def medium(self, media_id: str, *kinds: str, permanent: bool | None = None) -> Media:
+    def medium(self, media_id: str, *kinds: str, permanent: bool | None = None) -> SimulatedMedia:
         """A file of one of these kinds that is still valid; Refused (40007) otherwise."""
         media = self.state.media.get(media_id)
         if (
@@ -160,19 +160,19 @@ class Call:
             or (permanent is not None and permanent != (media.ends is None))
             or (media.ends is not None and self.now >= media.ends)
         ):
-            raise Refused(40007)
+            raise CallRefused(40007)
         return media
 
     def deliver(self, openid: str) -> None:
         """Note that the body of this call reached a follower."""
         self.state.sent.append(Sent(self.path, openid, self.body, self.now))
 
-    def announce(self, name: str, openid: str, delay: float = 2, **fields: Any) -> None:
+    def notify_typing(self, name: str, openid: str, delay: float = 2, **fields: Any) -> None:
         """An event about a job will be pushed after `delay` seconds."""
-        self.state.events.append(Event(name, openid, _texts(fields), self.now + delay))
+        self.state.events.append(SimulatedEvent(name, openid, _texts(fields), self.now + delay))
 
 
-Handler = Callable[[Call], Answer]
+Handler = Callable[[SimulatedCall], Answer]
 
 
 @dataclass(frozen=True)
@@ -229,16 +229,16 @@ def check(shape: Shape, value: Any, name: str = "") -> list[str]:
     """The names of fields that the platform does not know; Refused if one is missing or of another type."""
     if isinstance(shape, dict):
         if not isinstance(value, dict):
-            raise Refused(47001, f"data format error hint: [{name} is no object]")
+            raise CallRefused(47001, f"data format error hint: [{name} is no object]")
         return _check_fields(shape, value, name)
     if isinstance(shape, list):
         if not isinstance(value, list):
-            raise Refused(47001, f"data format error hint: [{name} is no list]")
+            raise CallRefused(47001, f"data format error hint: [{name} is no list]")
         return [unknown for item in value for unknown in check(shape[0], item, name)]
     if shape is int and isinstance(value, str) and re.fullmatch(r"\d+", value):
         return []  # the platform reads numbers that are written as text
     if not isinstance(value, shape) or (shape is int and isinstance(value, bool)):
-        raise Refused(47001, f"data format error hint: [{name} has the wrong type]")
+        raise CallRefused(47001, f"data format error hint: [{name} has the wrong type]")
     return []
 
 
@@ -249,7 +249,7 @@ def _check_fields(shape: dict[Any, Shape], value: Fields, name: str) -> list[str
     for field_ in shape:
         if not field_.endswith("?") and (field_ not in value or (field_ in _MISSING and not value[field_])):
             errcode = _MISSING.get(field_, 47001)
-            raise Refused(errcode, f"{prefix}{field_} missing")
+            raise CallRefused(errcode, f"{prefix}{field_} missing")
     known = {field_.removesuffix("?"): part for field_, part in shape.items()}
     unknown = [prefix + field_ for field_ in value if field_ not in known]
     for field_ in value.keys() & known.keys():
@@ -272,7 +272,7 @@ def new_secret() -> str:
 def page(items: list[str], after: str, size: int) -> Fields:
     """A page of openids behind `after` as users/get answers it: without data at the end."""
     if after and after not in items:
-        raise Refused(40003)
+        raise CallRefused(40003)
     rest = items[items.index(after) + 1 :] if after else items
     part = rest[:size]
     answer: Fields = {"count": len(part), "next_openid": part[-1] if part else ""}
@@ -283,6 +283,6 @@ def span(body: Fields, items: list[Fields]) -> Fields:
     """Items of a list that is read by ``offset`` and ``count`` (1 to 20)."""
     offset, count = int(body["offset"]), int(body["count"])
     if not 1 <= count <= 20:
-        raise Refused(40097)
+        raise CallRefused(40097)
     part = items[offset : offset + count]
     return {"total_count": len(items), "item_count": len(part), "item": part}

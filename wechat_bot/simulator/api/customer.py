@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..state import Follower
-from .call import Answer, Area, Call, Family, Refused, check
+from ..state import SimulatedFollower
+from .call import Answer, Area, CallRefused, Family, SimulatedCall, check
 
 family = Family(Area.CUSTOMER)
 
@@ -46,11 +46,11 @@ _KINDS: dict[str, Any] = {
         **{f"{kind}?": dict for kind in _KINDS},
     },
 )
-def send(call: Call) -> Answer:
+def send(call: SimulatedCall) -> Answer:
     openid = call.body["touser"]
     follower = call.receiver(openid)
     if follower.refuses:
-        raise Refused(48002)
+        raise CallRefused(48002)
     _check_message(call)
     _check_agent(call)
     if call.state.account.strict or follower.window_ends:
@@ -60,12 +60,12 @@ def send(call: Call) -> Answer:
     return None
 
 
-def _check_message(call: Call) -> None:
+def _check_message(call: SimulatedCall) -> None:
     kind = call.body["msgtype"]
     if kind not in _KINDS:
-        raise Refused(40008)
+        raise CallRefused(40008)
     if kind not in call.body:
-        raise Refused(47001, f"{kind} missing")
+        raise CallRefused(47001, f"{kind} missing")
     content = call.body[kind]
     unknown = check(_KINDS[kind], content, kind)
     call.state.unknown += [f"{call.path} {name}" for name in unknown]
@@ -75,54 +75,54 @@ def _check_message(call: Call) -> None:
         case "image" | "voice" | "video":
             call.medium(content["media_id"], kind)
         case "news" if not content["articles"]:
-            raise Refused(44003)
+            raise CallRefused(44003)
         case "news" if len(content["articles"]) > 1:
-            raise Refused(45008)
+            raise CallRefused(45008)
         case "mpnews" if content["media_id"] not in call.state.drafts:
-            raise Refused(40007)
+            raise CallRefused(40007)
         case "mpnewsarticle" if content["article_id"] not in call.state.published:
-            raise Refused(53600)
+            raise CallRefused(53600)
         case "msgmenu" if not content["list"]:
-            raise Refused(47001)
+            raise CallRefused(47001)
     if thumb := content.get("thumb_media_id"):
         call.medium(thumb, "thumb", "image")
 
 
 def check_text(content: str) -> None:
     if not content:
-        raise Refused(44004)
+        raise CallRefused(44004)
     if len(content.encode()) > 2048:
-        raise Refused(45002)
+        raise CallRefused(45002)
 
 
-def _check_agent(call: Call) -> None:
+def _check_agent(call: SimulatedCall) -> None:
     if sender := call.body.get("customservice"):
         agents = [agent.kf_account for agent in call.state.agents]
         if sender["kf_account"] not in agents:
-            raise Refused(65401)
+            raise CallRefused(65401)
 
 
-def _use_window(follower: Follower, now: float) -> None:
+def _use_window(follower: SimulatedFollower, now: float) -> None:
     if now >= follower.window_ends:
-        raise Refused(45015)
+        raise CallRefused(45015)
     if not follower.window_left:
-        raise Refused(45047)
+        raise CallRefused(45047)
     follower.window_left -= 1
 
 
 @family.post("/cgi-bin/message/custom/typing", {"touser": str, "command": str})
-def typing(call: Call) -> Answer:
+def typing(call: SimulatedCall) -> Answer:
     """Shown for 15 s, within 30 s of a message of the follower."""
     follower = call.receiver(call.body["touser"])
     match call.body["command"]:
         case "Typing":
             if (call.state.account.strict or follower.wrote_at) and call.now > follower.wrote_at + 30:
-                raise Refused(45080)
+                raise CallRefused(45080)
             if call.now < follower.typing_until:
-                raise Refused(45081)
+                raise CallRefused(45081)
             follower.typing_until = call.now + 15
         case "CancelTyping":
             follower.typing_until = 0
         case _:
-            raise Refused(45072)
+            raise CallRefused(45072)
     return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..state import Draft, Published
-from .call import Answer, Area, Call, Family, Refused, new_secret, span
+from ..state import Published, SimulatedDraft
+from .call import Answer, Area, CallRefused, Family, SimulatedCall, new_secret, span
 from .media import picture_url
 
 family = Family(Area.ANY)
@@ -30,33 +30,33 @@ _ARTICLE = {
 }
 
 
-def _check_article(call: Call, article: dict[str, Any]) -> None:
+def _check_article(call: SimulatedCall, article: dict[str, Any]) -> None:
     kind = article.get("article_type", "news")
     if not article.get("title"):
-        raise Refused(40227)
+        raise CallRefused(40227)
     if not article.get("content"):
-        raise Refused(44003)
+        raise CallRefused(44003)
     if len(article["title"]) > 32:
-        raise Refused(45003)
+        raise CallRefused(45003)
     if len(article.get("author", "")) > 16 or len(article.get("digest", "")) > 120:
-        raise Refused(45004)
+        raise CallRefused(45004)
     if len(article["content"]) >= 20_000 or len(article["content"].encode()) >= 1024 * 1024:
-        raise Refused(45002)
+        raise CallRefused(45002)
     if len(article.get("content_source_url", "").encode()) > 1024:
-        raise Refused(45005)
+        raise CallRefused(45005)
     if re.search(r"<\s*script", article["content"], re.IGNORECASE):
-        raise Refused(45166)
+        raise CallRefused(45166)
     if kind == "news":
         call.medium(article.get("thumb_media_id", ""), "image", "thumb", permanent=True)
     elif kind == "newspic":
         _check_pictures(call, article.get("image_info", {}).get("image_list", []))
     else:
-        raise Refused(40008)
+        raise CallRefused(40008)
 
 
-def _check_pictures(call: Call, pictures: list[dict[str, str]]) -> None:
+def _check_pictures(call: SimulatedCall, pictures: list[dict[str, str]]) -> None:
     if not 1 <= len(pictures) <= 20:
-        raise Refused(40097)
+        raise CallRefused(40097)
     for picture in pictures:
         call.medium(picture["image_media_id"], "image", permanent=True)
 
@@ -79,13 +79,13 @@ def _shown(article: dict[str, Any], url: str) -> dict[str, Any]:
     }
 
 
-def _draft(call: Call) -> Draft:
+def _draft(call: SimulatedCall) -> SimulatedDraft:
     if draft := call.state.drafts.get(call.body["media_id"]):
         return draft
-    raise Refused(40007)
+    raise CallRefused(40007)
 
 
-def _items(media_id: str, draft: Draft) -> list[dict[str, Any]]:
+def _items(media_id: str, draft: SimulatedDraft) -> list[dict[str, Any]]:
     return [
         _shown(article, f"http://mp.weixin.qq.com/s?__biz=fake&tempkey={media_id}&idx={number}")
         for number, article in enumerate(draft.articles, 1)
@@ -99,22 +99,22 @@ def _without_content(items: list[dict[str, Any]], body: dict[str, Any]) -> list[
 
 
 @family.post("/cgi-bin/draft/add", {"articles": [_ARTICLE]})
-def add(call: Call) -> Answer:
+def add(call: SimulatedCall) -> Answer:
     articles = call.body["articles"]
     if not 1 <= len(articles) <= 8:
-        raise Refused(45008)
+        raise CallRefused(45008)
     for article in articles:
         _check_article(call, article)
     media_id = new_secret()
-    call.state.drafts[media_id] = Draft(articles, call.now)
+    call.state.drafts[media_id] = SimulatedDraft(articles, call.now)
     return {"media_id": media_id}
 
 
 @family.post("/cgi-bin/draft/update", {"media_id": str, "index?": int, "articles": _ARTICLE})
-def update(call: Call) -> Answer:
+def update(call: SimulatedCall) -> Answer:
     draft, index = _draft(call), int(call.body.get("index", 0))
     if index >= len(draft.articles):
-        raise Refused(40060)
+        raise CallRefused(40060)
     _check_article(call, call.body["articles"])
     draft.articles[index] = call.body["articles"]
     draft.updated_at = call.now
@@ -122,7 +122,7 @@ def update(call: Call) -> Answer:
 
 
 @family.post("/cgi-bin/draft/get", {"media_id": str})
-def get(call: Call) -> Answer:
+def get(call: SimulatedCall) -> Answer:
     draft = _draft(call)
     return {
         "news_item": _items(call.body["media_id"], draft),
@@ -132,14 +132,14 @@ def get(call: Call) -> Answer:
 
 
 @family.post("/cgi-bin/draft/delete", {"media_id": str})
-def delete(call: Call) -> Answer:
+def delete(call: SimulatedCall) -> Answer:
     _draft(call)
     del call.state.drafts[call.body["media_id"]]
     return None
 
 
 @family.get("/cgi-bin/draft/count")
-def count(call: Call) -> Answer:
+def count(call: SimulatedCall) -> Answer:
     return {"total_count": len(call.state.drafts)}
 
 
@@ -147,7 +147,7 @@ _SPAN = {"offset": int, "count": int, "no_content?": int}
 
 
 @family.post("/cgi-bin/draft/batchget", _SPAN)
-def list_drafts(call: Call) -> Answer:
+def list_drafts(call: SimulatedCall) -> Answer:
     newest = sorted(call.state.drafts.items(), key=lambda item: -item[1].updated_at)
     return span(
         call.body,
@@ -163,7 +163,7 @@ def list_drafts(call: Call) -> Answer:
 
 
 @family.post("/cgi-bin/freepublish/submit", {"media_id": str}, area=Area.PUBLISHING)
-def publish(call: Call) -> Answer:
+def publish(call: SimulatedCall) -> Answer:
     """The draft disappears at once; the result comes two seconds later, as an event and by asking."""
     draft = _draft(call)
     del call.state.drafts[call.body["media_id"]]
@@ -171,7 +171,7 @@ def publish(call: Call) -> Answer:
     ready = call.now + _PUBLISHING_SECONDS
     published = Published(article_id, publish_id, draft.articles, ready)
     call.state.published[article_id] = published
-    call.announce(
+    call.notify_typing(
         "PUBLISHJOBFINISH",
         "",
         _PUBLISHING_SECONDS,
@@ -198,11 +198,11 @@ def _detail(published: Published) -> dict[str, Any]:
 
 
 @family.post("/cgi-bin/freepublish/get", {"publish_id": str}, area=Area.PUBLISHING)
-def publishing(call: Call) -> Answer:
+def publishing(call: SimulatedCall) -> Answer:
     publish_id = call.body["publish_id"]
     published = next((p for p in call.state.published.values() if p.publish_id == publish_id), None)
     if published is None:
-        raise Refused(53502)
+        raise CallRefused(53502)
     answer: dict[str, Any] = {"publish_id": publish_id, "publish_status": 1, "fail_idx": []}
     if call.now < published.ready:
         return answer
@@ -214,10 +214,10 @@ def publishing(call: Call) -> Answer:
     }
 
 
-def _published(call: Call) -> Published:
+def _published(call: SimulatedCall) -> Published:
     published = call.state.published.get(call.body["article_id"])
     if published is None or call.now < published.ready:
-        raise Refused(53600)
+        raise CallRefused(53600)
     return published
 
 
@@ -229,22 +229,22 @@ def _news(published: Published) -> list[dict[str, Any]]:
 
 
 @family.post("/cgi-bin/freepublish/delete", {"article_id": str, "index?": int}, area=Area.PUBLISHING)
-def unpublish(call: Call) -> Answer:
+def unpublish(call: SimulatedCall) -> Answer:
     published, index = _published(call), int(call.body.get("index", 0))
     if index > len(published.articles):
-        raise Refused(40060)
+        raise CallRefused(40060)
     numbers = [index] if index else range(1, len(published.articles) + 1)
     published.deleted = sorted({*published.deleted, *numbers})
     return None
 
 
 @family.post("/cgi-bin/freepublish/getarticle", {"article_id": str}, area=Area.PUBLISHING)
-def article(call: Call) -> Answer:
+def article(call: SimulatedCall) -> Answer:
     return {"news_item": _news(_published(call))}
 
 
 @family.post("/cgi-bin/freepublish/batchget", _SPAN, area=Area.PUBLISHING)
-def list_published(call: Call) -> Answer:
+def list_published(call: SimulatedCall) -> Answer:
     newest = [p for p in reversed(call.state.published.values()) if call.now >= p.ready]
     return span(
         call.body,

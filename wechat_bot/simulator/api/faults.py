@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from werkzeug.wrappers import Response
 
-from ..state import Fault, FaultKind
+from ..state import APIFault, APIFaultKind
 
 
-def spoil(response: Response, fault: Fault | None) -> Response:
+def apply_fault(response: Response, fault: APIFault | None) -> Response:
     """The answer, or what the caller gets of it."""
     match fault and fault.kind:
-        case FaultKind.STATUS_500:
+        case APIFaultKind.STATUS_500:
             return Response("Internal Server Error", 500, mimetype="text/plain")
-        case FaultKind.HTML:
+        case APIFaultKind.HTML:
             return Response("<html><body><h1>502 Bad Gateway</h1></body></html>", 502, mimetype="text/html")
-        case FaultKind.GARBAGE:
+        case APIFaultKind.GARBAGE:
             return Response(b"\xff\xfe\x00{", mimetype="text/plain")
-        case FaultKind.CUT:
+        case APIFaultKind.CUT:
             return _cut(response.get_data())
-        case FaultKind.HUGE:
+        case APIFaultKind.HUGE:
             return Response(b'{"errmsg": "' + b"x" * 10 * 1024 * 1024 + b'"}', mimetype="text/plain")
         case _:
             return response

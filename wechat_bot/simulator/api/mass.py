@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..state import AccountKind, Follower, Mass
-from .call import Answer, Area, Call, Family, Refused, check
+from ...wechat.account_kinds import AccountKind
+from ..state import SimulatedFollower, SimulatedMass
+from .call import Answer, Area, CallRefused, Family, SimulatedCall, check
 from .customer import check_text
 
 family = Family(Area.MASS_TO_ALL)
@@ -32,43 +33,43 @@ _SENDING_SECONDS = 2
 
 
 @family.post("/cgi-bin/message/mass/sendall", {"filter": {"is_to_all?": bool, "tag_id?": int}, **_JOB})
-def send_to_tag(call: Call) -> Answer:
+def send_to_tag(call: SimulatedCall) -> Answer:
     if call.state.account.kind is AccountKind.TEST:
-        raise Refused(45028)
+        raise CallRefused(45028)
     wanted = call.body["filter"]
     followers = [follower for follower in call.state.followers.values() if follower.subscribed]
     if not wanted.get("is_to_all"):
         tag_id = int(wanted.get("tag_id", 0))
         if tag_id not in {tag.id for tag in call.state.tags}:
-            raise Refused(45159)
+            raise CallRefused(45159)
         followers = [follower for follower in followers if tag_id in follower.tags]
     return _send(call, followers)
 
 
 @family.post("/cgi-bin/message/mass/send", {"touser": [str], **_JOB}, area=Area.MASS_TO_LIST)
-def send_to_list(call: Call) -> Answer:
+def send_to_list(call: SimulatedCall) -> Answer:
     openids = call.body["touser"]
     if len(openids) < 2:
-        raise Refused(40130)
+        raise CallRefused(40130)
     if len(openids) > 10_000:
-        raise Refused(40032)
+        raise CallRefused(40032)
     return _send(call, [call.follower(openid) for openid in openids])
 
 
-def _send(call: Call, followers: list[Follower]) -> Answer:
+def _send(call: SimulatedCall, followers: list[SimulatedFollower]) -> Answer:
     client_id = call.body.get("clientmsgid", "")
     if len(client_id.encode()) > 32:
-        raise Refused(45067)
+        raise CallRefused(45067)
     _check_repeated(call, client_id)
     _check_message(call)
     _check_quota(call)
-    job = Mass(call.state.new_id(), client_id, call.now)
+    job = SimulatedMass(call.state.new_id(), client_id, call.now)
     call.state.mass.append(job)
     reached = [follower for follower in followers if _may_receive(call, follower)]
     for follower in reached:
         follower.mass_months[call.month] = follower.mass_months.get(call.month, 0) + 1
         call.deliver(follower.openid)
-    call.announce(
+    call.notify_typing(
         "MASSSENDJOBFINISH",
         "",
         _SENDING_SECONDS,
@@ -83,31 +84,31 @@ def _send(call: Call, followers: list[Follower]) -> Answer:
     return answer | ({"msg_data_id": call.state.new_article()} if call.body["msgtype"] == "mpnews" else {})
 
 
-def _check_repeated(call: Call, client_id: str) -> None:
+def _check_repeated(call: SimulatedCall, client_id: str) -> None:
     """A job is made once in 24 hours; who asks within a minute is not told which it was."""
     for job in call.state.mass:
         if client_id and job.clientmsgid == client_id and call.now < job.at + 86400:
             if call.now < job.at + 60:
-                raise Refused(45066)
-            raise Refused(45065, msg_id=job.msg_id)
+                raise CallRefused(45066)
+            raise CallRefused(45065, msg_id=job.msg_id)
 
 
-def _check_message(call: Call) -> None:
+def _check_message(call: SimulatedCall) -> None:
     kind = call.body["msgtype"]
     if kind == "wxcard":
-        raise Refused(45113)
+        raise CallRefused(45113)
     if kind not in _KINDS:
-        raise Refused(40008)
+        raise CallRefused(40008)
     name, shape = _KINDS[kind]
     if name not in call.body:
-        raise Refused(47001, f"{name} missing")
+        raise CallRefused(47001, f"{name} missing")
     content = call.body[name]
     call.state.unknown += [f"{call.path} {field}" for field in check(shape, content, name)]
     match kind:
         case "text":
             check_text(content["content"])
         case "mpnews" if content["media_id"] not in call.state.drafts:
-            raise Refused(40007)
+            raise CallRefused(40007)
         case "voice":
             call.medium(content["media_id"], "voice")
         case "mpvideo":
@@ -117,15 +118,15 @@ def _check_message(call: Call) -> None:
                 call.medium(media_id, "image")
 
 
-def _check_quota(call: Call) -> None:
+def _check_quota(call: SimulatedCall) -> None:
     """A subscription account sends once a day."""
     if call.state.account.kind is AccountKind.VERIFIED_SUBSCRIPTION and any(
         int(job.at + 8 * 3600) // 86400 == int(call.now + 8 * 3600) // 86400 for job in call.state.mass
     ):
-        raise Refused(45028)
+        raise CallRefused(45028)
 
 
-def _may_receive(call: Call, follower: Follower) -> bool:
+def _may_receive(call: SimulatedCall, follower: SimulatedFollower) -> bool:
     """A service account reaches each follower four times a month; the others are left out silently."""
     limited = call.state.account.kind is AccountKind.VERIFIED_SERVICE
     used_up = limited and follower.mass_months.get(call.month, 0) >= 4
@@ -133,10 +134,10 @@ def _may_receive(call: Call, follower: Follower) -> bool:
 
 
 @family.post("/cgi-bin/message/mass/preview", {"touser?": str, "towxname?": str, **_MESSAGE})
-def preview(call: Call) -> Answer:
+def preview(call: SimulatedCall) -> Answer:
     openid = call.body.get("touser", "")
     if not openid and not call.body.get("towxname"):
-        raise Refused(40003)
+        raise CallRefused(40003)
     if openid:
         call.receiver(openid)
     _check_message(call)
@@ -146,39 +147,39 @@ def preview(call: Call) -> Answer:
 
 
 @family.post("/cgi-bin/message/mass/delete", {"msg_id?": int, "article_idx?": int, "url?": str})
-def delete(call: Call) -> Answer:
+def delete(call: SimulatedCall) -> Answer:
     if "msg_id" in call.body:
         _job(call, call.body["msg_id"]).deleted = True
     elif not call.body.get("url"):
-        raise Refused(47001)
+        raise CallRefused(47001)
     return None
 
 
 @family.post("/cgi-bin/message/mass/get", {"msg_id": int})
-def status(call: Call) -> Answer:
+def status(call: SimulatedCall) -> Answer:
     job = _job(call, call.body["msg_id"])
     sending = call.now < job.at + _SENDING_SECONDS
     shown = "DELETE" if job.deleted else "SENDING" if sending else "SEND_SUCCESS"
     return {"msg_id": job.msg_id, "msg_status": shown}
 
 
-def _job(call: Call, msg_id: int | str) -> Mass:
+def _job(call: SimulatedCall, msg_id: int | str) -> SimulatedMass:
     for job in call.state.mass:
         if job.msg_id == int(msg_id):
             return job
-    raise Refused(40097)
+    raise CallRefused(40097)
 
 
 @family.post("/cgi-bin/message/mass/speed/get")
-def speed(call: Call) -> Answer:
+def speed(call: SimulatedCall) -> Answer:
     return {"speed": call.state.mass_speed, "realspeed": _SPEEDS[call.state.mass_speed] // 10_000}
 
 
 @family.post("/cgi-bin/message/mass/speed/set", {"speed?": int})
-def set_speed(call: Call) -> Answer:
+def set_speed(call: SimulatedCall) -> Answer:
     if "speed" not in call.body:
-        raise Refused(45084)
+        raise CallRefused(45084)
     if not 0 <= int(call.body["speed"]) <= 4:
-        raise Refused(45083)
+        raise CallRefused(45083)
     call.state.mass_speed = int(call.body["speed"])
     return None

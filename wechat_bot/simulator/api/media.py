@@ -7,9 +7,9 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from ..state import Media, PlatformState
-from ..store import Store
-from .call import Answer, Area, Call, Family, Refused, Upload, new_secret, span
+from ..state import PlatformState, SimulatedMedia
+from ..store import StateStore
+from .call import Answer, Area, CallRefused, Family, SimulatedCall, UploadedFile, new_secret, span
 
 family = Family(Area.TEMPORARY_MEDIA)
 
@@ -66,42 +66,42 @@ def _seconds(content: bytes) -> float:
     return (len(content) - 6) / _AMR_FRAMES[mode] / 50 if mode < len(_AMR_FRAMES) else 0
 
 
-def temporary(kind: str, filename: str, content_type: str, now: float) -> Media:
-    return Media(new_secret(), kind, filename, content_type, now, now + _THREE_DAYS)
+def temporary(kind: str, filename: str, content_type: str, now: float) -> SimulatedMedia:
+    return SimulatedMedia(new_secret(), kind, filename, content_type, now, now + _THREE_DAYS)
 
 
-def _upload(call: Call, kinds: dict[str, tuple[set[str], int]]) -> tuple[str, Upload]:
+def _upload(call: SimulatedCall, kinds: dict[str, tuple[set[str], int]]) -> tuple[str, UploadedFile]:
     kind = call.query["type"]
     if kind not in kinds:
-        raise Refused(40004)
+        raise CallRefused(40004)
     formats, limit = kinds[kind]
     upload = _check(call, formats, limit, _TOO_LARGE[kind])
     if kind == "voice" and _seconds(upload.content) > 60:
-        raise Refused(45007)
+        raise CallRefused(45007)
     return kind, upload
 
 
-def check_image(call: Call, formats: set[str], limit: int) -> Upload:
+def check_image(call: SimulatedCall, formats: set[str], limit: int) -> UploadedFile:
     """The picture of an upload; Refused if it is of another format or larger."""
     return _check(call, formats, limit, 40009)
 
 
-def _check(call: Call, formats: set[str], limit: int, too_large: int) -> Upload:
+def _check(call: SimulatedCall, formats: set[str], limit: int, too_large: int) -> UploadedFile:
     upload = call.upload
     assert upload, "the endpoint takes uploads"
     if not upload.filename:
-        raise Refused(41005)
+        raise CallRefused(41005)
     if not upload.content:
-        raise Refused(44001)
+        raise CallRefused(44001)
     if format_of(upload.content) not in formats:
-        raise Refused(40005)
+        raise CallRefused(40005)
     if len(upload.content) > limit:
-        raise Refused(too_large)
+        raise CallRefused(too_large)
     return upload
 
 
 @family.post("/cgi-bin/media/upload", query={"type": str}, uploads=True)
-def upload_temporary(call: Call) -> Answer:
+def upload_temporary(call: SimulatedCall) -> Answer:
     kind, upload = _upload(call, _TEMPORARY)
     media = temporary(kind, upload.filename, upload.content_type, call.now)
     _keep(call, media, upload.content)
@@ -109,13 +109,13 @@ def upload_temporary(call: Call) -> Answer:
     return {"type": kind, name: media.media_id, "created_at": int(call.now)}
 
 
-def _keep(call: Call, media: Media, content: bytes) -> None:
+def _keep(call: SimulatedCall, media: SimulatedMedia, content: bytes) -> None:
     call.store.write(media.media_id, content)
     call.state.media[media.media_id] = media
 
 
 @family.get("/cgi-bin/media/get", {"media_id": str})
-def download(call: Call) -> Answer:
+def download(call: SimulatedCall) -> Answer:
     media = call.medium(call.query["media_id"])
     if media.kind == "video":
         return {"video_url": f"{call.root.rstrip('/')}{VIDEOS}{media.media_id}"}
@@ -123,17 +123,17 @@ def download(call: Call) -> Answer:
 
 
 @family.get("/cgi-bin/media/get/jssdk", {"media_id": str})
-def download_voice(call: Call) -> Answer:
+def download_voice(call: SimulatedCall) -> Answer:
     return _file(call.store, call.medium(call.query["media_id"], "voice"))
 
 
-def video(store: Store, state: PlatformState, path: str) -> Answer:
+def video(store: StateStore, state: PlatformState, path: str) -> Answer:
     """The file behind a video_url or down_url; no token is needed."""
     media = state.media.get(path.removeprefix(VIDEOS))
     return _file(store, media) if media else Response(status=404)
 
 
-def _file(store: Store, media: Media) -> Response:
+def _file(store: StateStore, media: SimulatedMedia) -> Response:
     """Named after its id, whatever its name was."""
     content = store.read(media.media_id)
     name = f"{media.media_id}.{format_of(content) or 'bin'}"
@@ -142,7 +142,7 @@ def _file(store: Store, media: Media) -> Response:
 
 
 @family.post("/cgi-bin/media/uploadimg", uploads=True, area=Area.ANY)
-def upload_article_picture(call: Call) -> Answer:
+def upload_article_picture(call: SimulatedCall) -> Answer:
     check_image(call, {"jpg", "png"}, _MB)
     return {"url": picture_url(new_secret())}
 
@@ -152,7 +152,7 @@ def picture_url(name: str) -> str:
 
 
 @family.post("/cgi-bin/media/uploadvideo", {"media_id": str, "title": str, "description": str})
-def upload_mass_video(call: Call) -> Answer:
+def upload_mass_video(call: SimulatedCall) -> Answer:
     source = call.medium(call.body["media_id"], "video")
     media = temporary("video", source.filename, source.content_type, call.now)
     _keep(call, media, call.store.read(source.media_id))
@@ -160,11 +160,11 @@ def upload_mass_video(call: Call) -> Answer:
 
 
 @family.post("/cgi-bin/material/add_material", query={"type": str}, uploads=True, area=Area.ANY)
-def add(call: Call) -> Answer:
+def add(call: SimulatedCall) -> Answer:
     kind, upload = _upload(call, _PERMANENT)
     if len(_stock(call, kind)) >= _STOCK[kind]:
-        raise Refused(45006)
-    media = Media(new_secret(), kind, upload.filename, upload.content_type, call.now)
+        raise CallRefused(45006)
+    media = SimulatedMedia(new_secret(), kind, upload.filename, upload.content_type, call.now)
     if kind == "video":
         media.title, media.introduction = _description(call)
     _keep(call, media, upload.content)
@@ -172,21 +172,21 @@ def add(call: Call) -> Answer:
     return {"media_id": media.media_id, **url}
 
 
-def _description(call: Call) -> tuple[str, str]:
+def _description(call: SimulatedCall) -> tuple[str, str]:
     try:
         description = json.loads(call.form["description"])
         return str(description["title"]), str(description["introduction"])
     except (KeyError, ValueError, TypeError):
-        raise Refused(47001) from None
+        raise CallRefused(47001) from None
 
 
-def _stock(call: Call, kind: str) -> list[Media]:
+def _stock(call: SimulatedCall, kind: str) -> list[SimulatedMedia]:
     every = call.state.media.values()
     return [media for media in every if media.ends is None and media.kind == kind]
 
 
 @family.post("/cgi-bin/material/get_material", {"media_id": str}, area=Area.ANY)
-def get(call: Call) -> Answer:
+def get(call: SimulatedCall) -> Answer:
     media = call.medium(call.body["media_id"], permanent=True)
     if media.kind != "video":
         return _file(call.store, media)
@@ -198,11 +198,11 @@ def get(call: Call) -> Answer:
 
 
 @family.post("/cgi-bin/material/del_material", {"media_id": str}, area=Area.ANY)
-def delete(call: Call) -> Answer:
+def delete(call: SimulatedCall) -> Answer:
     media = call.medium(call.body["media_id"], permanent=True)
     menus = [call.state.menu, *(menu.buttons for menu in call.state.conditional_menus)]
     if any(media.media_id in _media_ids(menu) for menu in menus):
-        raise Refused(48005)
+        raise CallRefused(48005)
     del call.state.media[media.media_id]
     return None
 
@@ -213,7 +213,7 @@ def _media_ids(buttons: list[dict[str, Any]]) -> set[str]:
 
 
 @family.get("/cgi-bin/material/get_materialcount", area=Area.ANY)
-def count(call: Call) -> Answer:
+def count(call: SimulatedCall) -> Answer:
     """News are drafts and published articles today."""
     return {
         "voice_count": len(_stock(call, "voice")),
@@ -224,10 +224,10 @@ def count(call: Call) -> Answer:
 
 
 @family.post("/cgi-bin/material/batchget_material", {"type": str, "offset": int, "count": int}, area=Area.ANY)
-def list_materials(call: Call) -> Answer:
+def list_materials(call: SimulatedCall) -> Answer:
     kind = call.body["type"]
     if kind not in {"image", "voice", "video", "news"}:
-        raise Refused(40004)
+        raise CallRefused(40004)
     newest_first = reversed(_stock(call, kind))
     return span(
         call.body,

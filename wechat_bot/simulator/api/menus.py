@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..state import ConditionalMenu, Follower, PlatformState
-from .call import Answer, Area, Call, Family, Refused
+from ..state import ConditionalMenu, PlatformState, SimulatedFollower
+from .call import Answer, Area, CallRefused, Family, SimulatedCall
 
 family = Family(Area.MENUS)
 
@@ -48,50 +48,50 @@ _TYPE, _NAME, _KEY, _URL = 40017, 40018, 40019, 40020
 _SUB = 7
 
 
-def check_buttons(call: Call, buttons: list[dict[str, Any]]) -> None:
+def check_buttons(call: SimulatedCall, buttons: list[dict[str, Any]]) -> None:
     if not 1 <= len(buttons) <= 3:
-        raise Refused(40016)
+        raise CallRefused(40016)
     for button in buttons:
         if subs := button.get("sub_button"):
             _check_name(button, 16, 0)
             if len(subs) > 5:
-                raise Refused(40023)
+                raise CallRefused(40023)
             for sub in subs:
                 if sub.get("sub_button"):
-                    raise Refused(40022)
+                    raise CallRefused(40022)
                 _check_name(sub, 60, _SUB)
                 _check_action(call, sub, _SUB)
         else:
             _check_name(button, 16, 0)
             _check_action(call, button, 0)
     if len(_external_domains(buttons)) > 3:
-        raise Refused(65316)
+        raise CallRefused(65316)
 
 
 def _check_name(button: dict[str, Any], limit: int, sub: int) -> None:
     if not 1 <= len(button.get("name", "").encode()) <= limit:
-        raise Refused(_NAME + sub)
+        raise CallRefused(_NAME + sub)
 
 
-def _check_action(call: Call, button: dict[str, Any], sub: int) -> None:
+def _check_action(call: SimulatedCall, button: dict[str, Any], sub: int) -> None:
     kind = button.get("type", "")
     if kind not in _NEEDS:
-        raise Refused(_TYPE + sub)
+        raise CallRefused(_TYPE + sub)
     for name in _NEEDS[kind]:
         value = button.get(name, "")
         match name:
             case "key" if not 1 <= len(value.encode()) <= 128:
-                raise Refused(_KEY + sub)
+                raise CallRefused(_KEY + sub)
             case "url" if not 1 <= len(value.encode()) <= 1024:
-                raise Refused(_URL + sub)
+                raise CallRefused(_URL + sub)
             case "url" if not _is_url(value):
-                raise Refused(40054 if sub else 40055)
+                raise CallRefused(40054 if sub else 40055)
             case "media_id":
                 call.medium(value, permanent=True)
             case "article_id" if value not in call.state.published:
-                raise Refused(53600)
+                raise CallRefused(53600)
             case "appid" | "pagepath" if not value:
-                raise Refused(47001)
+                raise CallRefused(47001)
 
 
 def _is_url(value: str) -> bool:
@@ -111,17 +111,17 @@ def _stored(buttons: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @family.post("/cgi-bin/menu/create", {"button": _BUTTONS})
-def create(call: Call) -> Answer:
+def create(call: SimulatedCall) -> Answer:
     check_buttons(call, call.body["button"])
     call.state.menu, call.state.menuid = _stored(call.body["button"]), call.state.new_id()
     return None
 
 
 @family.get("/cgi-bin/menu/get")
-def get(call: Call) -> Answer:
+def get(call: SimulatedCall) -> Answer:
     state = call.state
     if not state.menu:
-        raise Refused(46003)
+        raise CallRefused(46003)
     answer: dict[str, Any] = {"menu": {"button": state.menu, "menuid": state.menuid}}
     if state.conditional_menus:
         answer["conditionalmenu"] = [
@@ -132,7 +132,7 @@ def get(call: Call) -> Answer:
 
 
 @family.get("/cgi-bin/menu/delete")
-def delete(call: Call) -> Answer:
+def delete(call: SimulatedCall) -> Answer:
     call.state.menu, call.state.conditional_menus = [], []
     return None
 
@@ -142,16 +142,16 @@ def delete(call: Call) -> Answer:
     {"button": _BUTTONS, "matchrule": {str: object}},
     area=Area.CONDITIONAL_MENUS,
 )
-def add_conditional(call: Call) -> Answer:
+def add_conditional(call: SimulatedCall) -> Answer:
     rule = {name: str(value) for name, value in call.body["matchrule"].items() if value not in {"", None}}
     if not rule:
-        raise Refused(65304)
+        raise CallRefused(65304)
     if rule.keys() & _WITHDRAWN:
-        raise Refused(65320)
+        raise CallRefused(65320)
     if rule.keys() - _RULES or rule.get("client_platform_type", "1") not in {"1", "2", "3"}:
-        raise Refused(40035)
+        raise CallRefused(40035)
     if not call.state.menu:
-        raise Refused(65303)
+        raise CallRefused(65303)
     check_buttons(call, call.body["button"])
     menu = ConditionalMenu(call.state.new_id(), _stored(call.body["button"]), rule)
     call.state.conditional_menus.append(menu)
@@ -159,23 +159,23 @@ def add_conditional(call: Call) -> Answer:
 
 
 @family.post("/cgi-bin/menu/delconditional", {"menuid": int}, area=Area.CONDITIONAL_MENUS)
-def delete_conditional(call: Call) -> Answer:
+def delete_conditional(call: SimulatedCall) -> Answer:
     menus = call.state.conditional_menus
     left = [menu for menu in menus if menu.menuid != int(call.body["menuid"])]
     if left == menus:
-        raise Refused(65301)
+        raise CallRefused(65301)
     call.state.conditional_menus = left
     return None
 
 
 @family.post("/cgi-bin/menu/trymatch", {"user_id": str}, area=Area.CONDITIONAL_MENUS)
-def try_match(call: Call) -> Answer:
+def try_match(call: SimulatedCall) -> Answer:
     if not call.state.menu:
-        raise Refused(46003)
+        raise CallRefused(46003)
     return {"button": menu_of(call.state, call.follower(call.body["user_id"], 65302))}
 
 
-def menu_of(state: PlatformState, follower: Follower) -> list[dict[str, Any]]:
+def menu_of(state: PlatformState, follower: SimulatedFollower) -> list[dict[str, Any]]:
     """The newest conditional menu that fits, or else the default."""
     for menu in reversed(state.conditional_menus):
         tag_id, platform = menu.matchrule.get("tag_id"), menu.matchrule.get("client_platform_type")
@@ -185,7 +185,7 @@ def menu_of(state: PlatformState, follower: Follower) -> list[dict[str, Any]]:
 
 
 @family.get("/cgi-bin/get_current_selfmenu_info", area=Area.ANY)
-def current(call: Call) -> Answer:
+def current(call: SimulatedCall) -> Answer:
     """In another form than menu/get, and without an error if there is no menu."""
     if not call.state.menu:
         return {"is_menu_open": 0, "selfmenu_info": {"button": []}}

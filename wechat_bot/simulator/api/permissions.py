@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..state import AccountKind, PlatformState
-from .call import Area, Refused
+from ...wechat.account_kinds import AccountKind
+from ..state import PlatformState
+from .call import Area, CallRefused
 
 _VS = {AccountKind.VERIFIED_SERVICE}
 _V = _VS | {AccountKind.VERIFIED_SUBSCRIPTION}
@@ -83,7 +84,7 @@ def spend(state: PlatformState, path: str, now: float, limit: int, seconds: int,
     """Count a call in the present span of `seconds`, by Beijing's clock; Refused beyond `limit`."""
     key = f"{path} {seconds} {int(now + 8 * 3600) // seconds}"
     if state.used.get(key, 0) >= limit:
-        raise Refused(errcode)
+        raise CallRefused(errcode)
     state.used = {name: count for name, count in state.used.items() if _is_current(name, now)}
     state.used[key] = state.used.get(key, 0) + 1
 

@@ -7,8 +7,8 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from ..sample_files import JPEG
-from ..state import ShortKey, Ticket
-from .call import Answer, Area, Call, Family, Refused, new_secret
+from ..state import SimulatedShortKey, Ticket
+from .call import Answer, Area, CallRefused, Family, SimulatedCall, new_secret
 
 family = Family(Area.QRCODES)
 
@@ -26,7 +26,7 @@ _TEXTS = {"QR_STR_SCENE", "QR_LIMIT_STR_SCENE"}
         "action_info": {"scene": {"scene_id?": int, "scene_str?": str}},
     },
 )
-def create(call: Call) -> Answer:
+def create(call: SimulatedCall) -> Answer:
     """A permanent code of the same scene is the same code."""
     name = call.body["action_name"]
     scene = _scene(name, call.body["action_info"]["scene"])
@@ -34,7 +34,7 @@ def create(call: Call) -> Answer:
         return _permanent(call, scene)
     seconds = int(call.body.get("expire_seconds", 60))
     if not 1 <= seconds <= _MAX_SECONDS:
-        raise Refused(40097)
+        raise CallRefused(40097)
     ticket = _ticket(call, scene, call.now + seconds)
     return {"ticket": ticket.ticket, "expire_seconds": seconds, "url": ticket.url}
 
@@ -42,34 +42,34 @@ def create(call: Call) -> Answer:
 def _scene(name: str, scene: dict[str, Any]) -> str:
     if name in _MAX_ID:
         if not 1 <= int(scene.get("scene_id", 0)) <= _MAX_ID[name]:
-            raise Refused(40129)
+            raise CallRefused(40129)
         return str(int(scene["scene_id"]))
     if name in _TEXTS:
         text: str = scene.get("scene_str", "")
         if not 1 <= len(text) <= 64:
-            raise Refused(40129)
+            raise CallRefused(40129)
         return text
-    raise Refused(40035)
+    raise CallRefused(40035)
 
 
-def _permanent(call: Call, scene: str) -> Answer:
+def _permanent(call: SimulatedCall, scene: str) -> Answer:
     permanent = [ticket for ticket in call.state.tickets if ticket.ends is None]
     ticket = next((ticket for ticket in permanent if ticket.scene == scene), None)
     if ticket is None:
         if len(permanent) >= _MAX_PERMANENT:
-            raise Refused(45029)
+            raise CallRefused(45029)
         ticket = _ticket(call, scene, None)
     return {"ticket": ticket.ticket, "url": ticket.url}
 
 
-def _ticket(call: Call, scene: str, ends: float | None) -> Ticket:
+def _ticket(call: SimulatedCall, scene: str, ends: float | None) -> Ticket:
     ticket = Ticket(f"gQ{new_secret()}==", f"http://weixin.qq.com/q/{new_secret()[:22]}", scene, ends)
     call.state.tickets.append(ticket)
     return ticket
 
 
 @family.get("/cgi-bin/showqrcode", {"ticket": str}, token=False)
-def show(call: Call) -> Answer:
+def show(call: SimulatedCall) -> Answer:
     """The picture is none of a code; the platform serves it at another host, mp.weixin.qq.com."""
     for ticket in call.state.tickets:
         if ticket.ticket == call.query["ticket"] and (ticket.ends is None or call.now < ticket.ends):
@@ -78,28 +78,28 @@ def show(call: Call) -> Answer:
 
 
 @family.post("/cgi-bin/shorten/gen", {"long_data": str, "expire_seconds?": int}, area=Area.SHORT_KEYS)
-def shorten(call: Call) -> Answer:
+def shorten(call: SimulatedCall) -> Answer:
     long_data, seconds = call.body["long_data"], int(call.body.get("expire_seconds", _MAX_SECONDS))
     if not long_data:
-        raise Refused(9410010)
+        raise CallRefused(9410010)
     if len(long_data.encode()) > 4096:
-        raise Refused(9410011)
+        raise CallRefused(9410011)
     if not 1 <= seconds <= _MAX_SECONDS:
-        raise Refused(40097)
+        raise CallRefused(40097)
     key = new_secret()[:15]
-    call.state.short_keys[key] = ShortKey(long_data, call.now, seconds)
+    call.state.short_keys[key] = SimulatedShortKey(long_data, call.now, seconds)
     return {"errcode": 0, "errmsg": "ok", "short_key": key}
 
 
 @family.post("/cgi-bin/shorten/fetch", {"short_key": str}, area=Area.SHORT_KEYS)
-def fetch(call: Call) -> Answer:
+def fetch(call: SimulatedCall) -> Answer:
     if not call.body["short_key"]:
-        raise Refused(9410010)
+        raise CallRefused(9410010)
     key = call.state.short_keys.get(call.body["short_key"])
     if key is None:
-        raise Refused(9410011)
+        raise CallRefused(9410011)
     if call.now >= key.created_at + key.seconds:
-        raise Refused(9410012)
+        raise CallRefused(9410012)
     return {
         "errcode": 0,
         "errmsg": "ok",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from .call import Answer, Area, Call, Family, Handler, Refused
+from .call import Answer, Area, CallRefused, Family, Handler, SimulatedCall
 
 family = Family(Area.STATISTICS)
 
@@ -46,12 +46,12 @@ _BEGIN = date(2014, 12, 1)
 
 
 def _days(days: int, fields: dict[str, Any]) -> Handler:
-    def handler(call: Call) -> Answer:
+    def handler(call: SimulatedCall) -> Answer:
         begin, end = _date(call.body["begin_date"]), _date(call.body["end_date"])
         if not _BEGIN <= begin <= end or (end - begin).days >= days:
-            raise Refused(61501)
+            raise CallRefused(61501)
         if end > (call.today - timedelta(days=1, hours=8)).date():
-            raise Refused(61503)  # a day is complete at 8 of the next
+            raise CallRefused(61503)  # a day is complete at 8 of the next
         every = [begin + timedelta(days=number) for number in range((end - begin).days + 1)]
         return {"list": [{"ref_date": day.isoformat(), **fields} for day in every]}
 
@@ -62,9 +62,9 @@ def _date(text: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise Refused(61500) from None
+        raise CallRefused(61500) from None
     if day.isoformat() != text:
-        raise Refused(61500)
+        raise CallRefused(61500)
     return day
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..state import Follower, Tag
-from .call import Answer, Area, Call, Family, Refused, page
+from ..state import SimulatedFollower, SimulatedTag
+from .call import Answer, Area, CallRefused, Family, SimulatedCall, page
 
 family = Family(Area.USERS)
 
@@ -13,18 +13,18 @@ _FIRST = 100
 
 
 @family.post("/cgi-bin/tags/create", {"tag": {"name": str}})
-def create(call: Call) -> Answer:
+def create(call: SimulatedCall) -> Answer:
     tags = call.state.tags
     if len([tag for tag in tags if tag.id not in _SYSTEM]) >= 100:
-        raise Refused(45056)
+        raise CallRefused(45056)
     name = _name(call, call.body["tag"]["name"])
-    tag = Tag(max(_FIRST, tags[-1].id + 1), name)
+    tag = SimulatedTag(max(_FIRST, tags[-1].id + 1), name)
     tags.append(tag)
     return {"tag": {"id": tag.id, "name": tag.name}}
 
 
 @family.get("/cgi-bin/tags/get")
-def list_tags(call: Call) -> Answer:
+def list_tags(call: SimulatedCall) -> Answer:
     return {
         "tags": [
             {"id": tag.id, "name": tag.name, "count": len(_members(call, tag.id))} for tag in call.state.tags
@@ -33,7 +33,7 @@ def list_tags(call: Call) -> Answer:
 
 
 @family.post("/cgi-bin/tags/update", {"tag": {"id": int, "name": str}})
-def rename(call: Call) -> Answer:
+def rename(call: SimulatedCall) -> Answer:
     tag = _own(call)
     if tag.name != call.body["tag"]["name"]:
         tag.name = _name(call, call.body["tag"]["name"])
@@ -41,11 +41,11 @@ def rename(call: Call) -> Answer:
 
 
 @family.post("/cgi-bin/tags/delete", {"tag": {"id": int}})
-def delete(call: Call) -> Answer:
+def delete(call: SimulatedCall) -> Answer:
     tag = _own(call)
     members = _members(call, tag.id)
     if len(members) > 100_000:
-        raise Refused(45057)
+        raise CallRefused(45057)
     for follower in members:
         follower.tags.remove(tag.id)
     call.state.tags.remove(tag)
@@ -53,24 +53,24 @@ def delete(call: Call) -> Answer:
 
 
 @family.post("/cgi-bin/user/tag/get", {"tagid": int, "next_openid?": str})
-def members(call: Call) -> Answer:
+def members(call: SimulatedCall) -> Answer:
     openids = [follower.openid for follower in _members(call, _tag(call, call.body["tagid"]).id)]
     return page(openids, call.body.get("next_openid", ""), call.state.account.users_per_page)
 
 
 @family.post("/cgi-bin/tags/members/batchtagging", {"openid_list": [str], "tagid": int})
-def add_members(call: Call) -> Answer:
+def add_members(call: SimulatedCall) -> Answer:
     tag = _tag(call, call.body["tagid"])
     followers = [follower for follower in _listed(call, 50) if tag.id not in follower.tags]
     if any(len(follower.tags) >= 20 for follower in followers):
-        raise Refused(45059)
+        raise CallRefused(45059)
     for follower in followers:
         follower.tags.append(tag.id)
     return None
 
 
 @family.post("/cgi-bin/tags/members/batchuntagging", {"openid_list": [str], "tagid": int})
-def remove_members(call: Call) -> Answer:
+def remove_members(call: SimulatedCall) -> Answer:
     tag = _tag(call, call.body["tagid"])
     for follower in _listed(call, 50):
         if tag.id in follower.tags:
@@ -79,58 +79,58 @@ def remove_members(call: Call) -> Answer:
 
 
 @family.post("/cgi-bin/tags/getidlist", {"openid": str})
-def tags_of(call: Call) -> Answer:
+def tags_of(call: SimulatedCall) -> Answer:
     return {"tagid_list": call.follower(call.body["openid"]).tags}
 
 
 @family.post("/cgi-bin/tags/members/getblacklist", {"begin_openid?": str})
-def blacklist(call: Call) -> Answer:
+def blacklist(call: SimulatedCall) -> Answer:
     openids = [follower.openid for follower in call.state.followers.values() if follower.blacklisted]
     return {"total": len(openids), **page(openids, call.body.get("begin_openid", ""), 1000)}
 
 
 @family.post("/cgi-bin/tags/members/batchblacklist", {"openid_list": [str]})
-def block(call: Call) -> Answer:
+def block(call: SimulatedCall) -> Answer:
     for follower in _listed(call, 20):
         follower.blacklisted = True
     return None
 
 
 @family.post("/cgi-bin/tags/members/batchunblacklist", {"openid_list": [str]})
-def unblock(call: Call) -> Answer:
+def unblock(call: SimulatedCall) -> Answer:
     for follower in _listed(call, 20):
         follower.blacklisted = False
     return None
 
 
-def _name(call: Call, name: str) -> str:
+def _name(call: SimulatedCall, name: str) -> str:
     if not name.strip() or any(tag.name == name for tag in call.state.tags):
-        raise Refused(45157)
+        raise CallRefused(45157)
     if len(name) > 30:
-        raise Refused(45158)
+        raise CallRefused(45158)
     return name
 
 
-def _tag(call: Call, tag_id: int | str) -> Tag:
+def _tag(call: SimulatedCall, tag_id: int | str) -> SimulatedTag:
     for tag in call.state.tags:
         if tag.id == int(tag_id):
             return tag
-    raise Refused(45159)
+    raise CallRefused(45159)
 
 
-def _own(call: Call) -> Tag:
+def _own(call: SimulatedCall) -> SimulatedTag:
     """The tag that a call changes: none of the platform's."""
     if int(call.body["tag"]["id"]) in _SYSTEM:
-        raise Refused(45058)
+        raise CallRefused(45058)
     return _tag(call, call.body["tag"]["id"])
 
 
-def _members(call: Call, tag_id: int) -> list[Follower]:
+def _members(call: SimulatedCall, tag_id: int) -> list[SimulatedFollower]:
     return [follower for follower in call.state.followers.values() if tag_id in follower.tags]
 
 
-def _listed(call: Call, limit: int) -> list[Follower]:
+def _listed(call: SimulatedCall, limit: int) -> list[SimulatedFollower]:
     openids = call.body["openid_list"]
     if not 1 <= len(openids) <= limit:
-        raise Refused(40032)
+        raise CallRefused(40032)
     return [call.follower(openid, 49003) for openid in dict.fromkeys(openids)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..state import PlatformState, Template
-from .call import Answer, Area, Call, Family, Refused, new_secret
+from ..state import PlatformState, SimulatedTemplate
+from .call import Answer, Area, CallRefused, Family, SimulatedCall, new_secret
 
 family = Family(Area.TEMPLATES)
 
@@ -16,18 +16,18 @@ DATA = {str: {"value": str, "color?": str}}
 MINI_PROGRAM = {"appid": str, "pagepath?": str, "path?": str}
 
 
-def find(state: PlatformState, template_id: str, *, subscription: bool) -> Template:
+def find(state: PlatformState, template_id: str, *, subscription: bool) -> SimulatedTemplate:
     for template in state.templates:
         if template.template_id == template_id and template.subscription is subscription:
             return template
-    raise Refused(40037)
+    raise CallRefused(40037)
 
 
-def check_data(template: Template, data: dict[str, Any]) -> None:
+def check_data(template: SimulatedTemplate, data: dict[str, Any]) -> None:
     """Every keyword of the template has a value; 47003 names the one that has none."""
     for keyword in _KEYWORD.findall(template.content):
         if not data.get(keyword, {}).get("value"):
-            raise Refused(47003, f"argument invalid! data.{keyword}.value is empty")
+            raise CallRefused(47003, f"argument invalid! data.{keyword}.value is empty")
 
 
 @family.post(
@@ -41,7 +41,7 @@ def check_data(template: Template, data: dict[str, Any]) -> None:
         "data": DATA,
     },
 )
-def send(call: Call) -> Answer:
+def send(call: SimulatedCall) -> Answer:
     follower = call.receiver(call.body["touser"])
     check_data(find(call.state, call.body["template_id"], subscription=False), call.body["data"])
     client_id = call.body.get("client_msg_id")
@@ -53,15 +53,15 @@ def send(call: Call) -> Answer:
         if not follower.refuses:
             call.deliver(follower.openid)
         status = "failed:user block" if follower.refuses else "success"
-        call.announce("TEMPLATESENDJOBFINISH", follower.openid, MsgID=msgid, Status=status)
+        call.notify_typing("TEMPLATESENDJOBFINISH", follower.openid, MsgID=msgid, Status=status)
     return {"errcode": 0, "errmsg": "ok", "msgid": msgid}
 
 
-def _sent_before(call: Call, client_id: str) -> int | None:
+def _sent_before(call: SimulatedCall, client_id: str) -> int | None:
     """The message of the same client_msg_id within ten minutes; refused within one."""
     msgid, at = call.state.client_msg_ids.get(client_id, (0, 0.0))
     if call.now < at + 60:
-        raise Refused(40241)
+        raise CallRefused(40241)
     return msgid if call.now < at + 600 else None
 
 
@@ -69,18 +69,18 @@ _INDUSTRIES = {str(number) for number in range(1, 42)}
 
 
 @family.post("/cgi-bin/template/api_set_industry", {"industry_id1": str, "industry_id2": str})
-def set_industries(call: Call) -> Answer:
+def set_industries(call: SimulatedCall) -> Answer:
     industries = [call.body["industry_id1"], call.body["industry_id2"]]
     if not _INDUSTRIES.issuperset(industries):
-        raise Refused(40097)
+        raise CallRefused(40097)
     if call.state.industry_month == call.month:
-        raise Refused(43100)
+        raise CallRefused(43100)
     call.state.industries, call.state.industry_month = industries, call.month
     return None
 
 
 @family.get("/cgi-bin/template/get_industry")
-def industries(call: Call) -> Answer:
+def industries(call: SimulatedCall) -> Answer:
     first, second = call.state.industries or ["1", "1"]
     return {"primary_industry": _industry(first), "secondary_industry": _industry(second)}
 
@@ -90,18 +90,18 @@ def _industry(number: str) -> dict[str, str]:
 
 
 @family.post("/cgi-bin/template/api_add_template", {"template_id_short": str, "keyword_name_list?": [str]})
-def add(call: Call) -> Answer:
+def add(call: SimulatedCall) -> Answer:
     if len([template for template in call.state.templates if not template.subscription]) >= 25:
-        raise Refused(45026)
+        raise CallRefused(45026)
     short, names = call.body["template_id_short"], call.body.get("keyword_name_list", ["内容"])
     content = "\n".join(f"{name}:{{{{thing{n}.DATA}}}}" for n, name in enumerate(names, 1))
-    template = Template(new_secret()[:43], f"模板 {short}", content)
+    template = SimulatedTemplate(new_secret()[:43], f"模板 {short}", content)
     call.state.templates.append(template)
     return {"errcode": 0, "errmsg": "ok", "template_id": template.template_id}
 
 
 @family.get("/cgi-bin/template/get_all_private_template")
-def list_templates(call: Call) -> Answer:
+def list_templates(call: SimulatedCall) -> Answer:
     return {
         "template_list": [
             {
@@ -119,12 +119,12 @@ def list_templates(call: Call) -> Answer:
 
 
 @family.post("/cgi-bin/template/del_private_template", {"template_id": str})
-def delete(call: Call) -> Answer:
+def delete(call: SimulatedCall) -> Answer:
     call.state.templates.remove(find(call.state, call.body["template_id"], subscription=False))
     return None
 
 
 @family.post("/wxa/sec/queryblocktmplmsg", {"tmpl_msg_id": str, "largest_id?": int, "limit?": int})
-def blocked(call: Call) -> Answer:
+def blocked(call: SimulatedCall) -> Answer:
     """Nothing is blocked here."""
     return {"errcode": 0, "errmsg": "ok", "msginfo": []}

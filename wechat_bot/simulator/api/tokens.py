@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hmac import compare_digest
 
-from ..state import PlatformState, Token
-from .call import Answer, Area, Call, Family, Refused, new_secret
+from ..state import PlatformState, SimulatedToken
+from .call import Answer, Area, CallRefused, Family, SimulatedCall, new_secret
 from .permissions import clear, daily_limit, spend, used
 
 family = Family(Area.ANY)
@@ -14,7 +14,7 @@ STABLE = "/cgi-bin/stable_token"
 
 
 @family.get("/cgi-bin/token", {"grant_type": str, "appid": str, "secret": str}, token=False)
-def token(call: Call) -> Answer:
+def token(call: SimulatedCall) -> Answer:
     """A new token each time; the one before it lives five more minutes."""
     _check_secret(call, call.query)
     for old in call.state.tokens:
@@ -24,14 +24,14 @@ def token(call: Call) -> Answer:
 
 
 @family.post(STABLE, {"grant_type": str, "appid": str, "secret": str, "force_refresh?": bool}, token=False)
-def stable_token(call: Call) -> Answer:
+def stable_token(call: SimulatedCall) -> Answer:
     """The same token until its last five minutes; by force a new one, and the old ones end."""
     _check_secret(call, call.body)
     state = call.state
     valid = [token for token in state.tokens if token.stable and call.now < token.ends]
     if call.body.get("force_refresh"):
         if call.now < state.forced_at + 30:
-            raise Refused(45011)
+            raise CallRefused(45011)
         spend(state, f"{STABLE} force", call.now, 20, 86400, 45009)
         state.forced_at = call.now
         for old in valid:
@@ -41,23 +41,23 @@ def stable_token(call: Call) -> Answer:
     return _answer(call, _issue(call, stable=True))
 
 
-def _check_secret(call: Call, given: dict[str, str]) -> None:
+def _check_secret(call: SimulatedCall, given: dict[str, str]) -> None:
     if given["grant_type"] != "client_credential":
-        raise Refused(40002)
+        raise CallRefused(40002)
     check_account(call, given["appid"], given["secret"])
     allowed = call.state.account.allowed_ips
     if allowed is not None and call.ip not in allowed:
-        raise Refused(40164, f"invalid ip {call.ip} ipv6 ::ffff:{call.ip}, not in whitelist")
+        raise CallRefused(40164, f"invalid ip {call.ip} ipv6 ::ffff:{call.ip}, not in whitelist")
 
 
-def check_account(call: Call, appid: str, secret: str) -> None:
+def check_account(call: SimulatedCall, appid: str, secret: str) -> None:
     """Refused if they are not those of the account."""
     if appid != call.credentials.app_id:
-        raise Refused(40013)
+        raise CallRefused(40013)
     if not compare_digest(secret.encode(), call.credentials.app_secret.encode()):
-        raise Refused(40001, "invalid appsecret") if len(secret) == 32 else Refused(40125)
+        raise CallRefused(40001, "invalid appsecret") if len(secret) == 32 else CallRefused(40125)
     if call.state.account.secret_frozen:
-        raise Refused(40243)
+        raise CallRefused(40243)
 
 
 def _overlap(state: PlatformState) -> float:
@@ -65,47 +65,47 @@ def _overlap(state: PlatformState) -> float:
     return state.account.token_seconds / 24
 
 
-def _issue(call: Call, *, stable: bool) -> Token:
+def _issue(call: SimulatedCall, *, stable: bool) -> SimulatedToken:
     state = call.state
-    token = Token(new_secret(), stable, call.now + state.account.token_seconds)
+    token = SimulatedToken(new_secret(), stable, call.now + state.account.token_seconds)
     state.tokens = [*state.tokens[-100:], token]
     return token
 
 
-def _answer(call: Call, token: Token) -> Answer:
+def _answer(call: SimulatedCall, token: SimulatedToken) -> Answer:
     call.state.token_fetches += 1
     return {"access_token": token.value, "expires_in": round(token.ends - call.now)}
 
 
 @family.post("/cgi-bin/clear_quota", {"appid": str})
-def clear_quota(call: Call) -> Answer:
+def clear_quota(call: SimulatedCall) -> Answer:
     if call.body["appid"] != call.credentials.app_id:
-        raise Refused(40013)
+        raise CallRefused(40013)
     return _clear(call, "all", 10)
 
 
 @family.post("/cgi-bin/clear_quota/v2", {"appid": str, "appsecret": str}, token=False)
-def clear_quota_by_secret(call: Call) -> Answer:
+def clear_quota_by_secret(call: SimulatedCall) -> Answer:
     check_account(call, call.body["appid"], call.body["appsecret"])
     return _clear(call, "all", 10)
 
 
 @family.post("/cgi-bin/openapi/quota/clear", {"cgi_path": str})
-def clear_one(call: Call) -> Answer:
+def clear_one(call: SimulatedCall) -> Answer:
     return _clear(call, "one", 50, _known(call))
 
 
-def _clear(call: Call, kind: str, limit: int, path: str = "") -> Answer:
+def _clear(call: SimulatedCall, kind: str, limit: int, path: str = "") -> Answer:
     key = f"{kind} {call.month}"
     if call.state.cleared.get(key, 0) >= limit:
-        raise Refused(48006)
+        raise CallRefused(48006)
     call.state.cleared[key] = call.state.cleared.get(key, 0) + 1
     clear(call.state, path)
     return None
 
 
 @family.post("/cgi-bin/openapi/quota/get", {"cgi_path": str})
-def get_quota(call: Call) -> Answer:
+def get_quota(call: SimulatedCall) -> Answer:
     path = _known(call)
     limit, spent = daily_limit(path, call.state.account.kind), used(call.state, path, call.now)
     return {
@@ -116,8 +116,8 @@ def get_quota(call: Call) -> Answer:
     }
 
 
-def _known(call: Call) -> str:
+def _known(call: SimulatedCall) -> str:
     path: str = call.body["cgi_path"]
     if path not in call.paths or path.startswith("/sns/"):
-        raise Refused(76021)
+        raise CallRefused(76021)
     return path

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..state import Follower, PlatformState
-from .call import Answer, Area, Call, Family, Refused, page
+from ..state import PlatformState, SimulatedFollower
+from .call import Answer, Area, CallRefused, Family, SimulatedCall, page
 
 family = Family(Area.USERS)
 
@@ -24,7 +24,7 @@ def act(state: PlatformState, openid: str, action: str, scene: str, now: float) 
     follower = state.followers.get(openid)
     if action == "unfollow":
         if follower:
-            state.followers[openid] = Follower(openid, subscribed=False, remark=follower.remark)
+            state.followers[openid] = SimulatedFollower(openid, subscribed=False, remark=follower.remark)
         return
     if follower is None or not follower.subscribed:
         follower = state.followers[openid] = _follow(openid, scene, now)
@@ -36,8 +36,8 @@ def act(state: PlatformState, openid: str, action: str, scene: str, now: float) 
     follower.window_ends = max(follower.window_ends, now + seconds)
 
 
-def _follow(openid: str, scene: str, now: float) -> Follower:
-    follower = Follower(openid, subscribe_time=int(now))
+def _follow(openid: str, scene: str, now: float) -> SimulatedFollower:
+    follower = SimulatedFollower(openid, subscribe_time=int(now))
     if scene:
         follower.subscribe_scene = "ADD_SCENE_QR_CODE"
         if scene.isdigit():
@@ -48,7 +48,7 @@ def _follow(openid: str, scene: str, now: float) -> Follower:
 
 
 @family.get("/cgi-bin/user/get", {"next_openid?": str})
-def list_openids(call: Call) -> Answer:
+def list_openids(call: SimulatedCall) -> Answer:
     openids = [follower.openid for follower in call.state.followers.values() if follower.subscribed]
     size = call.state.account.users_per_page
     return {"total": len(openids), **page(openids, call.query.get("next_openid", ""), size)}
@@ -58,24 +58,24 @@ _LANGUAGES = {"zh_CN", "zh_TW", "en"}
 
 
 @family.get("/cgi-bin/user/info", {"openid": str, "lang?": str})
-def info(call: Call) -> Answer:
+def info(call: SimulatedCall) -> Answer:
     return _info(call, call.query)
 
 
 @family.post("/cgi-bin/user/info/batchget", {"user_list": [{"openid": str, "lang?": str}]})
-def infos(call: Call) -> Answer:
+def infos(call: SimulatedCall) -> Answer:
     wanted = call.body["user_list"]
     if not wanted:
-        raise Refused(40031)
+        raise CallRefused(40031)
     if len(wanted) > 100:
-        raise Refused(40032)
+        raise CallRefused(40032)
     return {"user_info_list": [_info(call, user) for user in wanted]}
 
 
-def _info(call: Call, wanted: dict[str, str]) -> dict[str, Any]:
+def _info(call: SimulatedCall, wanted: dict[str, str]) -> dict[str, Any]:
     """Without name and picture: those are gone since 2021-12-27."""
     if wanted.get("lang", "zh_CN") not in _LANGUAGES:
-        raise Refused(40035)
+        raise CallRefused(40035)
     follower = call.follower(wanted["openid"])
     if not follower.subscribed:
         return {"subscribe": 0, "openid": follower.openid}
@@ -100,17 +100,17 @@ def _info(call: Call, wanted: dict[str, str]) -> dict[str, Any]:
 
 
 @family.post("/cgi-bin/user/info/updateremark", {"openid": str, "remark": str})
-def remark(call: Call) -> Answer:
+def remark(call: SimulatedCall) -> Answer:
     follower = call.follower(call.body["openid"])
     if len(call.body["remark"].encode()) >= 30:
-        raise Refused(40097)
+        raise CallRefused(40097)
     follower.remark = call.body["remark"]
     return None
 
 
 @family.post("/cgi-bin/changeopenid", {"from_appid": str, "openid_list": [str]})
-def change_openids(call: Call) -> Answer:
+def change_openids(call: SimulatedCall) -> Answer:
     """An account that was never migrated: there is no other app id to come from."""
     if len(call.body["openid_list"]) > 100:
-        raise Refused(40032)
-    raise Refused(40013)
+        raise CallRefused(40032)
+    raise CallRefused(40013)

@@ -1,4 +1,4 @@
-"""The platform's API: one module for each family, usable without Flask."""
+"""Client of the platform's API. Each module covers one family of calls; none depends on Flask."""
 
 from ._http import Call, Download, File, Transport
 from ._network import network

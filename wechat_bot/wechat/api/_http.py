@@ -1,4 +1,4 @@
-"""One call of the API: the token, the retries, the error."""
+"""The HTTP layer of the API client: access token, retries, rate limits, and conversion of errors."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from .tokens import MemoryTokens, Token, Tokens, TokenStore
 from .values import Answer
 
 for _library in ("httpx2", "httpcore2.connection", "httpcore2.http11", "httpcore2.proxy"):
-    # Below WARNING they show URLs and headers, and so the access token, whatever level someone sets.
+    # Below WARNING they log URLs and headers, which contain the access token; drop these at every log level.
     logging.getLogger(_library).addFilter(lambda record: record.levelno >= logging.WARNING)
 
 ACCESS_TOKEN = "access_token"
 STABLE_TOKEN = "/cgi-bin/stable_token"
 MAX_BYTES = 2 << 20
-"""The largest answer that is not a file."""
+"""Maximum size, in bytes, of a response that is not a file."""
 MAX_FILE_BYTES = 12 << 20
-"""The largest file that is downloaded unless told otherwise; the platform takes 10 MB."""
+"""Default maximum size, in bytes, of a downloaded file. The platform accepts files of up to 10 MB."""
 REPEAT_AFTER = (1, 2, 4)
-"""Seconds before a call that the platform was too busy for is repeated, where that is safe."""
+"""Delays in seconds before an idempotent call is repeated that failed because the platform was busy."""
 BEIJING = timezone(timedelta(hours=8))
 
 Transport = httpx2.BaseTransport
@@ -40,7 +40,7 @@ Query = Mapping[str, str | int]
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds to connect, to wait for the next byte, and for everything together."""
+    """Time limits in seconds: to connect, for the next byte, and for the whole call."""
 
     connect: float
     read: float
@@ -53,8 +53,10 @@ FILE = Timeouts(connect=3, read=60, total=120)
 
 @dataclass(frozen=True)
 class Call:
-    """A call that was made, and how it ended: `errcode` 0 and no `errmsg` is success, `errcode` 0 and an
-    `errmsg` a lost answer. Neither secrets nor the platform's rid are in it."""
+    """A finished call, without secrets and without the platform's rid.
+
+    `errcode` 0 with an empty `errmsg` means success, with an `errmsg` that there was no usable response.
+    """
 
     path: str
     errcode: int
@@ -73,7 +75,7 @@ class File:
 
 @dataclass(frozen=True)
 class Download:
-    """A file of the platform's; `filename` is empty where it names none."""
+    """A downloaded file. `filename` is empty if the platform gives none."""
 
     content: bytes = field(repr=False)
     content_type: str
@@ -97,6 +99,8 @@ class _Request:
 
 @dataclass(frozen=True)
 class _Stop:
+    """Calls of one path are not made before `until` (Unix time in seconds), but raise `error`."""
+
     until: float
     error: APIError
 
@@ -104,8 +108,12 @@ class _Stop:
 class Http:
     """Calls the API of one account. Thread-safe.
 
-    `store` keeps the tokens (in this process unless given), `observe` is told of every call and must not
-    raise. `transport`, `clock`, `sleep` and the time-outs are replaced in tests.
+    Every method that makes a call raises `APIError` if it fails.
+
+    :param store: keeps the tokens; those of this process only, by default.
+    :param observe: is called after every call, and must not raise.
+
+    Tests replace `transport`, `clock`, `sleep` and the time-outs.
     """
 
     def __init__(
@@ -137,7 +145,7 @@ class Http:
         self._client.close()
 
     def get(self, path: str, query: Query | None = None) -> Answer:
-        """The answer to a question, asked again while the platform is busy; APIError."""
+        """Return the response to a GET request, which is repeated while the platform is busy."""
         return self._answer(_Request(method="GET", url=path, query=query, idempotent=True))
 
     def post(
@@ -149,8 +157,11 @@ class Http:
         idempotent: bool = False,
         accept: tuple[int, ...] = (),
     ) -> Answer:
-        """The answer to `body`; APIError. Sent again while the platform is busy if it is `idempotent`: then
-        twice does no harm. The errcodes `accept` are no errors here."""
+        """Return the response to `body`, sent as JSON.
+
+        An `idempotent` call is repeated while the platform is busy. The errcodes in `accept` are not
+        treated as errors.
+        """
         return self._answer(
             _Request(method="POST", url=path, query=query, body=body, idempotent=idempotent, accept=accept)
         )
@@ -163,7 +174,7 @@ class Http:
         *,
         idempotent: bool = False,
     ) -> Answer:
-        """The answer to a call that needs no access token; APIError."""
+        """Return the response to a call that needs no access token: a POST request if `body` is given."""
         method = "GET" if body is None else "POST"
         return self._answer(
             _Request(method=method, url=path, query=query, body=body, authorized=False, idempotent=idempotent)
@@ -172,7 +183,7 @@ class Http:
     def upload(
         self, path: str, file: File, query: Query | None = None, form: Mapping[str, str] | None = None
     ) -> Answer:
-        """The answer to `file`, which is the part ``media`` of the `form`; APIError."""
+        """Return the response to the upload of `file`, as the part ``media`` of a multipart `form`."""
         return self._answer(_Request(method="POST", url=path, query=query, file=file, form=form))
 
     def download(
@@ -182,7 +193,7 @@ class Http:
         query: Query | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Answer | Download:
-        """A file of at most `max_bytes`, or the answer that stands in its place (section 10.7); APIError."""
+        """Return a file of at most `max_bytes`, or the JSON response in its place (section 10.7)."""
         method = "GET" if body is None else "POST"
         return self._send(
             _Request(
@@ -197,7 +208,7 @@ class Http:
         )
 
     def fetch(self, url: str, max_bytes: int) -> Download:
-        """The file at a `url` that the platform named; APIError."""
+        """Return the file at `url`, which the platform supplied; no access token is sent."""
         if not re.match(r"https?://[^/]", url):
             raise Unreachable("the file's address is neither https:// nor http://", delivered=True)
         request = _Request(
@@ -209,11 +220,14 @@ class Http:
         return file
 
     def replace_token(self) -> None:
-        """Fetch another access token and make the present one invalid at once, for all who use it."""
+        """Fetch a new access token. The current one becomes invalid at once, for all processes."""
         self.tokens.replace(ACCESS_TOKEN, lambda: self._fetch_token(force_refresh=True))
 
     def token_in(self, answer: Answer, name: str) -> Token:
-        """The token in `answer`; Unreachable if there is none."""
+        """Return the token in the response `answer`.
+
+        :raises Unreachable: if it contains none.
+        """
         match answer:
             case {"expires_in": int(seconds), **rest} if isinstance(rest.get(name), str) and rest[name]:
                 return Token(rest[name], self.clock() + seconds)
@@ -221,7 +235,7 @@ class Http:
                 raise Unreachable("an answer without a token", delivered=False)
 
     def lift_stops(self) -> None:
-        """Call again what had no quota left, because it was cleared."""
+        """Allow calls of paths whose quota was used up, after the quota was cleared."""
         self._stops.clear()
 
     def _fetch_token(self, **more: bool) -> Token:
@@ -232,9 +246,9 @@ class Http:
         }
         try:
             answer = self.open(STABLE_TOKEN, body={**body, **more}, idempotent=True)
-        except Unreachable as error:  # what needs the token was not sent
+        except Unreachable as error:  # the call that needs the token was not sent
             raise Unreachable(error.errmsg, delivered=False, status=error.status) from None
-        except InvalidToken as error:  # here it means the secret
+        except InvalidToken as error:  # here the platform means the AppSecret
             raise CredentialsRefused(error.errcode, error.errmsg) from None
         return self.token_in(answer, "access_token")
 
@@ -244,74 +258,74 @@ class Http:
         return answer
 
     def _send(self, request: _Request) -> Answer | Download:
-        """A token that the platform refuses is replaced, and the call repeated, once."""
+        """Send `request`. If the platform refuses the access token, replace it and repeat the call once."""
         if not request.authorized:
-            return self._patiently(request, "")
+            return self._send_with_retries(request, "")
         token = self.tokens.get(ACCESS_TOKEN, self._fetch_token)
         try:
-            return self._patiently(request, token)
+            return self._send_with_retries(request, token)
         except InvalidToken:
-            another = self.tokens.get(ACCESS_TOKEN, self._fetch_token, refused=token)
-        if another == token:
-            self._sleep(1)  # a new token needs a moment to be known everywhere (section 10.6)
-        return self._patiently(request, another)
+            new_token = self.tokens.get(ACCESS_TOKEN, self._fetch_token, refused=token)
+        if new_token == token:
+            self._sleep(1)  # a new token takes a moment to become valid everywhere (section 10.6)
+        return self._send_with_retries(request, new_token)
 
-    def _patiently(self, request: _Request, token: str) -> Answer | Download:
-        for pause in REPEAT_AFTER if request.idempotent else ():
+    def _send_with_retries(self, request: _Request, token: str) -> Answer | Download:
+        for delay in REPEAT_AFTER if request.idempotent else ():
             try:
-                return self._once(request, token)
+                return self._send_once(request, token)
             except (Busy, Unreachable) as error:
                 if isinstance(error, Unreachable) and error.status < 500:
                     raise
-                self._sleep(pause)
-        return self._once(request, token)
+                self._sleep(delay)
+        return self._send_once(request, token)
 
-    def _once(self, request: _Request, token: str) -> Answer | Download:
+    def _send_once(self, request: _Request, token: str) -> Answer | Download:
         stop = self._stops.get(request.url)
         if stop and self.clock() < stop.until:
             raise stop.error.with_traceback(None)
-        began = time.perf_counter()
+        started = time.perf_counter()
         try:
             answer = self._exchange(request, token)
         except APIError as error:
-            self._tell(request, error.errcode, _without_rid(error.errmsg), began)
-            raise self._stopping(request, error) from None
-        self._tell(request, 0, "", began)
+            self._notify_observer(request, error.errcode, _without_rid(error.errmsg), started)
+            raise self._stop_if_limited(request, error) from None
+        self._notify_observer(request, 0, "", started)
         return answer
 
-    def _tell(self, request: _Request, errcode: int, errmsg: str, began: float) -> None:
+    def _notify_observer(self, request: _Request, errcode: int, errmsg: str, started: float) -> None:
         if self._observe:
             path = httpx2.URL(request.url).path
-            self._observe(Call(path, errcode, errmsg, time.perf_counter() - began))
+            self._observe(Call(path, errcode, errmsg, time.perf_counter() - started))
 
-    def _stopping(self, request: _Request, error: APIError) -> APIError:
-        """`error`, which also ends calls of the same path for a while if it says that there were too many."""
+    def _stop_if_limited(self, request: _Request, error: APIError) -> APIError:
+        """Return the exception to raise for `error`. If it is a rate limit, block this path for a while."""
         now = self.clock()
         if error.errcode == 45009:
-            until = _midnight(now)
+            until = _next_quota_reset(now)
         elif error.errcode == 45011:
             until = now + 60
         else:
             return error
-        moment = datetime.fromtimestamp(until, BEIJING).strftime("%Y-%m-%d %H:%M:%S")
-        words = f"{error.errmsg} ({request.url} is not called before {moment}, Beijing time)"
-        stopping = type(error)(error.errcode, words)
-        self._stops[request.url] = _Stop(until, stopping)
-        return stopping
+        until_text = datetime.fromtimestamp(until, BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+        message = f"{error.errmsg} ({request.url} is not called before {until_text}, Beijing time)"
+        limited = type(error)(error.errcode, message)
+        self._stops[request.url] = _Stop(until, limited)
+        return limited
 
     def _exchange(self, request: _Request, token: str) -> Answer | Download:
-        """Send `request` and read its answer, once."""
+        """Send `request` once and return its response."""
         query = {**({"access_token": token} if token else {}), **(request.query or {})}
-        times = self._file if request.file or request.binary else self._call
+        timeouts = self._file if request.file or request.binary else self._call
         secrets = {token, self.credentials.app_secret, *(str(query[name]) for name in _SECRET & query.keys())}
         try:
             with (
-                deadline(times.total),
+                deadline(timeouts.total),
                 self._client.stream(
                     request.method,
                     request.url,
                     params=query or None,
-                    timeout=httpx2.Timeout(times.read, connect=times.connect),
+                    timeout=httpx2.Timeout(timeouts.read, connect=timeouts.connect),
                     **_content(request),
                 ) as response,
             ):
@@ -327,13 +341,14 @@ class Http:
 
 
 _SECRET = {"access_token", "refresh_token", "secret", "code"}
+"""Query parameters whose values are masked in error messages."""
 
 
 def _content(request: _Request) -> dict[str, Any]:
-    """The body, as the client's arguments."""
+    """Return the arguments of the HTTP client for the body of `request`."""
     if request.file:
         file = request.file
-        part = (_ascii(file.filename, file.content_type), file.content, file.content_type)
+        part = (_ascii_filename(file.filename, file.content_type), file.content, file.content_type)
         return {"files": {"media": part}, "data": request.form}
     if request.body is None:
         return {}
@@ -341,8 +356,8 @@ def _content(request: _Request) -> dict[str, Any]:
     return {"content": content, "headers": {"Content-Type": "application/json; charset=utf-8"}}
 
 
-def _ascii(filename: str, content_type: str) -> str:
-    """`filename` as the platform takes it: ASCII, with an extension (section 10.7)."""
+def _ascii_filename(filename: str, content_type: str) -> str:
+    """Return `filename` as the platform requires it: ASCII, with an extension (section 10.7)."""
     name = re.sub(r"[^A-Za-z0-9._-]", "_", filename) or "file"
     return name if "." in name.strip(".") else name + (mimetypes.guess_extension(content_type) or ".bin")
 
@@ -357,7 +372,7 @@ def _read(response: httpx2.Response, max_bytes: int) -> bytes:
 
 
 def _file(response: httpx2.Response, content: bytes) -> Download | None:
-    """The file that `response` is; None if it is text, as errors are, or no success."""
+    """Return the file in `response`, or None if it is text, as errors are, or its status is not 200."""
     content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_text = content_type.startswith("text/") or content_type == "application/json"
     if response.status_code != 200 or not content or is_text or content[:1] == b"{":
@@ -395,11 +410,11 @@ def _masked(text: str, secrets: set[str]) -> str:
 
 
 def _without_rid(errmsg: str) -> str:
-    """`errmsg` so that equal errors are equal (section 10.6)."""
+    """Return `errmsg` without the id of the call, so that equal errors have equal texts (section 10.6)."""
     return re.sub(r"[\s,]*\b(rid|hint):.*", "", errmsg, flags=re.DOTALL)
 
 
-def _midnight(now: float) -> float:
-    """When quotas are next reset (section 6.6)."""
+def _next_quota_reset(now: float) -> float:
+    """Return the time of the next reset of daily quotas: midnight in Beijing (section 6.6)."""
     tomorrow = datetime.fromtimestamp(now, BEIJING) + timedelta(days=1)
     return tomorrow.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()

@@ -1,4 +1,4 @@
-"""Connections whose calls end in time, however slowly the other side drips."""
+"""HTTP transport with a deadline for a whole call, in addition to the time-outs for each byte."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ends_at: ContextVar[float] = ContextVar("ends_at")
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Let what `network` reads and writes meanwhile time out when `seconds` are over in all."""
+    """Let reads and writes of a `network` transport time out after `seconds` in total."""
     token = _ends_at.set(time.monotonic() + seconds)
     try:
         yield
@@ -26,9 +26,9 @@ def deadline(seconds: float) -> Iterator[None]:
 
 
 def network(proxy: str) -> httpx2.HTTPTransport:
-    """The network, through `proxy` unless empty; proxies that the environment names are not used."""
+    """Return an HTTP transport, through `proxy` unless empty. Proxies of the environment are not used."""
     transport = httpx2.HTTPTransport(proxy=proxy or None)
-    # The library's time-outs begin anew with every byte, and it offers no other place for this.
+    # The library restarts its time-outs with every byte, and has no public option for a total time-out.
     transport._pool._network_backend = _Backend()
     return transport
 
@@ -43,10 +43,10 @@ class _Stream(httpcore2.NetworkStream):
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(timeout))
+        return self._stream.read(max_bytes, _limited(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(timeout))
+        self._stream.write(buffer, _limited(timeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -63,7 +63,7 @@ class _Stream(httpcore2.NetworkStream):
         return self._stream.get_extra_info(info)
 
 
-def _left(timeout: float | None) -> float:
-    """What is left of `timeout` before the deadline; 0 would mean not to wait at all."""
+def _limited(timeout: float | None) -> float:
+    """Return `timeout`, limited to the seconds before the deadline; not 0, which would mean not to wait."""
     left = max(_ends_at.get(float("inf")) - time.monotonic(), 0.001)
     return left if timeout is None else min(timeout, left)

@@ -1,4 +1,4 @@
-"""The client: a family of the API is an attribute."""
+"""The API client, which has an attribute for each family of calls."""
 
 from __future__ import annotations
 
@@ -30,10 +30,15 @@ from .users import Users
 
 
 class WeChatClient:
-    """``client.customer.send(openid, TextReply("在吗"))``; every method raises APIError. Thread-safe.
+    """The API client of one account: ``client.customer.send(openid, TextReply("在吗"))``. Thread-safe.
 
-    `store` keeps the tokens, in this process unless given; `observe` is told of every call and must not
-    raise; `proxy` is an http:// or https:// URL. The rest is replaced in tests.
+    Every method that makes a call raises `APIError` if it fails.
+
+    :param proxy: an http:// or https:// URL, or empty for a direct connection.
+    :param store: keeps the tokens; those of this process only, by default.
+    :param observe: is called after every call, and must not raise.
+
+    Tests replace `transport`, `clock` and `sleep`.
     """
 
     def __init__(
@@ -79,5 +84,5 @@ class WeChatClient:
         self.system = System(http)
 
     def close(self) -> None:
-        """Close the connections, when no call is made any more."""
+        """Close the connections. No call may be made afterwards."""
         self._http.close()

@@ -1,4 +1,7 @@
-"""Statistics (``wechat-platform.md`` section 7.18): ``client.datacube.get(USER_SUMMARY, begin, end)``."""
+"""API calls for statistics (``wechat-platform.md`` section 7.18).
+
+Example: ``client.datacube.get(USER_SUMMARY, begin, end)``.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class UserSummary:
-    """Who came by way of `user_source`, and who left."""
+    """The numbers of new and lost followers of a day; `user_source` is how they found the account."""
 
     ref_date: str
     user_source: int = 0
@@ -24,7 +27,7 @@ class UserSummary:
 
 @dataclass(frozen=True)
 class UserCumulate:
-    """All followers, at the end of a day."""
+    """The number of followers at the end of a day."""
 
     ref_date: str
     cumulate_user: int = 0
@@ -32,8 +35,11 @@ class UserCumulate:
 
 @dataclass(frozen=True)
 class UpstreamMessages:
-    """What followers sent: `msg_type` 1 text, 2 image, 3 voice, 4 video, 6 third-party app; `ref_hour` is 0
-    to 2300 where the report is by the hour."""
+    """The numbers of messages received, and of their senders.
+
+    `msg_type` is 1 text, 2 image, 3 voice, 4 video, 6 third-party app. In hourly reports, `ref_hour` is
+    0 to 2300.
+    """
 
     ref_date: str
     ref_hour: int = 0
@@ -44,7 +50,7 @@ class UpstreamMessages:
 
 @dataclass(frozen=True)
 class UpstreamDistribution:
-    """How many sent as many messages: `count_interval` 0 none, 1 1-5, 2 6-10, 3 more."""
+    """The number of users by messages sent; `count_interval` is 0 (none), 1 (1-5), 2 (6-10) or 3 (more)."""
 
     ref_date: str
     count_interval: int = 0
@@ -53,7 +59,7 @@ class UpstreamDistribution:
 
 @dataclass(frozen=True)
 class InterfaceSummary:
-    """How our callback did; the time costs are in milliseconds."""
+    """The platform's statistics of the callback; time costs are in milliseconds."""
 
     ref_date: str
     ref_hour: int = 0
@@ -65,7 +71,7 @@ class InterfaceSummary:
 
 @dataclass(frozen=True)
 class Report(Generic[T]):
-    """A report of the platform's, its rows, and how many days it covers at most."""
+    """A report: its name, the type of its rows, and the maximum number of days per call."""
 
     name: str
     row: type[T]
@@ -73,7 +79,7 @@ class Report(Generic[T]):
 
 
 Row = dict[str, Any]
-"""A row of a report whose fields the platform changes."""
+"""A row of a report that has no stable set of fields."""
 
 USER_SUMMARY = Report("getusersummary", UserSummary, 7)
 USER_CUMULATE = Report("getusercumulate", UserCumulate, 7)
@@ -103,8 +109,10 @@ class DataCube:
         self._http = http
 
     def get(self, report: Report[T], begin: date, end: date) -> tuple[T, ...]:
-        """The rows from `begin` to `end`, both included, Beijing time; yesterday is ready after 8 o'clock
-        (section 7.18)."""
+        """Return the rows from `begin` to `end` inclusive, as dates in Beijing (section 7.18).
+
+        A day is available after 08:00 of the next day.
+        """
         body = {"begin_date": begin.isoformat(), "end_date": end.isoformat()}
         answer = self._http.post(f"/datacube/{report.name}", body, idempotent=True)
         return tuple(read(report.row, row) for row in read(tuple[Row, ...], answer.get("list"), "list"))

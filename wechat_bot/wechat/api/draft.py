@@ -1,4 +1,4 @@
-"""Drafts of articles (``wechat-platform.md`` section 7.9)."""
+"""API calls for drafts of articles (``wechat-platform.md`` section 7.9)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ class Image:
 
 @dataclass(frozen=True)
 class ImageList:
-    """The pictures of a picture message, 20 at most."""
+    """Up to 20 pictures of a picture message."""
 
     image_list: tuple[Image, ...]
 
 
 @dataclass(frozen=True)
 class Article:
-    """An article of at most 20 000 characters of HTML, or with `article_type` newspic a picture message.
+    """An article of less than 20 000 characters of HTML, or a picture message if `article_type` is newspic.
 
-    What is empty is not sent. `url` and `is_deleted` are the platform's to say.
+    Empty fields are not sent. `url` and `is_deleted` are set by the platform only.
     """
 
     title: str = ""
@@ -47,7 +47,7 @@ class Article:
     is_deleted: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """The fields that say something, as the platform names them."""
+        """Return the fields to send, under the platform's names."""
         sent = given(**asdict(self))
         return {name: value for name, value in sent.items() if name not in {"url", "is_deleted"}}
 
@@ -59,7 +59,7 @@ class ArticleList:
 
 @dataclass(frozen=True)
 class Item:
-    """A draft; `update_time` is in seconds since 1970."""
+    """A draft; `update_time` is Unix time in seconds."""
 
     media_id: str
     content: ArticleList = ArticleList()
@@ -71,7 +71,7 @@ class Draft:
         self._http = http
 
     def add(self, articles: Sequence[Article]) -> str:
-        """A new draft; its media_id (section 7.9, draft/add)."""
+        """Create a draft and return its media_id (section 7.9, draft/add)."""
         body = {"articles": [article.to_json() for article in articles]}
         return read(str, self._http.post("/cgi-bin/draft/add", body).get("media_id"), "media_id")
 
@@ -81,7 +81,7 @@ class Draft:
         self._http.post("/cgi-bin/draft/update", body, idempotent=True)
 
     def get(self, media_id: str) -> tuple[Article, ...]:
-        """A draft, with URLs to look at for a while (section 7.9, draft/get)."""
+        """Return the articles of a draft, with temporary preview URLs (section 7.9, draft/get)."""
         answer = self._http.post("/cgi-bin/draft/get", {"media_id": media_id}, idempotent=True)
         return read(ArticleList, answer).news_item
 
@@ -90,14 +90,14 @@ class Draft:
         self._http.post("/cgi-bin/draft/delete", {"media_id": media_id})
 
     def count(self) -> int:
-        """How many drafts there are (section 7.9, draft/count)."""
+        """Return the number of drafts (section 7.9, draft/count)."""
         return read(int, self._http.get("/cgi-bin/draft/count").get("total_count"), "total_count")
 
     def list(self, offset: int = 0, count: int = 20, *, content: bool = True) -> Page[Item]:
-        """At most 20 drafts, with their `content` or without (section 7.9, draft/batchget)."""
+        """Return up to 20 drafts, with or without their `content` (section 7.9, draft/batchget)."""
         body = {"offset": offset, "count": count, "no_content": int(not content)}
         return Page.of(Item, self._http.post("/cgi-bin/draft/batchget", body, idempotent=True))
 
     def iterate(self, *, content: bool = True) -> Iterator[Item]:
-        """All drafts (section 7.9, draft/batchget)."""
+        """Iterate over all drafts (section 7.9, draft/batchget)."""
         return all_items(lambda offset: self.list(offset, content=content))

@@ -1,4 +1,4 @@
-"""What pages need to call WeChat from JavaScript (``wechat-platform.md`` section 7.20)."""
+"""Tickets and ``wx.config`` for web pages that use the JS-SDK (``wechat-platform.md`` section 7.20)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from .tokens import Token
 
 @dataclass(frozen=True)
 class Config:
-    """The arguments of ``wx.config`` but for the lists: ``{{ config|tojson }}`` and ``dict(config)`` work."""
+    """The arguments of ``wx.config``, except its lists.
+
+    ``{{ config|tojson }}`` and ``dict(config)`` are supported.
+    """
 
     appId: str  # noqa: N815
     timestamp: int
@@ -29,7 +32,7 @@ class Config:
 
 
 def sign(ticket: str, nonce: str, timestamp: int, url: str) -> str:
-    """The signature of a page: SHA-1 in hex (section 7.20)."""
+    """Return the signature for a page: SHA-1 in hex (section 7.20)."""
     text = f"jsapi_ticket={ticket}&noncestr={nonce}&timestamp={timestamp}&url={url}"
     return hashlib.sha1(text.encode()).hexdigest()
 
@@ -39,12 +42,14 @@ class JSSDK:
         self._http = http
 
     def ticket(self, kind: str = "jsapi") -> str:
-        """The account's ticket for pages, or for cards at "wx_card"; shared and renewed like the access token
-        (section 7.20, ticket/getticket)."""
+        """Return the account's ticket for pages, or for cards if `kind` is "wx_card".
+
+        It is shared and renewed like the access token (section 7.20, ticket/getticket).
+        """
         return self._http.tokens.get(kind, lambda: self._fetch(kind))
 
     def config(self, url: str) -> Config:
-        """The arguments of ``wx.config`` for the page `url`, as the browser shows it (section 7.20)."""
+        """Return the arguments of ``wx.config`` for the page `url`, as the browser sees it (section 7.20)."""
         nonce, timestamp = secrets.token_hex(8), int(self._http.clock())
         page, _, _ = url.partition("#")
         signature = sign(self.ticket(), nonce, timestamp, page)

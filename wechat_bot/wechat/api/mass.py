@@ -1,4 +1,4 @@
-"""Messages to many followers at once (``wechat-platform.md`` section 7.11)."""
+"""API calls for mass messages (``wechat-platform.md`` section 7.11)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from .outgoing import Sendable
 from .values import given, read
 
 ALREADY_THERE = 45065
+"""Errcode for a `clientmsgid` that was used already; the response contains the existing job."""
 
 
 @dataclass(frozen=True)
 class MassJob:
-    """A job that was accepted, not yet sent; its end is told by the event MASSSENDJOBFINISH. `msg_data_id`
-    is given for articles only."""
+    """An accepted job. The event MASSSENDJOBFINISH reports its result.
+
+    `msg_data_id` is set for articles only.
+    """
 
     msg_id: int
     msg_data_id: int = 0
@@ -25,16 +28,17 @@ class MassJob:
 
 @dataclass(frozen=True)
 class Speed:
-    """`speed` 0 (fastest) to 4; `realspeed` in 10 000 a minute."""
+    """The sending speed: `speed` is 0 (fastest) to 4, `realspeed` is in 10 000 messages per minute."""
 
     speed: int
     realspeed: int = 0
 
 
 class Mass:
-    """Messages are `MpNews`, `MpVideo`, `Images`, TextReply and VoiceReply.
+    """Sends mass messages, which are `MpNews`, `MpVideo`, `Images`, `TextReply` or `VoiceReply`.
 
-    With a `clientmsgid` of at most 32 bytes, a job that is sent again within 24 h is the same job.
+    If a job is submitted again within 24 hours with the same `clientmsgid` (up to 32 bytes), no second job is
+    created.
     """
 
     def __init__(self, http: Http) -> None:
@@ -65,31 +69,34 @@ class Mass:
         return self._send("send", {"touser": list(openids)}, message, clientmsgid, ignore_reprint)
 
     def preview(self, message: Sendable, *, openid: str = "", towxname: str = "") -> None:
-        """Show a message to one follower, 100 times a day (section 7.11, message/mass/preview)."""
+        """Send a preview to one follower; possible 100 times a day (section 7.11, message/mass/preview)."""
         body = {**given(touser=openid, towxname=towxname), **message.to_customer_message()}
         self._http.post("/cgi-bin/message/mass/preview", body)
 
     def delete(self, msg_id: int = 0, article_idx: int = 0, *, url: str = "") -> None:
-        """Delete the page of one article, or of all at `article_idx` 0; the card in the chat stays
+        """Delete the page of one article, or of all with `article_idx` 0; the card in the chat remains
         (section 7.11, message/mass/delete)."""
         body = {"url": url} if url else {"msg_id": msg_id, "article_idx": article_idx}
         self._http.post("/cgi-bin/message/mass/delete", body)
 
     def status(self, msg_id: int) -> str:
-        """SEND_SUCCESS, SENDING, SEND_FAIL or DELETE (section 7.11, message/mass/get)."""
+        """Return SEND_SUCCESS, SENDING, SEND_FAIL or DELETE (section 7.11, message/mass/get)."""
         answer = self._http.post("/cgi-bin/message/mass/get", {"msg_id": str(msg_id)}, idempotent=True)
         return read(str, answer.get("msg_status"), "msg_status")
 
     def speed(self) -> Speed:
-        """How fast messages are sent (section 7.11, message/mass/speed/get)."""
+        """Return the sending speed (section 7.11, message/mass/speed/get)."""
         return read(Speed, self._http.post("/cgi-bin/message/mass/speed/get", {}, idempotent=True))
 
     def set_speed(self, speed: int) -> None:
-        """0 to 4: 800 000, 600 000, 450 000, 300 000, 100 000 a minute (section 7.11, mass/speed/set)."""
+        """Set the sending speed (section 7.11, message/mass/speed/set).
+
+        0 to 4 mean 800 000, 600 000, 450 000, 300 000 and 100 000 messages per minute.
+        """
         self._http.post("/cgi-bin/message/mass/speed/set", {"speed": speed}, idempotent=True)
 
     def prepare_video(self, media_id: str, title: str, description: str) -> Uploaded:
-        """The media_id for an `MpVideo`, of a video that was uploaded (section 7.11, media/uploadvideo)."""
+        """Return the media_id for an `MpVideo` of an uploaded video (section 7.11, media/uploadvideo)."""
         body = {"media_id": media_id, "title": title, "description": description}
         return read(Uploaded, self._http.post("/cgi-bin/media/uploadvideo", body))
 

@@ -1,4 +1,4 @@
-"""Permanent material (``wechat-platform.md`` section 7.8)."""
+"""API calls for permanent material (``wechat-platform.md`` section 7.8)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .values import Page, all_items, read
 
 @dataclass(frozen=True)
 class Added:
-    """`url` is given for images only, and works only within the platform's own pages."""
+    """Added material. `url` is set for images only, and works only in pages of the platform."""
 
     media_id: str
     url: str = ""
@@ -21,7 +21,7 @@ class Added:
 
 @dataclass(frozen=True)
 class Video:
-    """A video is not downloaded here: `down_url` tells where it is."""
+    """A video, which is not downloaded by `Material.get`; `down_url` is its URL."""
 
     down_url: str
     title: str = ""
@@ -38,7 +38,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Item:
-    """`update_time` is in seconds since 1970; `content` is that of news."""
+    """A piece of material. `update_time` is Unix time in seconds; `content` is set for news only."""
 
     media_id: str
     name: str = ""
@@ -52,21 +52,21 @@ class Material:
         self._http = http
 
     def add(self, kind: str, filename: str, content: bytes, content_type: str) -> Added:
-        """Keep an image, voice or thumb (section 7.8, material/add_material)."""
+        """Add an image, voice or thumb (section 7.8, material/add_material)."""
         file = File(filename, content, content_type)
         return read(Added, self._http.upload("/cgi-bin/material/add_material", file, {"type": kind}))
 
     def add_video(
         self, filename: str, content: bytes, content_type: str, title: str, introduction: str
     ) -> Added:
-        """Keep a video (section 7.8, material/add_material)."""
+        """Add a video (section 7.8, material/add_material)."""
         file = File(filename, content, content_type)
         description = json.dumps({"title": title, "introduction": introduction}, ensure_ascii=False)
         form = {"description": description}
         return read(Added, self._http.upload("/cgi-bin/material/add_material", file, {"type": "video"}, form))
 
     def get(self, media_id: str, max_bytes: int = MAX_FILE_BYTES) -> Download | Video | tuple[Article, ...]:
-        """A file of at most `max_bytes`, a video or articles (section 7.8, material/get_material)."""
+        """Return a file of at most `max_bytes`, a video or articles (section 7.8, material/get_material)."""
         answer = self._http.download("/cgi-bin/material/get_material", max_bytes, body={"media_id": media_id})
         if isinstance(answer, Download):
             return answer
@@ -75,19 +75,20 @@ class Material:
         return read(Video, answer)
 
     def delete(self, media_id: str) -> None:
-        """Delete material that nothing refers to (section 7.8, material/del_material)."""
+        """Delete material that no menu and no automatic reply uses (section 7.8, material/del_material)."""
         self._http.post("/cgi-bin/material/del_material", {"media_id": media_id})
 
     def count(self) -> Counts:
-        """How much there is of each kind (section 7.8, material/get_materialcount)."""
+        """Return the number of items of each kind (section 7.8, material/get_materialcount)."""
         return read(Counts, self._http.get("/cgi-bin/material/get_materialcount"))
 
     def list(self, kind: str, offset: int = 0, count: int = 20) -> Page[Item]:
-        """At most 20 of a kind: image, voice, video or news (section 7.8, material/batchget_material)."""
+        """Return up to 20 items of a kind: image, voice, video or news (section 7.8,
+        material/batchget_material)."""
         body = {"type": kind, "offset": offset, "count": count}
         answer = self._http.post("/cgi-bin/material/batchget_material", body, idempotent=True)
         return Page.of(Item, answer)
 
     def iterate(self, kind: str) -> Iterator[Item]:
-        """All of a kind (section 7.8, material/batchget_material)."""
+        """Iterate over all items of a kind (section 7.8, material/batchget_material)."""
         return all_items(lambda offset: self.list(kind, offset))

@@ -1,4 +1,4 @@
-"""Temporary material (``wechat-platform.md`` section 7.7)."""
+"""API calls for temporary material (``wechat-platform.md`` section 7.7)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .values import read
 
 @dataclass(frozen=True)
 class Uploaded:
-    """A file at the platform, for 3 days from `created_at` (seconds since 1970)."""
+    """An uploaded file. The platform keeps it for 3 days from `created_at` (Unix time in seconds)."""
 
     media_id: str
     created_at: int = 0
@@ -29,15 +29,19 @@ class Media:
         return read(Uploaded, {"media_id": answer.get("thumb_media_id"), **answer})
 
     def download(self, media_id: str, max_bytes: int = MAX_FILE_BYTES) -> Download:
-        """A file of at most `max_bytes`; NotFound after 3 days (section 7.7, media/get)."""
+        """Return a file of at most `max_bytes` (section 7.7, media/get).
+
+        :raises NotFound: if the file has expired, after 3 days.
+        """
         return self._download("/cgi-bin/media/get", media_id, max_bytes)
 
     def download_voice(self, media_id: str, max_bytes: int = MAX_FILE_BYTES) -> Download:
-        """A voice message recorded by the JS-SDK, in speex at 16 kHz (section 7.7, media/get/jssdk)."""
+        """Return a recording of the JS-SDK, in Speex at 16 kHz (section 7.7, media/get/jssdk)."""
         return self._download("/cgi-bin/media/get/jssdk", media_id, max_bytes)
 
     def upload_image(self, filename: str, content: bytes, content_type: str) -> str:
-        """The URL of a JPG or PNG of at most 1 MB, for use in articles (section 7.8, media/uploadimg)."""
+        """Upload a JPG or PNG of at most 1 MB and return its URL for use in articles (section 7.8,
+        media/uploadimg)."""
         answer = self._http.upload("/cgi-bin/media/uploadimg", File(filename, content, content_type))
         return read(str, answer.get("url"), "url")
 

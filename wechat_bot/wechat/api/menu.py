@@ -1,4 +1,4 @@
-"""The custom menu (``wechat-platform.md`` section 7.3)."""
+"""API calls for the custom menu (``wechat-platform.md`` section 7.3)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from .values import given, read
 
 @dataclass(frozen=True)
 class Button:
-    """A button. `type` is click, view, scancode_push, …, empty where it opens `sub_button`; each type needs
-    its own of the other fields (table in section 7.3)."""
+    """A menu button. `type` is click, view, scancode_push, …, or empty if the button opens `sub_button`.
+
+    The type determines which other fields are required (table in section 7.3).
+    """
 
     name: str = ""
     type: str = ""
@@ -24,17 +26,17 @@ class Button:
     appid: str = ""
     pagepath: str = ""
     value: str = ""
-    """What a button made in the console sends; only in `Menu.current`."""
+    """The value of a button that was created in the platform's console; only in `Menu.current`."""
     sub_button: tuple[Button, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The fields that are not empty, as the platform names them."""
+        """Return the fields that are not empty, under the platform's names."""
         return given(**{**vars(self), "sub_button": [button.to_json() for button in self.sub_button]})
 
 
 @dataclass(frozen=True)
 class Buttons:
-    """A menu of 1 to 3 buttons; `matchrule` says who sees a conditional one."""
+    """A menu of 1 to 3 buttons; `matchrule` selects the users who see a conditional menu."""
 
     button: tuple[Button, ...]
     menuid: str = ""
@@ -43,7 +45,7 @@ class Buttons:
 
 @dataclass(frozen=True)
 class Menus:
-    """The menu for all, and the conditional ones, of which the newest that matches is shown."""
+    """The default menu and the conditional menus, of which the newest that matches is shown."""
 
     menu: Buttons
     conditionalmenu: tuple[Buttons, ...] = ()
@@ -51,7 +53,7 @@ class Menus:
 
 @dataclass(frozen=True)
 class CurrentMenu:
-    """The menu as followers see it, made in the console or by the API."""
+    """The menu as followers see it, created in the platform's console or by the API."""
 
     is_menu_open: bool
     button: tuple[Button, ...] = ()
@@ -62,20 +64,25 @@ class Menu:
         self._http = http
 
     def create(self, buttons: Sequence[Button]) -> None:
-        """Replace the menu for all (section 7.3, menu/create)."""
+        """Replace the default menu (section 7.3, menu/create)."""
         self._http.post("/cgi-bin/menu/create", _buttons(buttons), idempotent=True)
 
     def get(self) -> Menus:
-        """The menus made by the API; NotFound if there is none (section 7.3, menu/get)."""
+        """Return the menus created by the API (section 7.3, menu/get).
+
+        :raises NotFound: if there is none.
+        """
         return read(Menus, self._http.get("/cgi-bin/menu/get"))
 
     def delete(self) -> None:
-        """Delete the menu for all and the conditional ones (section 7.3, menu/delete)."""
+        """Delete the default menu and all conditional menus (section 7.3, menu/delete)."""
         self._http.get("/cgi-bin/menu/delete")
 
     def add_conditional(self, buttons: Sequence[Button], matchrule: Mapping[str, str]) -> str:
-        """A menu for those with a ``tag_id`` or ``client_platform_type`` (1 iOS, 2 Android, 3 others); its
-        menuid (section 7.3, menu/addconditional)."""
+        """Create a conditional menu and return its menuid (section 7.3, menu/addconditional).
+
+        `matchrule` has a ``tag_id``, a ``client_platform_type`` (1 iOS, 2 Android, 3 others), or both.
+        """
         body = {**_buttons(buttons), "matchrule": dict(matchrule)}
         return read(str, self._http.post("/cgi-bin/menu/addconditional", body).get("menuid"), "menuid")
 
@@ -84,12 +91,12 @@ class Menu:
         self._http.post("/cgi-bin/menu/delconditional", {"menuid": menuid})
 
     def try_match(self, user_id: str) -> tuple[Button, ...]:
-        """The buttons that an openid or WeChat ID is shown (section 7.3, menu/trymatch)."""
+        """Return the buttons that a user (openid or WeChat ID) is shown (section 7.3, menu/trymatch)."""
         answer = self._http.post("/cgi-bin/menu/trymatch", {"user_id": user_id}, idempotent=True)
         return read(tuple[Button, ...], answer.get("button"), "button")
 
     def current(self) -> CurrentMenu:
-        """The menu as set in the console or by the API (section 7.3, get_current_selfmenu_info)."""
+        """Return the menu that is in use (section 7.3, get_current_selfmenu_info)."""
         answer = self._http.get("/cgi-bin/get_current_selfmenu_info")
         return read(
             CurrentMenu, {**answer, **read(dict[str, Any], answer.get("selfmenu_info", {}), "selfmenu_info")}

@@ -1,6 +1,6 @@
-"""Web authorisation: who a visitor of our pages is (``wechat-platform.md`` section 7.19).
+"""OAuth web authorisation, which identifies the visitors of a web page (``wechat-platform.md`` section 7.19).
 
-Its tokens belong to one user each and have nothing to do with the account's access token.
+Its access tokens belong to one user each and are unrelated to the account's access token.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from .values import read
 
 @dataclass(frozen=True)
 class Authorization:
-    """`access_token` is good for `expires_in` seconds, `refresh_token` for 30 days; a snapshot user is not
-    real."""
+    """The tokens of one user: `access_token` is valid for `expires_in` seconds, `refresh_token` for 30 days.
+
+    A snapshot user (`is_snapshotuser`) is a virtual user of the platform's page preview.
+    """
 
     openid: str
     access_token: str = field(repr=False)
@@ -29,7 +31,7 @@ class Authorization:
 
 @dataclass(frozen=True)
 class Profile:
-    """What a user shows of himself; sex and region have been empty since 2021."""
+    """A user's public profile. Sex and region have been empty since 2021."""
 
     openid: str
     nickname: str = ""
@@ -47,8 +49,11 @@ class OAuth:
         self._http = http
 
     def authorize_url(self, redirect_uri: str, scope: str, state: str, *, force_popup: bool = False) -> str:
-        """Where to send the browser: `scope` is snsapi_base or snsapi_userinfo, and `state`, of letters and
-        digits, must be random and bound to the browser's session (section 7.19, step 1)."""
+        """Return the URL to which the browser is redirected for authorisation (section 7.19, step 1).
+
+        :param scope: snsapi_base or snsapi_userinfo.
+        :param state: random letters and digits, bound to the browser's session against CSRF.
+        """
         return (
             "https://open.weixin.qq.com/connect/oauth2/authorize"
             f"?appid={self._http.credentials.app_id}&redirect_uri={quote(redirect_uri, safe='')}"
@@ -57,7 +62,7 @@ class OAuth:
         )
 
     def exchange(self, code: str) -> Authorization:
-        """Who came back with `code`, which is good once and for 5 minutes (section 7.19, step 3)."""
+        """Exchange `code`, valid once within 5 minutes, for the user's tokens (section 7.19, step 3)."""
         credentials = self._http.credentials
         query = {
             "appid": credentials.app_id,
@@ -68,7 +73,7 @@ class OAuth:
         return read(Authorization, self._http.open("/sns/oauth2/access_token", query))
 
     def refresh(self, refresh_token: str) -> Authorization:
-        """Another access token for the same user (section 7.19, step 4)."""
+        """Return a new access token for the same user (section 7.19, step 4)."""
         query = {
             "appid": self._http.credentials.app_id,
             "grant_type": "refresh_token",
@@ -77,12 +82,12 @@ class OAuth:
         return read(Authorization, self._http.open("/sns/oauth2/refresh_token", query, idempotent=True))
 
     def user(self, access_token: str, openid: str, lang: str = "zh_CN") -> Profile:
-        """Who it is; needs the scope snsapi_userinfo (section 7.19, step 5)."""
+        """Return the user's profile; this requires the scope snsapi_userinfo (section 7.19, step 5)."""
         query = {"access_token": access_token, "openid": openid, "lang": lang}
         return read(Profile, self._http.open("/sns/userinfo", query, idempotent=True))
 
     def check(self, access_token: str, openid: str) -> bool:
-        """Whether `access_token` is still good for this user (section 7.19, check)."""
+        """Whether `access_token` is still valid for this user (section 7.19, check)."""
         query = {"access_token": access_token, "openid": openid}
         try:
             self._http.open("/sns/auth", query, idempotent=True)

@@ -1,4 +1,5 @@
-"""Messages that the API sends and that are no passive replies (sections 7.4 and 7.11)."""
+"""Customer-service and mass messages that are not passive replies (``wechat-platform.md`` sections 7.4
+and 7.11)."""
 
 from __future__ import annotations
 
@@ -7,14 +8,14 @@ from typing import Any, ClassVar, Protocol
 
 
 class Sendable(Protocol):
-    """What customer-service and mass messages carry: most replies, and what follows."""
+    """A message that can be sent by the API: most kinds of `Reply`, and the classes of this module."""
 
     def to_customer_message(self) -> dict[str, Any]:
-        """msgtype and its object."""
+        """Return ``msgtype`` and its object."""
 
 
 class _Message:
-    """A dataclass with the fields of its msgtype's object."""
+    """Base of dataclasses that have the fields of their msgtype's object."""
 
     msgtype: ClassVar[str]
 
@@ -24,7 +25,7 @@ class _Message:
 
 @dataclass(frozen=True)
 class MpNews(_Message):
-    """An article of the account's drafts or material."""
+    """An article from the account's drafts or material."""
 
     msgtype = "mpnews"
     media_id: str
@@ -40,7 +41,7 @@ class MpNewsArticle(_Message):
 
 @dataclass(frozen=True)
 class WxCard(_Message):
-    """A card without codes of its own; not for mass messages."""
+    """A card without custom codes; not for mass messages."""
 
     msgtype = "wxcard"
     card_id: str
@@ -59,7 +60,7 @@ class MiniProgramPage(_Message):
 
 @dataclass(frozen=True)
 class MpVideo(_Message):
-    """A video for mass messages; `media_id` is what `Mass.prepare_video` gave."""
+    """A video for mass messages; `Mass.prepare_video` returns its `media_id`."""
 
     msgtype = "mpvideo"
     media_id: str
@@ -75,8 +76,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class MsgMenu:
-    """A question with answers to tap; what is tapped arrives as a text message with bizmsgmenuid `id`
-    (section 7.6). Not for mass messages."""
+    """A question with choices to tap (section 7.6); not for mass messages.
+
+    A tap arrives as a text message whose bizmsgmenuid is the choice's `id`.
+    """
 
     head_content: str
     choices: tuple[Choice, ...]
@@ -93,7 +96,7 @@ class MsgMenu:
 
 @dataclass(frozen=True)
 class Images:
-    """Pictures of a mass message."""
+    """Pictures, for mass messages."""
 
     media_ids: tuple[str, ...]
     recommend: str = ""

@@ -1,4 +1,4 @@
-"""Pictures of followers at the address that their push names (``wechat-platform.md`` section 3.3)."""
+"""Download of followers' pictures from the URL in their push (``wechat-platform.md`` section 3.3)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ..credentials import Credentials
 from ..errors import Unreachable
 from ._http import MAX_FILE_BYTES, Download, Http, Transport
 
-_OF_THE_PLATFORM = re.compile(r"https?://([a-z0-9-]+\.)*(qpic\.cn|weixin\.qq\.com)/", re.IGNORECASE)
-"""No other host is asked: in plain mode a push may have been changed on its way."""
+_PLATFORM_URL = re.compile(r"https?://([a-z0-9-]+\.)*(qpic\.cn|weixin\.qq\.com)/", re.IGNORECASE)
+"""URLs of the platform. Other hosts are not accessed, since a push in plain mode may be forged."""
 
 
 class Pictures:
-    """Every account may fetch them, also one without an API. Connects when it is first used."""
+    """Downloads pictures, which needs no API permissions. The HTTP client is created on first use."""
 
     def __init__(self, credentials: Credentials, transport: Transport | None = None, proxy: str = "") -> None:
         self._credentials = credentials
@@ -22,8 +22,11 @@ class Pictures:
         self._proxy = proxy
 
     def fetch(self, url: str, max_bytes: int = MAX_FILE_BYTES) -> Download:
-        """The picture at a PicUrl; APIError."""
-        if not _OF_THE_PLATFORM.match(url):
+        """Return the picture at `url`, the PicUrl of a message.
+
+        :raises APIError: if the host is not the platform's, or the download fails.
+        """
+        if not _PLATFORM_URL.match(url):
             raise Unreachable("the picture's address is not one of the platform's", delivered=False)
         return self._http.fetch(url, max_bytes)
 

@@ -1,4 +1,4 @@
-"""Publishing drafts (``wechat-platform.md`` section 7.10)."""
+"""API calls for publishing drafts (``wechat-platform.md`` section 7.10)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .values import Page, all_items, read
 
 @dataclass(frozen=True)
 class Submitted:
-    """A job, whose end the event PUBLISHJOBFINISH tells."""
+    """A submitted job. The event PUBLISHJOBFINISH reports its result."""
 
     publish_id: str
     msg_data_id: str = ""
@@ -32,7 +32,7 @@ class Addresses:
 
 @dataclass(frozen=True)
 class Job:
-    """`publish_status` is 0 when published, 1 meanwhile, and 2 to 6 as section 4.8 says."""
+    """The state of a job. `publish_status` is 0 (published), 1 (in progress), or 2 to 6 (section 4.8)."""
 
     publish_id: str
     publish_status: int
@@ -43,7 +43,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Item:
-    """A published article; `update_time` is in seconds since 1970."""
+    """A published article; `update_time` is Unix time in seconds."""
 
     article_id: str
     content: ArticleList = ArticleList()
@@ -55,30 +55,30 @@ class Publish:
         self._http = http
 
     def submit(self, media_id: str) -> Submitted:
-        """Publish a draft, which followers are not told of (section 7.10, freepublish/submit)."""
+        """Publish a draft without notifying followers (section 7.10, freepublish/submit)."""
         return read(Submitted, self._http.post("/cgi-bin/freepublish/submit", {"media_id": media_id}))
 
     def get(self, publish_id: str) -> Job:
-        """How a job stands (section 7.10, freepublish/get)."""
+        """Return the state of a job (section 7.10, freepublish/get)."""
         body = {"publish_id": publish_id}
         return read(Job, self._http.post("/cgi-bin/freepublish/get", body, idempotent=True))
 
     def delete(self, article_id: str, index: int = 0) -> None:
-        """Delete one published article, or all of them at `index` 0, for ever (section 7.10,
+        """Delete one article of a publication, or all with `index` 0, irreversibly (section 7.10,
         freepublish/delete)."""
         self._http.post("/cgi-bin/freepublish/delete", {"article_id": article_id, "index": index})
 
     def article(self, article_id: str) -> tuple[Article, ...]:
-        """What was published (section 7.10, freepublish/getarticle)."""
+        """Return the articles of a publication (section 7.10, freepublish/getarticle)."""
         body = {"article_id": article_id}
         answer = self._http.post("/cgi-bin/freepublish/getarticle", body, idempotent=True)
         return read(ArticleList, answer).news_item
 
     def list(self, offset: int = 0, count: int = 20, *, content: bool = True) -> Page[Item]:
-        """At most 20 of what was published (section 7.10, freepublish/batchget)."""
+        """Return up to 20 publications, optionally with `content` (section 7.10, freepublish/batchget)."""
         body = {"offset": offset, "count": count, "no_content": int(not content)}
         return Page.of(Item, self._http.post("/cgi-bin/freepublish/batchget", body, idempotent=True))
 
     def iterate(self, *, content: bool = True) -> Iterator[Item]:
-        """All that was published (section 7.10, freepublish/batchget)."""
+        """Iterate over all publications (section 7.10, freepublish/batchget)."""
         return all_items(lambda offset: self.list(offset, content=content))

@@ -1,4 +1,4 @@
-"""QR codes with parameters (``wechat-platform.md`` section 7.14)."""
+"""API calls for QR codes with parameters (``wechat-platform.md`` section 7.14)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .values import read
 
 @dataclass(frozen=True)
 class QRCode:
-    """`url` is what the code says; it ends after `expire_seconds`, or never at 0."""
+    """A QR code, whose content is `url`. It expires after `expire_seconds`; 0 means never."""
 
     ticket: str
     url: str = ""
@@ -24,17 +24,19 @@ class QRCodes:
         self._http = http
 
     def create(self, scene: int | str, expire_seconds: int) -> QRCode:
-        """A code for at most 30 days; `scene` is 1 to 2^32-1, or 1 to 64 characters (section 7.14,
+        """Create a code for up to 30 days; `scene` is 1 to 2^32-1, or 1 to 64 characters (section 7.14,
         qrcode/create)."""
         return self._create("QR_SCENE", "QR_STR_SCENE", scene, expire_seconds=expire_seconds)
 
     def create_permanent(self, scene: int | str) -> QRCode:
-        """One of 100 000 codes for ever; `scene` is 1 to 100 000, or 1 to 64 characters (section 7.14,
-        qrcode/create)."""
+        """Create one of up to 100 000 permanent codes (section 7.14, qrcode/create).
+
+        `scene` is 1 to 100 000, or 1 to 64 characters.
+        """
         return self._create("QR_LIMIT_SCENE", "QR_LIMIT_STR_SCENE", scene)
 
     def picture_url(self, ticket: str) -> str:
-        """Where everybody gets the code as a JPEG (section 7.14, showqrcode)."""
+        """Return the public URL of the code as a JPEG (section 7.14, showqrcode)."""
         return f"https://mp.weixin.qq.com/cgi-bin/showqrcode?ticket={quote(ticket, safe='')}"
 
     def _create(self, number: str, text: str, scene: int | str, **more: int) -> QRCode:

@@ -1,4 +1,4 @@
-"""Short keys for long data (``wechat-platform.md`` section 7.15)."""
+"""API calls for short keys, which stand for longer data (``wechat-platform.md`` section 7.15)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .values import given, read
 
 @dataclass(frozen=True)
 class Stored:
-    """`create_time` is in seconds since 1970, `expire_seconds` is what is left."""
+    """The data of a key. `create_time` is Unix time in seconds, `expire_seconds` the remaining time."""
 
     long_data: str
     create_time: int = 0
@@ -22,12 +22,15 @@ class ShortKey:
         self._http = http
 
     def create(self, long_data: str, expire_seconds: int = 0) -> str:
-        """The key of 15 characters for at most 4 KB, for at most 30 days (section 7.15, shorten/gen)."""
+        """Return a key of 15 characters for up to 4 KB of data (section 7.15, shorten/gen).
+
+        It is valid for up to 30 days; `expire_seconds` 0 means the platform's default.
+        """
         body = {"long_data": long_data, **given(expire_seconds=expire_seconds or None)}
         answer = self._http.post("/cgi-bin/shorten/gen", body)
         return read(str, answer.get("short_key"), "short_key")
 
     def fetch(self, short_key: str) -> Stored:
-        """What a key stands for (section 7.15, shorten/fetch)."""
+        """Return the data of a key (section 7.15, shorten/fetch)."""
         body = {"short_key": short_key}
         return read(Stored, self._http.post("/cgi-bin/shorten/fetch", body, idempotent=True))

@@ -1,4 +1,4 @@
-"""Subscription messages: one-time, and notices (``wechat-platform.md`` section 7.13)."""
+"""API calls for one-time subscription messages and notices (``wechat-platform.md`` section 7.13)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .values import Page, given, read
 
 @dataclass(frozen=True)
 class NoticeTemplate:
-    """A template of the account; `type` 2 is one-time, 3 long-term."""
+    """A template of the account. `type` is 2 (one-time) or 3 (long-term)."""
 
     priTmplId: str  # noqa: N815
     title: str = ""
@@ -30,7 +30,7 @@ class Category:
 
 @dataclass(frozen=True)
 class Title:
-    """A template of the library."""
+    """A template of the platform's library."""
 
     tid: int
     title: str = ""
@@ -40,7 +40,7 @@ class Title:
 
 @dataclass(frozen=True)
 class Keyword:
-    """A field of a template of the library; `rule` is its type."""
+    """A keyword of a template of the platform's library; `rule` is its type."""
 
     kid: int
     name: str = ""
@@ -53,8 +53,10 @@ class Subscribe:
         self._http = http
 
     def confirm_url(self, template_id: str, scene: int, redirect_url: str, reserved: str = "") -> str:
-        """The page that asks a user for one message; it leads to `redirect_url` with openid, template_id,
-        action, scene and reserved (section 7.13, subscribemsg)."""
+        """Return the URL of the page that asks a user to allow one message (section 7.13, subscribemsg).
+
+        The page redirects to `redirect_url` with openid, template_id, action, scene and reserved.
+        """
         query = {
             "action": "get_confirm",
             "appid": self._http.credentials.app_id,
@@ -77,8 +79,10 @@ class Subscribe:
         url: str = "",
         miniprogram: MiniProgram | None = None,
     ) -> None:
-        """The one message that the user allowed: title of 15, content of 200 characters (section 7.13,
-        message/template/subscribe)."""
+        """Send the one message that the user allowed (section 7.13, message/template/subscribe).
+
+        `title` has up to 15 characters, `content` up to 200.
+        """
         body = {
             "touser": openid,
             "template_id": template_id,
@@ -98,7 +102,7 @@ class Subscribe:
         page: str = "",
         miniprogram: MiniProgram | None = None,
     ) -> None:
-        """A notice that the user subscribed to (section 7.13, message/subscribe/bizsend)."""
+        """Send a notice to which the user subscribed (section 7.13, message/subscribe/bizsend)."""
         body = {
             "touser": openid,
             "template_id": template_id,
@@ -108,33 +112,34 @@ class Subscribe:
         self._http.post("/cgi-bin/message/subscribe/bizsend", body)
 
     def add_template(self, tid: str, kids: Sequence[int], scene_desc: str = "") -> str:
-        """Take a template of 2 to 5 keywords from the library; its priTmplId (section 7.13,
+        """Add a template from the library, with 2 to 5 keywords, and return its priTmplId (section 7.13,
         newtmpl/addtemplate)."""
         body = {"tid": tid, "kidList": list(kids), **given(sceneDesc=scene_desc)}
         answer = self._http.post("/wxaapi/newtmpl/addtemplate", body)
         return read(str, answer.get("priTmplId"), "priTmplId")
 
     def templates(self) -> tuple[NoticeTemplate, ...]:
-        """The account's templates (section 7.13, newtmpl/gettemplate)."""
+        """Return the account's templates (section 7.13, newtmpl/gettemplate)."""
         answer = self._http.get("/wxaapi/newtmpl/gettemplate")
         return read(tuple[NoticeTemplate, ...], answer.get("data"), "data")
 
     def delete_template(self, pri_tmpl_id: str) -> None:
-        """Give a template back (section 7.13, newtmpl/deltemplate)."""
+        """Delete a template of the account (section 7.13, newtmpl/deltemplate)."""
         self._http.post("/wxaapi/newtmpl/deltemplate", {"priTmplId": pri_tmpl_id})
 
     def categories(self) -> tuple[Category, ...]:
-        """The account's categories (section 7.13, newtmpl/getcategory)."""
+        """Return the account's categories (section 7.13, newtmpl/getcategory)."""
         answer = self._http.get("/wxaapi/newtmpl/getcategory")
         return read(tuple[Category, ...], answer.get("data"), "data")
 
     def titles(self, ids: Sequence[int], start: int = 0, limit: int = 30) -> Page[Title]:
-        """Templates of the library in the categories `ids` (section 7.13, newtmpl/getpubtemplatetitles)."""
+        """Return the library's templates in the categories `ids` (section 7.13,
+        newtmpl/getpubtemplatetitles)."""
         query: dict[str, str | int] = {"ids": ",".join(map(str, ids)), "start": start, "limit": limit}
         answer = self._http.get("/wxaapi/newtmpl/getpubtemplatetitles", query)
         return Page.of(Title, answer, "count", "data")
 
     def keywords(self, tid: str) -> Page[Keyword]:
-        """The fields that a template may have (section 7.13, newtmpl/getpubtemplatekeywords)."""
+        """Return the available keywords of a template (section 7.13, newtmpl/getpubtemplatekeywords)."""
         answer = self._http.get("/wxaapi/newtmpl/getpubtemplatekeywords", {"tid": tid})
         return Page.of(Keyword, answer, "count", "data")

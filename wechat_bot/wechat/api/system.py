@@ -1,4 +1,5 @@
-"""The account and the API themselves (``wechat-platform.md`` sections 1.10, 6.1, 6.6, 6.8, 7.17 and 7.22)."""
+"""API calls for quotas, IP addresses, the callback check and other diagnostics (``wechat-platform.md``
+sections 1.10, 6.1, 6.6, 6.8, 7.17 and 7.22)."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ class Resolved:
 
 @dataclass(frozen=True)
 class Ping:
-    """`package_loss` is like "0%", `time` like "23.079ms"."""
+    """The result of a ping. `package_loss` is like "0%", `time` like "23.079ms"."""
 
     ip: str = ""
     from_operator: str = ""
@@ -27,7 +28,7 @@ class Ping:
 
 @dataclass(frozen=True)
 class CallbackCheck:
-    """What the platform sees of our callback's host."""
+    """The result of the platform's DNS and ping checks of the callback's host."""
 
     dns: tuple[Resolved, ...] = ()
     ping: tuple[Ping, ...] = ()
@@ -42,7 +43,7 @@ class DailyQuota:
 
 @dataclass(frozen=True)
 class RateLimit:
-    """`call_count` calls in `refresh_second` seconds."""
+    """At most `call_count` calls in `refresh_second` seconds."""
 
     call_count: int = 0
     refresh_second: int = 0
@@ -57,7 +58,7 @@ class Quota:
 
 @dataclass(frozen=True)
 class FailedCall:
-    """What the platform kept of a call: `invoke_time` in seconds since 1970."""
+    """The platform's record of a failed call; `invoke_time` is Unix time in seconds."""
 
     invoke_time: int = 0
     cost_in_ms: int = 0
@@ -75,7 +76,7 @@ class AutoReply:
 
 @dataclass(frozen=True)
 class RuleKeyword:
-    """`match_mode` is contain or equal."""
+    """A keyword of a rule; `match_mode` is contain or equal."""
 
     type: str = ""
     match_mode: str = ""
@@ -91,7 +92,7 @@ class RuleReply:
 
 @dataclass(frozen=True)
 class Rule:
-    """`reply_mode` is reply_all or random_one; `create_time` is in seconds since 1970."""
+    """A keyword rule. `reply_mode` is reply_all or random_one; `create_time` is Unix time in seconds."""
 
     rule_name: str = ""
     create_time: int = 0
@@ -102,7 +103,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class AutoReplies:
-    """What the platform's console answers by itself."""
+    """The automatic replies that are set in the platform's console."""
 
     is_add_friend_reply_open: bool = False
     is_autoreply_open: bool = False
@@ -116,52 +117,54 @@ class System:
         self._http = http
 
     def replace_token(self) -> None:
-        """Another access token, because the present one has leaked: that one is invalid at once, for all who
-        use it. 20 times a day, 30 s apart (section 6.1, stable_token with force_refresh)."""
+        """Fetch a new access token and invalidate the current one at once, for example because it leaked.
+
+        This is possible 20 times a day, 30 seconds apart (section 6.1, stable_token with force_refresh).
+        """
         self._http.replace_token()
 
     def callback_ips(self) -> tuple[str, ...]:
-        """Addresses and networks that pushes come from (section 6.8, getcallbackip)."""
+        """Return the addresses and networks that send pushes (section 6.8, getcallbackip)."""
         return self._ips("/cgi-bin/getcallbackip")
 
     def api_domain_ips(self) -> tuple[str, ...]:
-        """Addresses and networks of the API (section 6.8, get_api_domain_ip)."""
+        """Return the addresses and networks of the API (section 6.8, get_api_domain_ip)."""
         return self._ips("/cgi-bin/get_api_domain_ip")
 
     def check_callback(self, action: str = "all", check_operator: str = "DEFAULT") -> CallbackCheck:
-        """Let the platform look up and ping our callback's host (section 1.10, callback/check)."""
+        """Let the platform resolve and ping the callback's host (section 1.10, callback/check)."""
         body = {"action": action, "check_operator": check_operator}
         return read(CallbackCheck, self._http.post("/cgi-bin/callback/check", body, idempotent=True))
 
     def clear_quota(self) -> None:
-        """Give all APIs their quota of the day again, 10 times a month (section 6.6, clear_quota)."""
+        """Reset the daily quotas of all APIs; possible 10 times a month (section 6.6, clear_quota)."""
         self._http.post("/cgi-bin/clear_quota", {"appid": self._http.credentials.app_id})
         self._http.lift_stops()
 
     def clear_quota_without_token(self) -> None:
-        """The same where no access token is to be had (section 6.6, clear_quota/v2)."""
+        """Reset the daily quotas of all APIs without an access token (section 6.6, clear_quota/v2)."""
         credentials = self._http.credentials
         body = {"appid": credentials.app_id, "appsecret": credentials.app_secret}
         self._http.open("/cgi-bin/clear_quota/v2", body=body)
         self._http.lift_stops()
 
     def clear_quota_of(self, cgi_path: str) -> None:
-        """Give one API its quota of the day again, 50 times a month (section 6.6, openapi/quota/clear)."""
+        """Reset the daily quota of one API; possible 50 times a month (section 6.6, openapi/quota/clear)."""
         self._http.post("/cgi-bin/openapi/quota/clear", {"cgi_path": cgi_path})
         self._http.lift_stops()
 
     def quota(self, cgi_path: str) -> Quota:
-        """What is left of an API today (section 6.6, openapi/quota/get)."""
+        """Return the quotas of an API (section 6.6, openapi/quota/get)."""
         body = {"cgi_path": cgi_path}
         return read(Quota, self._http.post("/cgi-bin/openapi/quota/get", body, idempotent=True))
 
     def failed_call(self, rid: str) -> FailedCall:
-        """What the platform knows of a failed call of the last 7 days (section 7.22, openapi/rid/get)."""
+        """Return the record of a failed call of the last 7 days (section 7.22, openapi/rid/get)."""
         answer = self._http.post("/cgi-bin/openapi/rid/get", {"rid": rid}, idempotent=True)
         return read(FailedCall, answer.get("request"))
 
     def auto_replies(self) -> AutoReplies:
-        """The rules of the platform's console (section 7.17, get_current_autoreply_info)."""
+        """Return the automatic replies of the console (section 7.17, get_current_autoreply_info)."""
         return read(AutoReplies, self._http.get("/cgi-bin/get_current_autoreply_info"))
 
     def _ips(self, path: str) -> tuple[str, ...]:

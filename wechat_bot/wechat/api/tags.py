@@ -1,4 +1,4 @@
-"""Tags of followers, and the blacklist (``wechat-platform.md`` section 7.2)."""
+"""API calls for tags of followers and the blacklist (``wechat-platform.md`` section 7.2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .values import OpenIDPage, all_openids, read
 
 @dataclass(frozen=True)
 class Tag:
-    """`id` 0, 1 and 2 are the platform's own; `count` followers have it."""
+    """A tag, which `count` followers have. The ids 0, 1 and 2 are reserved by the platform."""
 
     id: int
     name: str
@@ -23,59 +23,62 @@ class Tags:
         self._http = http
 
     def list(self) -> tuple[Tag, ...]:
-        """All tags (section 7.2, tags/get)."""
+        """Return all tags (section 7.2, tags/get)."""
         return read(tuple[Tag, ...], self._http.get("/cgi-bin/tags/get").get("tags"), "tags")
 
     def create(self, name: str) -> Tag:
-        """A new tag; at most 100, each of at most 30 characters (section 7.2, tags/create)."""
+        """Create one of at most 100 tags; `name` has up to 30 characters (section 7.2, tags/create)."""
         return read(Tag, self._http.post("/cgi-bin/tags/create", {"tag": {"name": name}}).get("tag"))
 
     def rename(self, tag_id: int, name: str) -> None:
-        """Give a tag another name (section 7.2, tags/update)."""
+        """Rename a tag (section 7.2, tags/update)."""
         self._http.post("/cgi-bin/tags/update", {"tag": {"id": tag_id, "name": name}}, idempotent=True)
 
     def delete(self, tag_id: int) -> None:
-        """Delete a tag of at most 100 000 followers (section 7.2, tags/delete)."""
+        """Delete a tag, which at most 100 000 followers may have (section 7.2, tags/delete)."""
         self._http.post("/cgi-bin/tags/delete", {"tag": {"id": tag_id}})
 
     def tag(self, tag_id: int, openids: Iterable[str]) -> None:
-        """Tag as many as 50 followers (section 7.2, tags/members/batchtagging)."""
-        self._name("/cgi-bin/tags/members/batchtagging", openids, tagid=tag_id)
+        """Add a tag to up to 50 followers (section 7.2, tags/members/batchtagging)."""
+        self._post_openids("/cgi-bin/tags/members/batchtagging", openids, tagid=tag_id)
 
     def untag(self, tag_id: int, openids: Iterable[str]) -> None:
-        """Take a tag off as many as 50 followers (section 7.2, tags/members/batchuntagging)."""
-        self._name("/cgi-bin/tags/members/batchuntagging", openids, tagid=tag_id)
+        """Remove a tag from up to 50 followers (section 7.2, tags/members/batchuntagging)."""
+        self._post_openids("/cgi-bin/tags/members/batchuntagging", openids, tagid=tag_id)
 
     def of(self, openid: str) -> tuple[int, ...]:
-        """The ids of a follower's tags (section 7.2, tags/getidlist)."""
+        """Return the ids of a follower's tags (section 7.2, tags/getidlist)."""
         answer = self._http.post("/cgi-bin/tags/getidlist", {"openid": openid}, idempotent=True)
         return read(tuple[int, ...], answer.get("tagid_list"), "tagid_list")
 
     def openids(self, tag_id: int, next_openid: str = "") -> OpenIDPage:
-        """Followers with a tag, after `next_openid`; `total` counts this page (section 7.2, user/tag/get)."""
+        """Return followers with a tag, after `next_openid` (section 7.2, user/tag/get).
+
+        `OpenIDPage.total` is the number of openids in this page.
+        """
         body = {"tagid": tag_id, "next_openid": next_openid}
         return OpenIDPage.of(self._http.post("/cgi-bin/user/tag/get", body, idempotent=True))
 
     def iter_openids(self, tag_id: int, start: str = "") -> Iterator[str]:
-        """All followers with a tag, after `start` (section 7.2, user/tag/get)."""
+        """Iterate over all followers with a tag, after `start` (section 7.2, user/tag/get)."""
         return all_openids(lambda after: self.openids(tag_id, after), start)
 
     def blacklist(self, begin_openid: str = "") -> OpenIDPage:
-        """Users on the blacklist, after `begin_openid` (section 7.2, tags/members/getblacklist)."""
+        """Return users on the blacklist, after `begin_openid` (section 7.2, tags/members/getblacklist)."""
         body = {"begin_openid": begin_openid}
         return OpenIDPage.of(self._http.post("/cgi-bin/tags/members/getblacklist", body, idempotent=True))
 
     def iter_blacklist(self, start: str = "") -> Iterator[str]:
-        """All users on the blacklist, after `start` (section 7.2, tags/members/getblacklist)."""
+        """Iterate over all users on the blacklist, after `start` (section 7.2, tags/members/getblacklist)."""
         return all_openids(self.blacklist, start)
 
     def block(self, openids: Iterable[str]) -> None:
-        """Put as many as 20 users on the blacklist (section 7.2, tags/members/batchblacklist)."""
-        self._name("/cgi-bin/tags/members/batchblacklist", openids)
+        """Add up to 20 users to the blacklist (section 7.2, tags/members/batchblacklist)."""
+        self._post_openids("/cgi-bin/tags/members/batchblacklist", openids)
 
     def unblock(self, openids: Iterable[str]) -> None:
-        """Take as many as 20 users off the blacklist (section 7.2, tags/members/batchunblacklist)."""
-        self._name("/cgi-bin/tags/members/batchunblacklist", openids)
+        """Remove up to 20 users from the blacklist (section 7.2, tags/members/batchunblacklist)."""
+        self._post_openids("/cgi-bin/tags/members/batchunblacklist", openids)
 
-    def _name(self, path: str, openids: Iterable[str], **more: int) -> None:
+    def _post_openids(self, path: str, openids: Iterable[str], **more: int) -> None:
         self._http.post(path, {"openid_list": list(openids), **more}, idempotent=True)

@@ -1,4 +1,4 @@
-"""Template messages (``wechat-platform.md`` section 7.12)."""
+"""API calls for template messages (``wechat-platform.md`` section 7.12)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from ._http import Http
 from .values import Answer, given, read
 
 SENT_ALREADY = 40241
+"""Errcode for a message that equals one sent within the last 60 seconds."""
 
 
 @dataclass(frozen=True)
 class MiniProgram:
-    """Where a message leads; the mini program must be linked to the account."""
+    """The mini program that a message opens; it must be linked to the account."""
 
     appid: str
     pagepath: str = ""
@@ -43,7 +44,7 @@ class Template:
 
 
 def values(data: Mapping[str, str]) -> dict[str, Any]:
-    """The keywords of a template, as the platform wants them."""
+    """Return the keywords of a template in the platform's format."""
     return {keyword: {"value": value} for keyword, value in data.items()}
 
 
@@ -61,8 +62,11 @@ class Templates:
         miniprogram: MiniProgram | None = None,
         client_msg_id: str = "",
     ) -> int:
-        """Send a service notice; its msgid, 0 if the same was sent within 60 s. The same `client_msg_id` is
-        sent once within 10 minutes (section 7.12, message/template/send)."""
+        """Send a service notice and return its msgid (section 7.12, message/template/send).
+
+        The msgid is 0 if the same message was sent within the last 60 seconds. The platform sends only one
+        message with the same `client_msg_id` within 10 minutes.
+        """
         body = {
             "touser": openid,
             "template_id": template_id,
@@ -73,32 +77,32 @@ class Templates:
         return read(int, answer.get("msgid", 0), "msgid")
 
     def set_industry(self, industry_id1: str, industry_id2: str) -> None:
-        """Choose the account's industries, once a month (section 7.12, template/api_set_industry)."""
+        """Set the account's industries; possible once a month (section 7.12, template/api_set_industry)."""
         body = {"industry_id1": industry_id1, "industry_id2": industry_id2}
         self._http.post("/cgi-bin/template/api_set_industry", body)
 
     def industry(self) -> Industries:
-        """The account's industries (section 7.12, template/get_industry)."""
+        """Return the account's industries (section 7.12, template/get_industry)."""
         return read(Industries, self._http.get("/cgi-bin/template/get_industry"))
 
     def add(self, template_id_short: str, keywords: Sequence[str] = ()) -> str:
-        """Take a template from the library, 25 at most; its template_id (section 7.12,
+        """Add one of at most 25 templates from the library and return its template_id (section 7.12,
         template/api_add_template)."""
         body = {"template_id_short": template_id_short, **given(keyword_name_list=list(keywords))}
         answer = self._http.post("/cgi-bin/template/api_add_template", body)
         return read(str, answer.get("template_id"), "template_id")
 
     def list(self) -> tuple[Template, ...]:
-        """The account's templates (section 7.12, template/get_all_private_template)."""
+        """Return the account's templates (section 7.12, template/get_all_private_template)."""
         answer = self._http.get("/cgi-bin/template/get_all_private_template")
         return read(tuple[Template, ...], answer.get("template_list"), "template_list")
 
     def delete(self, template_id: str) -> None:
-        """Give a template back (section 7.12, template/del_private_template)."""
+        """Delete a template of the account (section 7.12, template/del_private_template)."""
         self._http.post("/cgi-bin/template/del_private_template", {"template_id": template_id})
 
     def blocked(self, tmpl_msg_id: str, largest_id: int = 0, limit: int = 20) -> Answer:
-        """Messages that the platform blocked, as it tells them: the fields are unconfirmed (section 7.12,
+        """Return the response about blocked messages, whose fields are unconfirmed (section 7.12,
         wxa/sec/queryblocktmplmsg)."""
         body = {"tmpl_msg_id": tmpl_msg_id, "largest_id": largest_id, "limit": limit}
         return self._http.post("/wxa/sec/queryblocktmplmsg", body, idempotent=True)

@@ -1,7 +1,7 @@
-"""Tokens that many processes share: access token and JS-SDK tickets (``wechat-platform.md`` section 6.5).
+"""Sharing of access tokens and JS-SDK tickets between processes (``wechat-platform.md`` section 6.5).
 
-A token is replaced before it expires, by one caller, who has claimed that in the store. The others go on
-with the old one, or wait for the new one if the old one is dead.
+A token is renewed before it expires, by one caller, which claims the renewal in the store. The others use the
+old token meanwhile, or wait for the new one if the old one is invalid.
 """
 
 from __future__ import annotations
@@ -16,41 +16,46 @@ from typing import Protocol
 from ..errors import APIError, CredentialsRefused, NotConfirmed, NotWhitelisted, Restricted, Unreachable
 
 MARGIN = 300
-"""Seconds before its end at which a token is replaced; the old one stays valid so long (section 6.1)."""
+"""Seconds before its expiry at which a token is renewed; the old one stays valid this long (section 6.1)."""
 
 LEASE = 30
-"""Seconds after which a claim ends by itself, because whoever made it has died."""
+"""Seconds after which a claim expires, in case its process was terminated."""
 
 PAUSE = 60
-"""Seconds for which a refusal that only an operator can cure is not asked for again."""
+"""Seconds to wait after a failed renewal before the next attempt, if the old token is still valid or only an
+operator can resolve the failure."""
 
-_LOOK_EVERY = 0.05
+_POLL_INTERVAL = 0.05
+"""Seconds between two reads of the store while another caller renews the token."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """A token, and when it ends (seconds since 1970)."""
+    """A token and its expiry time (Unix time in seconds)."""
 
     value: str = field(repr=False)
     expires_at: float
 
 
 class TokenStore(Protocol):
-    """Where the tokens of one account are kept, by kind, for all that share them. Thread-safe."""
+    """Storage for the tokens of one account, by kind. Implementations are thread-safe."""
 
     def get(self, kind: str) -> Token | None:
-        """What is stored, be it valid or not."""
+        """Return the stored token, which may have expired, or None."""
 
     def claim(self, kind: str, old: str) -> bool:
-        """Whether the caller shall replace the token `old` ("" if none is stored): false if it is no longer
-        the stored one, and for `LEASE` seconds after someone else was told so."""
+        """Claim the renewal of the token `old` ("" if none is stored). Return whether the claim succeeded.
+
+        It fails if `old` is no longer the stored token, or while the claim of another caller is valid, which
+        is at most `LEASE` seconds.
+        """
 
     def settle(self, kind: str, token: Token | None) -> None:
-        """End a claim, with the new token, or without where there is none to be had."""
+        """End a claim, and store the new `token` unless it is None because the renewal failed."""
 
 
 class MemoryTokens:
-    """The tokens of one process."""
+    """A `TokenStore` in memory, for a single process."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -78,7 +83,7 @@ class MemoryTokens:
 
 @dataclass(frozen=True)
 class _Copy:
-    """A token as this process knows it, and when it looks for a newer one."""
+    """This process's copy of a token, and when to renew it or read the store again (Unix time)."""
 
     token: Token
     due: float
@@ -91,7 +96,7 @@ class _Failure:
 
 
 class Tokens:
-    """Hands out the tokens in `store`; looks into it only when its own copy is due. Thread-safe."""
+    """Returns valid tokens and renews them. Reads `store` only when its own copy is due. Thread-safe."""
 
     def __init__(
         self,
@@ -106,16 +111,17 @@ class Tokens:
         self._failures: dict[str, _Failure] = {}
 
     def get(self, kind: str, fetch: Callable[[], Token], refused: str = "") -> str:
-        """A valid token other than `refused`, from `fetch` if it falls to this caller to replace it.
+        """Return a valid token other than `refused`, from `fetch` if this caller claims the renewal.
 
-        Raises what `fetch` raises: for `PAUSE` seconds without asking again if only an operator can cure
-        it; and Unreachable if whoever is to replace the token does not come back.
+        :raises APIError: if `fetch` fails. For `PAUSE` seconds, the same error is raised again without
+            calling `fetch`, if only an operator can resolve it.
+        :raises Unreachable: if another caller claimed the renewal and did not finish it.
         """
         copy = self._copies.get(kind)
         if copy and copy.token.value != refused and self._clock() < copy.due:
             return copy.token.value
-        before = self._failures.get(kind)
-        for _ in range(round((LEASE + 1) / _LOOK_EVERY)):
+        earlier = self._failures.get(kind)
+        for _ in range(round((LEASE + 1) / _POLL_INTERVAL)):
             stored = self._store.get(kind)
             valid = (
                 stored if stored and stored.value != refused and stored.expires_at > self._clock() else None
@@ -123,20 +129,20 @@ class Tokens:
             if valid and self._clock() < self._due(kind, valid):
                 return valid.value
             failure = self._failures.get(kind)
-            failed = failure and (failure is not before or self._is_paused(failure, valid))
+            failed = failure and (failure is not earlier or self._is_paused(failure, valid))
             if not failed and self._store.claim(kind, stored.value if stored else ""):
-                with suppress(APIError):  # which is a failure that is new
+                with suppress(APIError):  # it is recorded as a new failure for the next iteration
                     return self.replace(kind, fetch)
             elif valid:
                 return valid.value
             elif failed and failure:
                 raise failure.error.with_traceback(None)
             else:
-                self._sleep(_LOOK_EVERY)
+                self._sleep(_POLL_INTERVAL)
         raise Unreachable("no token: another process asks for it and gets no answer", delivered=False)
 
     def replace(self, kind: str, fetch: Callable[[], Token]) -> str:
-        """A token from `fetch`, stored whoever may have claimed to replace the present one."""
+        """Return a token from `fetch` and store it, even if another caller has claimed the renewal."""
         token = None
         try:
             token = fetch()
@@ -160,6 +166,6 @@ class Tokens:
         return _Copy(token, token.expires_at - margin)
 
     def _is_paused(self, failure: _Failure, valid: Token | None) -> bool:
-        """Whether it is too early to try again: without haste, or without hope."""
-        hopeless = isinstance(failure.error, NotWhitelisted | CredentialsRefused | NotConfirmed | Restricted)
-        return bool(valid or hopeless) and self._clock() < failure.at + PAUSE
+        """Whether it is too early for another attempt that is not urgent or cannot succeed yet."""
+        permanent = isinstance(failure.error, NotWhitelisted | CredentialsRefused | NotConfirmed | Restricted)
+        return bool(valid or permanent) and self._clock() < failure.at + PAUSE

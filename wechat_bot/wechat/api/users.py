@@ -1,4 +1,4 @@
-"""Followers (``wechat-platform.md`` section 7.1)."""
+"""API calls for followers (``wechat-platform.md`` section 7.1)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from .values import OpenIDPage, all_openids, read
 
 @dataclass(frozen=True)
 class User:
-    """What the platform tells of someone: no names since 2021. Whoever does not follow has an openid only;
-    `subscribe_time` is in seconds since 1970."""
+    """A user; one who is not a follower has an `openid` only. `subscribe_time` is Unix time in seconds.
+
+    Since 2021, the platform does not return names.
+    """
 
     openid: str
     subscribe: bool = False
@@ -29,8 +31,7 @@ class User:
 
 @dataclass(frozen=True)
 class MovedUser:
-    """An openid of the former account and what became of it; `new_openid` is empty where `err_msg` says
-    why."""
+    """The new openid for an openid of the former account; empty if there is an error `err_msg`."""
 
     ori_openid: str
     new_openid: str = ""
@@ -45,30 +46,33 @@ class Users:
         self._http = http
 
     def list(self, next_openid: str = "") -> OpenIDPage:
-        """The followers after `next_openid`, 10 000 at most (section 7.1, user/get; 500 calls a day)."""
+        """Return up to 10 000 followers after `next_openid` (section 7.1, user/get; 500 calls a day)."""
         return OpenIDPage.of(self._http.get("/cgi-bin/user/get", {"next_openid": next_openid}))
 
     def iter_openids(self, start: str = "") -> Iterator[str]:
-        """All followers after `start` (section 7.1, user/get)."""
+        """Iterate over all followers after `start` (section 7.1, user/get)."""
         return all_openids(self.list, start)
 
     def get(self, openid: str, lang: str = "zh_CN") -> User:
-        """One user, follower or not; NotFollowing for openids of other accounts (section 7.1, user/info)."""
+        """Return a user, who need not be a follower (section 7.1, user/info).
+
+        :raises NotFollowing: if `openid` belongs to another account.
+        """
         return read(User, self._http.get("/cgi-bin/user/info", {"openid": openid, "lang": lang}))
 
     def batch(self, openids: Iterable[str], lang: str = "zh_CN") -> UserList:
-        """As many as 100 users (section 7.1, user/info/batchget)."""
+        """Return up to 100 users (section 7.1, user/info/batchget)."""
         wanted = [{"openid": openid, "lang": lang} for openid in openids]
         answer = self._http.post("/cgi-bin/user/info/batchget", {"user_list": wanted}, idempotent=True)
         return list(read(tuple[User, ...], answer.get("user_info_list"), "user_info_list"))
 
     def set_remark(self, openid: str, remark: str) -> None:
-        """Name a follower, in less than 30 bytes (section 7.1, user/info/updateremark)."""
+        """Set the remark for a follower, of less than 30 bytes (section 7.1, user/info/updateremark)."""
         body = {"openid": openid, "remark": remark}
         self._http.post("/cgi-bin/user/info/updateremark", body, idempotent=True)
 
     def moved(self, from_app_id: str, openids: Iterable[str]) -> tuple[MovedUser, ...]:
-        """What became of as many as 100 openids when the account moved here (section 7.1, changeopenid)."""
+        """Return the new openids for up to 100 openids of a migrated account (section 7.1, changeopenid)."""
         body = {"from_appid": from_app_id, "openid_list": list(openids)}
         answer = self._http.post("/cgi-bin/changeopenid", body, idempotent=True)
         return read(tuple[MovedUser, ...], answer.get("result_list"), "result_list")

@@ -1,4 +1,4 @@
-"""Answers become values: JSON objects are read into frozen dataclasses, each field under its own name."""
+"""Conversion of JSON responses to frozen dataclasses whose fields have the platform's names, and paging."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from ..errors import Unreachable
 T = TypeVar("T")
 
 Answer = dict[str, Any]
+"""The JSON object in a response."""
 
 
 def read(kind: type[T], data: object, where: str = "") -> T:
-    """`data` as a `kind`: a dataclass, str, int, bool, dict, or tuple of these; Unreachable if it is none.
+    """Convert `data` to the type `kind`: a dataclass, str, int, bool, dict, or a tuple of one of these.
 
-    The platform is not strict, so neither is this: a number may stand as text and text as a number, and a
-    list may be absent, or wrapped in an object (``{"list": […]}``). Unknown fields are left out.
+    The platform is inconsistent, so a number may be text, text may be a number, and a list may be missing or
+    wrapped in an object (``{"list": […]}``). Unknown fields are ignored.
+
+    :param where: names the value in error messages.
+    :raises Unreachable: if `data` cannot be converted, or lacks a field without a default.
     """
     where = where or kind.__name__
     match data:
@@ -45,22 +49,22 @@ def _fields(kind: type[Any], data: Answer, where: str) -> Iterator[tuple[str, An
     types = get_type_hints(kind)
     for field in fields(kind):
         if data.get(field.name) is not None:
-            present = types[field.name]
-            if isinstance(present, UnionType):  # X | None
-                present = get_args(present)[0]
-            yield field.name, read(present, data[field.name], f"{where}.{field.name}")
+            field_type = types[field.name]
+            if isinstance(field_type, UnionType):  # X | None
+                field_type = get_args(field_type)[0]
+            yield field.name, read(field_type, data[field.name], f"{where}.{field.name}")
         elif field.default is MISSING:
             raise Unreachable(f"an answer without {where}.{field.name}", delivered=True)
 
 
 def given(**fields: Any) -> dict[str, Any]:
-    """The `fields` that say something: empty ones are not sent."""
+    """Return the `fields` that are not empty; the others are not sent."""
     return {name: value for name, value in fields.items() if value not in ("", None, (), [], {})}
 
 
 @dataclass(frozen=True)
 class OpenIDPage:
-    """Up to 10 000 of `total` openids; the next page begins after `next_openid`, "" at the end."""
+    """Up to 10 000 of `total` openids. The next page begins after `next_openid`, empty on the last page."""
 
     total: int
     openids: tuple[str, ...]
@@ -76,7 +80,7 @@ class OpenIDPage:
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """Some of `total` items."""
+    """One page of a list of `total` items."""
 
     total: int
     items: tuple[T, ...]
@@ -88,7 +92,7 @@ class Page(Generic[T]):
 
 
 def all_openids(page_after: Callable[[str], OpenIDPage], start: str) -> Iterator[str]:
-    """The openids of all pages after `start`."""
+    """Iterate over the openids of all pages after `start`."""
     while (page := page_after(start)).openids:
         yield from page.openids
         if page.next_openid in {"", start}:
@@ -97,7 +101,7 @@ def all_openids(page_after: Callable[[str], OpenIDPage], start: str) -> Iterator
 
 
 def all_items(page_from: Callable[[int], Page[T]]) -> Iterator[T]:
-    """The items of all pages, which are asked for by offset."""
+    """Iterate over the items of all pages, which are requested by offset."""
     offset = 0
     while (page := page_from(offset)).items:
         yield from page.items

@@ -14,8 +14,8 @@ from werkzeug.test import TestResponse
 from tests.blueprints.admin.conftest import Browser, SignIn
 from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
-from wechat_bot.models import AuditEntry, MessageLog, Role, State
-from wechat_bot.services.inbox.recovery import sweep
+from wechat_bot.models import AuditEntry, MessageLog, MessageState, Role
+from wechat_bot.services.inbox.recovery import recover
 from wechat_bot.simulator.sample_files import PNG
 from wechat_bot.testing import FakeAPI, FakePlatform
 
@@ -51,7 +51,7 @@ def pass_time(app: Flask, **changes: object) -> None:
 def deliver(app: Flask) -> None:
     pass_time(app)
     with app.app_context():
-        sweep(db.engine, app.extensions["outbox"], datetime.now(UTC))
+        recover(db.engine, app.extensions["outbox"], datetime.now(UTC))
 
 
 def sent(app: Flask) -> list[tuple[str, str]]:
@@ -142,7 +142,7 @@ def test_an_account_without_the_api_is_told_why(
     api.errcodes[SEND] = [48001]
     answer(operator)
     deliver(app)
-    assert sent(app)[0][0] == State.FAILED
+    assert sent(app)[0][0] == MessageState.FAILED
     page = operator.get(HERE).text
     assert "48001" in page
     answer(operator, "再试")
@@ -152,14 +152,14 @@ def test_an_account_without_the_api_is_told_why(
 @pytest.mark.parametrize(
     ("errcode", "state", "told"),
     [
-        (45015, State.FAILED, "不能回复"),
-        (45047, State.FAILED, "条数已用完"),
-        (45002, State.FAILED, "再发一次"),
-        (-1, State.SENT, "剩 4/5 条"),
+        (45015, MessageState.FAILED, "不能回复"),
+        (45047, MessageState.FAILED, "条数已用完"),
+        (45002, MessageState.FAILED, "再发一次"),
+        (-1, MessageState.SENT, "剩 4/5 条"),
     ],
 )
 def test_what_the_platform_answers_is_told_in_words(
-    operator: Browser, app: Flask, api: FakeAPI, errcode: int, state: State, told: str
+    operator: Browser, app: Flask, api: FakeAPI, errcode: int, state: MessageState, told: str
 ) -> None:
     app.extensions["outbox"]._sleep = lambda seconds: None
     api.errcodes[SEND] = [errcode]
@@ -177,7 +177,7 @@ def test_what_failed_is_sent_again_when_the_operator_wants_it(
     deliver(app)
     assert operator.post("/admin/answers/3/retry").status_code == 303
     deliver(app)
-    assert sent(app) == [(State.SENT, "")]
+    assert sent(app) == [(MessageState.SENT, "")]
     assert len(api.sent) == 1
 
 

@@ -9,12 +9,12 @@ from sqlalchemy import Engine, insert, select
 from tests.blueprints.admin.conftest import Browser, SignIn, audited
 from tests.conftest import APP_ID, APP_SECRET, MakeApp
 from wechat_bot.extensions import transaction
-from wechat_bot.models import CallCount, Follower, Role, Sync, Writeback
+from wechat_bot.models import CallCount, Follower, FollowerSync, PendingUpdate, Role
 from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.accounts.capabilities import Feature
 from wechat_bot.services.audit import Actor
-from wechat_bot.services.followers.sync import LIST
-from wechat_bot.simulator.state import Follower as Played
+from wechat_bot.services.followers.sync import LIST_PATH
+from wechat_bot.simulator.state import SimulatedFollower as Played
 from wechat_bot.testing import FakeAPI
 
 _NOBODY = Actor(None, "tests", "")
@@ -68,9 +68,9 @@ def test_a_run_that_failed_says_why_and_goes_on_from_there(app: Flask, admin: Br
 def test_the_calls_of_today_are_shown(app: Flask, admin: Browser, engine: Engine) -> None:
     sync(admin)
     app.extensions["jobs"].run()
-    app.extensions["observations"].write()
+    app.extensions["call_stats"].flush()
     with transaction(engine) as connection:
-        last = connection.execute(select(CallCount.__table__).where(CallCount.path == LIST)).one()
+        last = connection.execute(select(CallCount.__table__).where(CallCount.path == LIST_PATH)).one()
         yesterday = {**last._mapping, "hour": last.hour - 24, "calls": 77}
         connection.execute(insert(CallCount).values(yesterday))
     assert "列表接口今天用了 1 / 500 次" in admin.get("/admin/followers").text
@@ -93,7 +93,7 @@ def test_an_account_that_may_not_reads_why(app: Flask, admin: Browser, engine: E
     assert "disabled" in page.split("同步粉丝</button>")[0].rsplit("<button", 1)[1]
     assert sync(admin) == 409
     with engine.connect() as connection:
-        assert connection.scalar(select(Sync.id)) is None
+        assert connection.scalar(select(FollowerSync.id)) is None
 
 
 def test_changes_are_told_to_the_platform_and_those_it_refuses_are_shown(
@@ -135,4 +135,4 @@ def test_nothing_waits_to_be_told_where_an_admin_switched_it_off(
     page = "/admin/followers/1"
     admin.post(f"{page}/alias", form_at=page, alias="王姐")
     with engine.connect() as connection:
-        assert connection.scalar(select(Writeback.id)) is None
+        assert connection.scalar(select(PendingUpdate.id)) is None

@@ -16,14 +16,14 @@ from sqlalchemy import select
 
 from ....extensions import db
 from ....models import Operator
-from ....services.accounts.capabilities import Reason
+from ....services.accounts.capabilities import PermissionReason
 from ....services.audit import Actor
 from ....services.conversations import canned_replies
-from ....services.media.formats import Reason as Refusal
+from ....services.media.formats import RefusalReason as Refusal
 from ....services.media.formats import RefusedMedia
-from ....services.outbox.answers import Answers, CannotSend, Obstacle
+from ....services.outbox.answers import Answers, CannotSend, SendBlock
 from ....services.outbox.sending import BY_OPERATOR, UNDO_SECONDS
-from ....services.outbox.window import LASTING, Window
+from ....services.outbox.window import WINDOW_LENGTH, Window
 from ....wechat import errcodes
 from ....wechat.api.outgoing import Choice, MsgMenu
 from ....wechat.errors import InvalidReply
@@ -39,27 +39,29 @@ MAX_UPLOAD = 22 << 20
 KINDS = {"image": "image", "audio": "voice", "video": "video"}
 """Of media types, by their beginnings."""
 
-OBSTACLES = {
-    Obstacle.NO_API: lazy_gettext("这个账号不能主动发消息。"),
-    Obstacle.SILENT: lazy_gettext("粉丝 48 小时内没有发过消息，微信不允许主动回复；等对方再来一条消息。"),
-    Obstacle.USED_UP: lazy_gettext("这个窗口里能发的条数已用完；等对方再来一条消息。"),
-    Obstacle.LEFT: lazy_gettext("对方已取消关注，收不到消息。"),
-    Obstacle.TOO_LONG: lazy_gettext("文字超过了微信的上限 2048 字节（约 680 个汉字），请分成几条。"),
-    Obstacle.GONE: lazy_gettext("这条消息已经发出或被处理了。"),
+SEND_BLOCKS = {
+    SendBlock.NO_API: lazy_gettext("这个账号不能主动发消息。"),
+    SendBlock.SILENT: lazy_gettext("粉丝 48 小时内没有发过消息，微信不允许主动回复；等对方再来一条消息。"),
+    SendBlock.USED_UP: lazy_gettext("这个窗口里能发的条数已用完；等对方再来一条消息。"),
+    SendBlock.LEFT: lazy_gettext("对方已取消关注，收不到消息。"),
+    SendBlock.TOO_LONG: lazy_gettext("文字超过了微信的上限 2048 字节（约 680 个汉字），请分成几条。"),
+    SendBlock.GONE: lazy_gettext("这条消息已经发出或被处理了。"),
 }
 REASONS = {
-    Reason.NO_SECRET: lazy_gettext("还没有配置 AppID 和 AppSecret：填进 .env 后重启即可。"),
-    Reason.SETTINGS: lazy_gettext("设置 WECHAT_CUSTOMER_SERVICE=no 关掉了它。"),
-    Reason.KIND: lazy_gettext("未认证的账号没有客服消息接口；完成微信认证后才有。"),
-    Reason.LEARNED: lazy_gettext("微信回答过 48001：账号没有客服消息接口。获得权限后，到“健康”页改回来。"),
-    Reason.OPERATOR: lazy_gettext("管理员在“健康”页关掉了它。"),
+    PermissionReason.NO_SECRET: lazy_gettext("还没有配置 AppID 和 AppSecret：填进 .env 后重启即可。"),
+    PermissionReason.SETTINGS: lazy_gettext("设置 WECHAT_CUSTOMER_SERVICE=no 关掉了它。"),
+    PermissionReason.KIND: lazy_gettext("未认证的账号没有客服消息接口；完成微信认证后才有。"),
+    PermissionReason.LEARNED: lazy_gettext(
+        "微信回答过 48001：账号没有客服消息接口。获得权限后，到“健康”页改回来。"
+    ),
+    PermissionReason.OPERATOR: lazy_gettext("管理员在“健康”页关掉了它。"),
 }
 
 
 @bp.context_processor
-def wording() -> dict[str, Any]:
+def inject_composer() -> dict[str, Any]:
     return {
-        "obstacles": OBSTACLES,
+        "send_blocks": SEND_BLOCKS,
         "reasons": REASONS,
         "max_bytes": MAX_TEXT_BYTES,
         "undo_seconds": UNDO_SECONDS,
@@ -83,7 +85,7 @@ def answer(follower_id: int) -> ResponseReturnValue:
         return back(follower_id)
     except CannotSend as error:
         _answers().keep_draft(actor(), follower_id, request.form.get("text", ""))
-        flash(OBSTACLES[error.obstacle], "danger")
+        flash(SEND_BLOCKS[error.block], "danger")
         return back(follower_id)
     if used := request.form.get("canned", type=int):
         canned_replies.count_use(db.engine, find_follower(follower_id).account_id, used)
@@ -134,7 +136,7 @@ def _changed(change: Callable[[Actor, int], int], message_id: int) -> ResponseRe
     try:
         return back(change(actor(), message_id))
     except CannotSend as error:
-        abort(409, str(OBSTACLES[error.obstacle]))
+        abort(409, str(SEND_BLOCKS[error.block]))
 
 
 @bp.get("/conversations/<int:follower_id>/composer")
@@ -210,7 +212,7 @@ def remaining(ends_at: datetime) -> str:
 @bp.app_template_filter("percent_left")
 def percent_left(ends_at: datetime) -> int:
     """How much of the longest time is left."""
-    return max(1, round((ends_at - datetime.now(UTC)) / LASTING * 100))
+    return max(1, round((ends_at - datetime.now(UTC)) / WINDOW_LENGTH * 100))
 
 
 @bp.app_template_filter("urgency")

@@ -11,7 +11,7 @@ from ....extensions import db
 from ....models import Role
 from ....services.accounts import ensure_account
 from ....services.conversations import canned_replies as service
-from ....services.conversations.canned_replies import InvalidCannedReply, Wording
+from ....services.conversations.canned_replies import CannedText, InvalidCannedReply
 from .. import bp
 from ..access import actor, role
 
@@ -42,7 +42,7 @@ def _page(status: int = 200) -> ResponseReturnValue:
 @role(Role.OPERATOR)
 def save_canned() -> ResponseReturnValue:
     form = request.form
-    wording = Wording(form["shortcut"], form["title"], form["text"], own="own" in form)
+    wording = CannedText(form["shortcut"], form["title"], form["text"], own="own" in form)
     try:
         service.save(db.engine, actor(), _account_id(), wording, request.args.get("change", type=int))
     except InvalidCannedReply:

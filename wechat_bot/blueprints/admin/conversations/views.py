@@ -19,6 +19,8 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from ....extensions import db
 from ....models import (
+    Conversation,
+    ConversationStatus,
     Draft,
     Follower,
     FollowerTag,
@@ -28,27 +30,32 @@ from ....models import (
     Operator,
     Presence,
     Role,
-    Status,
     Tag,
-    Thread,
 )
 from ....services.accounts.capabilities import Capabilities, Feature
 from ....services.conversations import actions
 from ....services.messages import history
-from ....services.outbox.answers import obstacle
-from ....services.outbox.window import Window, glance, not_yet_closed, reckon, spent_since, window
+from ....services.outbox.answers import send_block
+from ....services.outbox.window import (
+    Window,
+    compute_window,
+    estimate_window,
+    load_window,
+    not_yet_closed,
+    spent_since,
+)
 from ....services.search.index import FOLLOWERS, Query
 from .. import bp
 from ..access import actor
 from ..followers.sync import writes_back
 from ..layout import catch_up
-from ..media import attach
+from ..media import preload_media
 from ..messages import cursor, link
 
-LISTED = 40
-SHOWN = 50
+LIST_SIZE = 40
+PAGE_SIZE = 50
 """Messages of a conversation on a page."""
-PRESENT = timedelta(seconds=20)
+PRESENCE_TIMEOUT = timedelta(seconds=20)
 """So long after the last sign of life an operator counts as looking."""
 SEPARATOR = "\x1f"
 
@@ -129,7 +136,7 @@ def conversations() -> ResponseReturnValue:
         tabs=TABS,
         sorts=SORTS,
         link=link,
-        operators=colleagues(),
+        operators=assignable_operators(),
     )
 
 
@@ -153,19 +160,21 @@ def conversation_messages(follower_id: int) -> ResponseReturnValue:
     """
     follower = find_follower(follower_id)
     if ids := request.args.getlist("id", type=int):
-        page = history.again(db.session.connection(), follower_id, ids[:SHOWN])
+        page = history.reload_messages(db.session.connection(), follower_id, ids[:PAGE_SIZE])
         return _log(follower, page, ())
-    page = history.thread(db.session.connection(), follower_id, **cursor("before", "after"), limit=SHOWN)
+    page = history.conversation_page(
+        db.session.connection(), follower_id, **cursor("before", "after"), limit=PAGE_SIZE
+    )
     if "after" in request.args:
-        actions.be_present(db.engine, current_user.id, follower_id, datetime.now(UTC))
+        actions.touch_presence(db.engine, current_user.id, follower_id, datetime.now(UTC))
         if not page.rows:
             return "", 204
         _mark_read(follower, page.rows)
     return _log(follower, page, _notes(follower_id, page))
 
 
-def _log(follower: Any, page: history.Page, notes: Sequence[Any]) -> ResponseReturnValue:
-    attach(page.rows)
+def _log(follower: Any, page: history.MessagePage, notes: Sequence[Any]) -> ResponseReturnValue:
+    preload_media(page.rows)
     return render_template(
         "admin/_log.html", follower=follower, page=page, items=timeline(page.rows, notes), query=None
     )
@@ -182,35 +191,35 @@ def listing() -> Listing:
     written = aliased(MessageLog)
     found = (
         select(
-            Thread.__table__,
+            Conversation.__table__,
             Follower.openid,
             Follower.alias,
             Follower.subscribed,
             Follower.account_id,
             Operator.name.label("assignee"),
-            tags_of(Thread.follower_id),
+            tags_of(Conversation.follower_id),
             written.created_at.label("written_at"),
-            spent_since(Thread.follower_id, Thread.last_in_id).label("spent"),
+            spent_since(Conversation.follower_id, Conversation.last_in_id).label("spent"),
             *(
                 getattr(MessageLog, name)
                 for name in ("kind", "event", "text", "payload", "direction", "state", "created_at")
             ),
         )
-        .join(Follower, Follower.id == Thread.follower_id)
-        .join(MessageLog, MessageLog.id == Thread.last_id)
-        .outerjoin(written, written.id == Thread.last_in_id)
-        .outerjoin(Operator, Operator.id == Thread.assignee_id)
+        .join(Follower, Follower.id == Conversation.follower_id)
+        .join(MessageLog, MessageLog.id == Conversation.last_id)
+        .outerjoin(written, written.id == Conversation.last_in_id)
+        .outerjoin(Operator, Operator.id == Conversation.assignee_id)
         .where(_in_tab(tab))
     )
     if sort is Sort.CLOSING:
         found = found.where(not_yet_closed(written.created_at, now))
     if query := Query.parse(request.args.get("q", "")[:200]):
         dialect = db.engine.dialect.name
-        found = found.where(Thread.follower_id.in_(FOLLOWERS.found(query, dialect)))
-    rows = db.session.execute(_paged(found, sort).limit(LISTED + 1)).all()
-    following = getattr(rows[LISTED - 1], _POSITIONS[sort]) if len(rows) > LISTED else None
-    attach(rows[:LISTED])
-    return Listing(tab, sort, rows[:LISTED], following, _windows(rows, now))
+        found = found.where(Conversation.follower_id.in_(FOLLOWERS.found(query, dialect)))
+    rows = db.session.execute(_paged(found, sort).limit(LIST_SIZE + 1)).all()
+    following = getattr(rows[LIST_SIZE - 1], _POSITIONS[sort]) if len(rows) > LIST_SIZE else None
+    preload_media(rows[:LIST_SIZE])
+    return Listing(tab, sort, rows[:LIST_SIZE], following, _windows(rows, now))
 
 
 def _windows(rows: Sequence[Row[Any]], now: datetime) -> Mapping[int, Window]:
@@ -218,7 +227,9 @@ def _windows(rows: Sequence[Row[Any]], now: datetime) -> Mapping[int, Window]:
     capabilities: Capabilities = current_app.extensions["capabilities"]
     if not rows or not capabilities.allows(rows[0].account_id, Feature.CUSTOMER_SERVICE):
         return {}
-    windows = {row.follower_id: glance(row.subscribed, row.written_at, row.spent, now) for row in rows}
+    windows = {
+        row.follower_id: estimate_window(row.subscribed, row.written_at, row.spent, now) for row in rows
+    }
     return {follower_id: found for follower_id, found in windows.items() if not found.closed}
 
 
@@ -231,15 +242,17 @@ def list_place(args: Mapping[str, str]) -> dict[str, Any]:
 def _in_tab(tab: Tab) -> ColumnElement[bool]:
     match tab:
         case Tab.MINE:
-            return and_(Thread.assignee_id == current_user.id, Thread.status != Status.DONE)
+            return and_(
+                Conversation.assignee_id == current_user.id, Conversation.status != ConversationStatus.DONE
+            )
         case Tab.STARRED:
-            return Thread.starred == true()
+            return Conversation.starred == true()
         case Tab.MENTIONS:
-            return Thread.follower_id.in_(select(Note.follower_id).join(Mention).where(*_unseen()))
+            return Conversation.follower_id.in_(select(Note.follower_id).join(Mention).where(*_unseen()))
         case Tab.ALL:
             return true()
         case _:
-            return Thread.status == Status(tab.value)
+            return Conversation.status == ConversationStatus(tab.value)
 
 
 def _unseen() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
@@ -256,20 +269,23 @@ def _paged(found: Select[Any], sort: Sort) -> Select[Any]:
     position = cursor("list_before").get("list_before")
     match sort:
         case Sort.NEWEST:
-            found = found.where(Thread.last_id < position) if position else found
-            return found.order_by(Thread.last_id.desc())
+            found = found.where(Conversation.last_id < position) if position else found
+            return found.order_by(Conversation.last_id.desc())
         case Sort.CLOSING:
-            found = found.where(Thread.last_in_id > position) if position else found
-            return found.order_by(Thread.last_in_id)
+            found = found.where(Conversation.last_in_id > position) if position else found
+            return found.order_by(Conversation.last_in_id)
         case Sort.WAITING:
             found = found.where(_waits_less(position)) if position else found
-            return found.order_by(Thread.waiting_since, Thread.follower_id)
+            return found.order_by(Conversation.waiting_since, Conversation.follower_id)
 
 
 def _waits_less(follower_id: int) -> ColumnElement[bool]:
-    since = select(Thread.waiting_since).where(Thread.follower_id == follower_id).scalar_subquery()
+    since = (
+        select(Conversation.waiting_since).where(Conversation.follower_id == follower_id).scalar_subquery()
+    )
     return or_(
-        Thread.waiting_since > since, and_(Thread.waiting_since == since, Thread.follower_id > follower_id)
+        Conversation.waiting_since > since,
+        and_(Conversation.waiting_since == since, Conversation.follower_id > follower_id),
     )
 
 
@@ -281,12 +297,14 @@ def _conversation(follower_id: int) -> dict[str, Any]:
             place = {"day": date.fromisoformat(text)}
         except ValueError:
             abort(400, _("日期要写成 2026-11-01 这样。"))
-    page = history.thread(db.session.connection(), follower_id, **place, zone=get_timezone(), limit=SHOWN)
+    page = history.conversation_page(
+        db.session.connection(), follower_id, **place, zone=get_timezone(), limit=PAGE_SIZE
+    )
     query = Query.parse(request.args.get("find", "")[:200])
     if page.newer is None:
         _mark_read(follower, page.rows)
     found = _find(follower_id) if query else None
-    attach([*page.rows, *(found.rows if found else [])])
+    preload_media([*page.rows, *(found.rows if found else [])])
     return {
         "follower": follower,
         "page": page,
@@ -294,7 +312,7 @@ def _conversation(follower_id: int) -> dict[str, Any]:
         "here": place.get("at"),
         "query": query or None,
         "found": found,
-        "operators": colleagues(follower_id),
+        "operators": assignable_operators(follower_id),
         **composer(follower, page.rows if page.newer is None else None),
     }
 
@@ -303,25 +321,25 @@ def composer(follower: Any, newest: Sequence[Any] | None = None) -> dict[str, An
     """Whether the follower can be answered, until when, or why not, as the `newest` messages tell."""
     now = datetime.now(UTC)
     if newest is None:
-        found = window(db.session.connection(), follower.id, follower.subscribed, now)
+        found = load_window(db.session.connection(), follower.id, follower.subscribed, now)
     else:
-        found = reckon(follower.subscribed, newest, now)
+        found = compute_window(follower.subscribed, newest, now)
     capabilities: Capabilities = current_app.extensions["capabilities"]
-    standing = capabilities.standing(follower.account_id, Feature.CUSTOMER_SERVICE)
-    return {"window": found, "standing": standing, "obstacle": obstacle(standing, found)}
+    permission = capabilities.permission(follower.account_id, Feature.CUSTOMER_SERVICE)
+    return {"window": found, "permission": permission, "send_block": send_block(permission, found)}
 
 
 def find_follower(follower_id: int) -> Any:
     found = (
         select(
             Follower.__table__,
-            Thread.status,
-            Thread.waiting_since,
-            Thread.starred,
-            Thread.assignee_id,
-            Thread.messages_in,
-            Thread.messages_out,
-            Thread.read_id,
+            Conversation.status,
+            Conversation.waiting_since,
+            Conversation.starred,
+            Conversation.assignee_id,
+            Conversation.messages_in,
+            Conversation.messages_out,
+            Conversation.read_id,
             tags_of(Follower.id),
             select(Draft.text)
             .where(Draft.follower_id == Follower.id, Draft.operator_id == current_user.id)
@@ -331,15 +349,15 @@ def find_follower(follower_id: int) -> Any:
             .where(Note.follower_id == Follower.id, Mention.note_id == Note.id, *_unseen())
             .label("mentions_me"),
         )
-        .outerjoin(Thread, Thread.follower_id == Follower.id)
+        .outerjoin(Conversation, Conversation.follower_id == Follower.id)
         .where(Follower.id == follower_id)
     )
     return db.session.execute(found).one_or_none() or abort(404, _("没有这个粉丝。"))
 
 
-def colleagues(follower_id: int | None = None) -> Sequence[Any]:
+def assignable_operators(follower_id: int | None = None) -> Sequence[Any]:
     """Operators to whom conversations can be given, and who of the others looks at this one."""
-    recent = datetime.now(UTC) - PRESENT
+    recent = datetime.now(UTC) - PRESENCE_TIMEOUT
     here = (Presence.operator_id == Operator.id, Presence.follower_id == follower_id)
     writing = (Draft.operator_id == Operator.id, Draft.follower_id == follower_id)
     found = select(
@@ -354,7 +372,7 @@ def colleagues(follower_id: int | None = None) -> Sequence[Any]:
     return db.session.execute(found).all()
 
 
-def _notes(follower_id: int, page: history.Page) -> Sequence[Row[Any]]:
+def _notes(follower_id: int, page: history.MessagePage) -> Sequence[Row[Any]]:
     """The notes that were written between the first and the last message of `page`."""
     found = (
         select(Note.__table__, Operator.name.label("author"))
@@ -369,9 +387,9 @@ def _notes(follower_id: int, page: history.Page) -> Sequence[Row[Any]]:
     return db.session.execute(found.order_by(Note.created_at)).all()
 
 
-def _find(follower_id: int) -> history.Page:
+def _find(follower_id: int) -> history.MessagePage:
     chosen = history.MessageFilter(q=request.args["find"][:200], follower=follower_id)
-    return history.page(db.session.connection(), chosen, limit=SHOWN)
+    return history.page(db.session.connection(), chosen, limit=PAGE_SIZE)
 
 
 def _mark_read(follower: Any, rows: Sequence[Any]) -> None:
@@ -383,7 +401,7 @@ def _mark_read(follower: Any, rows: Sequence[Any]) -> None:
 
 
 @dataclass(frozen=True)
-class Entry:
+class TimelineEntry:
     """Something in the course of a conversation: a day, a message, events of one kind, or a note."""
 
     kind: str
@@ -391,22 +409,22 @@ class Entry:
     value: Any
 
 
-def timeline(rows: Iterable[Any], notes: Iterable[Any]) -> list[Entry]:
+def timeline(rows: Iterable[Any], notes: Iterable[Any]) -> list[TimelineEntry]:
     """Messages and notes in the order of time, with a line for each day of the operator's."""
     zone, entries, day = get_timezone(), [], None
     found = [(row.received_at, 0, row) for row in rows] + [(note.created_at, 1, note) for note in notes]
     for time, is_note, value in sorted(found, key=lambda each: (each[0], each[1], each[2].id)):
         if (its := time.astimezone(zone).date()) != day:
             day = its
-            entries.append(Entry("day", time, its))
+            entries.append(TimelineEntry("day", time, its))
         if is_note:
-            entries.append(Entry("note", time, value))
+            entries.append(TimelineEntry("note", time, value))
         elif value.kind != "event":
-            entries.append(Entry("message", time, value))
+            entries.append(TimelineEntry("message", time, value))
         elif entries[-1].kind == "events" and entries[-1].value[0].event == value.event:
             entries[-1].value.append(value)
         else:
-            entries.append(Entry("events", time, [value]))
+            entries.append(TimelineEntry("events", time, [value]))
     return entries
 
 
@@ -470,9 +488,9 @@ def change_many() -> ResponseReturnValue:
     return redirect(url_for("admin.conversations", **_place_before()), 303)
 
 
-def _status(text: str) -> Status:
+def _status(text: str) -> ConversationStatus:
     try:
-        return Status(text)
+        return ConversationStatus(text)
     except ValueError:
         abort(400, _("没有这个状态。"))
 

@@ -15,27 +15,30 @@ from sqlalchemy import func, select
 from ....extensions import db
 from ....models import CallCount, SyncState
 from ....services.accounts import ensure_account
-from ....services.accounts.capabilities import Capabilities, Feature, Reason, Standing
+from ....services.accounts.capabilities import Capabilities, Feature, Permission, PermissionReason
 from ....services.followers import write_back
-from ....services.followers.sync import BEIJING, LIST, Followers, newest_run
-from ....settings import AccountKind, Settings
+from ....services.followers.sync import BEIJING, LIST_PATH, FollowerSynchronizer, newest_run
+from ....settings import Settings
+from ....wechat.account_kinds import AccountKind
 from .. import bp
 from ..access import actor
 
 DAILY = {AccountKind.TEST: 100}
-"""Calls of `LIST` in a day; other kinds have 500 (``wechat-platform.md`` section 6.7)."""
+"""Calls of `LIST_PATH` in a day; other kinds have 500 (``wechat-platform.md`` section 6.7)."""
 REASONS = {
-    Reason.KIND: lazy_gettext("未认证的账号没有粉丝列表接口；完成微信认证后才有。"),
-    Reason.LEARNED: lazy_gettext("微信回答过 48001：账号没有粉丝列表接口。获得权限后，到“健康”页改回来。"),
+    PermissionReason.KIND: lazy_gettext("未认证的账号没有粉丝列表接口；完成微信认证后才有。"),
+    PermissionReason.LEARNED: lazy_gettext(
+        "微信回答过 48001：账号没有粉丝列表接口。获得权限后，到“健康”页改回来。"
+    ),
 }
 """Why the list may not be asked for, where that differs from why nothing may be sent."""
 
 
 @dataclass(frozen=True)
-class Progress:
+class SyncProgress:
     """All that the part of the page shows; `run` is the newest one, if there is any."""
 
-    standing: Standing
+    permission: Permission
     run: Any
     used: int
     daily: int
@@ -50,22 +53,22 @@ class Progress:
 
 
 @bp.context_processor
-def wording() -> dict[str, Any]:
+def inject_sync_reasons() -> dict[str, Any]:
     return {"sync_reasons": REASONS}
 
 
-def progress() -> Progress:
+def progress() -> SyncProgress:
     """How far the platform's list has been read."""
     settings: Settings = current_app.extensions["settings"]
     account_id = _account_id()
     run = db.session.execute(newest_run(account_id)).one_or_none()
     used = db.session.scalar(
         select(func.coalesce(func.sum(CallCount.calls), 0)).where(
-            CallCount.account_id == account_id, CallCount.path == LIST, CallCount.hour >= _first_hour()
+            CallCount.account_id == account_id, CallCount.path == LIST_PATH, CallCount.hour >= _first_hour()
         )
     )
     daily = DAILY.get(settings.wechat_account_kind, 500)
-    return Progress(_standing(account_id), run, int(used or 0), daily)
+    return SyncProgress(_standing(account_id), run, int(used or 0), daily)
 
 
 def writes_back() -> bool:
@@ -78,9 +81,9 @@ def _account_id() -> int:
     return ensure_account(db.engine, settings.wechat_app_id)
 
 
-def _standing(account_id: int) -> Standing:
+def _standing(account_id: int) -> Permission:
     capabilities: Capabilities = current_app.extensions["capabilities"]
-    return capabilities.standing(account_id, Feature.FOLLOWERS)
+    return capabilities.permission(account_id, Feature.FOLLOWERS)
 
 
 def _first_hour() -> int:
@@ -103,7 +106,7 @@ def sync() -> ResponseReturnValue:
     account_id = _account_id()
     if not _standing(account_id).allowed:
         abort(409, _("现在不能从微信同步粉丝。"))
-    followers: Followers = current_app.extensions["followers"]
+    followers: FollowerSynchronizer = current_app.extensions["followers"]
     resumed = followers.resume(account_id) if "resume" in request.form else None
     followers.wake(resumed or followers.begin(account_id, actor()))
     return redirect(url_for("admin.followers"), 303)

@@ -13,25 +13,35 @@ from flask_babel import lazy_gettext
 from sqlalchemy import ColumnElement, Row, Select, exists, false, func, or_, select, true
 
 from ....extensions import db
-from ....models import AuditEntry, Follower, FollowerTag, MessageLog, Note, Operator, Tag, Thread, Writeback
+from ....models import (
+    AuditEntry,
+    Conversation,
+    Follower,
+    FollowerTag,
+    MessageLog,
+    Note,
+    Operator,
+    PendingUpdate,
+    Tag,
+)
 from ....services.conversations import actions as desk
 from ....services.followers.write_back import MAX_ATTEMPTS, REMARK
-from ....services.media.archive import FIELDS
+from ....services.media.archive import MEDIA_FIELDS
 from ....services.messages import history
 from ....services.messages.filters import MessageFilter
 from ....services.search.index import FOLLOWERS, Query
 from .. import bp
 from ..access import actor
 from ..audit import ACTIONS
-from ..conversations.views import Entry, back, tags_of
+from ..conversations.views import TimelineEntry, back, tags_of
 from ..layout import catch_up
-from ..media import attach
+from ..media import preload_media
 from ..messages import cursor, link
 from .sync import progress, writes_back
 
-LISTED = 50
-STORY = 100
-FILES = 12
+PAGE_SIZE = 50
+MAX_TIMELINE_ENTRIES = 100
+MAX_FILES = 12
 SPOKEN = {
     "day": lazy_gettext("24 小时内"),
     "week": lazy_gettext("7 天内"),
@@ -63,7 +73,7 @@ def followers() -> ResponseReturnValue:
     catch_up()
     rows = db.session.execute(_paged(_filtered(_listed()))).all()
     newer_first = "after" in request.args
-    rows, more = rows[:LISTED], len(rows) > LISTED
+    rows, more = rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
     if newer_first:
         rows = rows[::-1]
     has_older, has_newer = (True, more) if newer_first else (more, "before" in request.args)
@@ -86,11 +96,11 @@ def follower(follower_id: int) -> ResponseReturnValue:
     found = _listed().where(Follower.id == follower_id)
     row = db.session.execute(found).one_or_none() or abort(404, _("没有这个粉丝。"))
     untold = _untold(follower_id)
-    kinds = ",".join(FIELDS)
+    kinds = ",".join(MEDIA_FIELDS)
     files = history.page(
-        db.session.connection(), MessageFilter(follower=follower_id, kind=kinds), limit=FILES
+        db.session.connection(), MessageFilter(follower=follower_id, kind=kinds), limit=MAX_FILES
     ).rows
-    attach(files)
+    preload_media(files)
     return render_template(
         "admin/follower.html",
         follower=row,
@@ -109,16 +119,16 @@ def follower(follower_id: int) -> ResponseReturnValue:
 def _listed() -> Select[Any]:
     return select(
         Follower.__table__,
-        Thread.messages_in,
-        Thread.messages_out,
-        Thread.status,
-        Thread.starred,
+        Conversation.messages_in,
+        Conversation.messages_out,
+        Conversation.status,
+        Conversation.starred,
         Operator.name.label("assignee"),
         tags_of(Follower.id),
     ).select_from(
-        Follower.__table__.outerjoin(Thread.__table__, Thread.follower_id == Follower.id).outerjoin(
-            Operator.__table__, Operator.id == Thread.assignee_id
-        )
+        Follower.__table__.outerjoin(
+            Conversation.__table__, Conversation.follower_id == Follower.id
+        ).outerjoin(Operator.__table__, Operator.id == Conversation.assignee_id)
     )
 
 
@@ -154,7 +164,7 @@ def _has_state(text: str) -> ColumnElement[bool]:
 
 def _has_spoken(text: str) -> ColumnElement[bool]:
     if text == "never":
-        return func.coalesce(Thread.messages_in, 0) == 0
+        return func.coalesce(Conversation.messages_in, 0) == 0
     if text not in _DAYS:
         abort(400, _("没有这个期间。"))
     return Follower.last_seen_at > datetime.now(UTC) - timedelta(days=_DAYS[text])
@@ -172,10 +182,10 @@ _CONDITIONS: dict[str, Callable[[str], ColumnElement[bool]]] = {
 def _paged(found: Select[Any]) -> Select[Any]:
     place = cursor("before", "after")
     if "after" in place:
-        return found.where(Follower.id > place["after"]).order_by(Follower.id).limit(LISTED + 1)
+        return found.where(Follower.id > place["after"]).order_by(Follower.id).limit(PAGE_SIZE + 1)
     if "before" in place:
         found = found.where(Follower.id < place["before"])
-    return found.order_by(Follower.id.desc()).limit(LISTED + 1)
+    return found.order_by(Follower.id.desc()).limit(PAGE_SIZE + 1)
 
 
 def _all_tags() -> Sequence[Any]:
@@ -187,7 +197,7 @@ def _all_tags() -> Sequence[Any]:
     ).all()
 
 
-def _story(follower_id: int) -> list[Entry]:
+def _story(follower_id: int) -> list[TimelineEntry]:
     """What happened with a follower, newest first: messages and events, notes, and what operators changed."""
     messages = select(MessageLog).where(MessageLog.follower_id == follower_id).order_by(MessageLog.id.desc())
     changes = (
@@ -195,12 +205,15 @@ def _story(follower_id: int) -> list[Entry]:
         .where(AuditEntry.subject == desk.subject(follower_id), AuditEntry.action != "note_added")
         .order_by(AuditEntry.id.desc())
     )
-    told = db.session.scalars(messages.limit(STORY)).all()
-    attach(told)
-    entries = [Entry("message", row.received_at, row) for row in told]
-    entries += [Entry("change", row.at, row) for row in db.session.scalars(changes.limit(STORY))]
-    entries += [Entry("note", note.created_at, note) for note in _notes(follower_id)]
-    return sorted(entries, key=lambda entry: entry.time, reverse=True)[:STORY]
+    told = db.session.scalars(messages.limit(MAX_TIMELINE_ENTRIES)).all()
+    preload_media(told)
+    entries = [TimelineEntry("message", row.received_at, row) for row in told]
+    entries += [
+        TimelineEntry("change", row.at, row)
+        for row in db.session.scalars(changes.limit(MAX_TIMELINE_ENTRIES))
+    ]
+    entries += [TimelineEntry("note", note.created_at, note) for note in _notes(follower_id)]
+    return sorted(entries, key=lambda entry: entry.time, reverse=True)[:MAX_TIMELINE_ENTRIES]
 
 
 def _notes(follower_id: int) -> Sequence[Row[Any]]:
@@ -209,17 +222,17 @@ def _notes(follower_id: int) -> Sequence[Row[Any]]:
         .join(Operator, Operator.id == Note.operator_id)
         .where(Note.follower_id == follower_id)
         .order_by(Note.created_at.desc())
-        .limit(STORY)
+        .limit(MAX_TIMELINE_ENTRIES)
     ).all()
 
 
-def _untold(follower_id: int) -> Sequence[Writeback]:
+def _untold(follower_id: int) -> Sequence[PendingUpdate]:
     """What the platform does not know yet."""
-    of_follower = select(Writeback).where(Writeback.follower_id == follower_id)
-    return db.session.scalars(of_follower.order_by(Writeback.id)).all()
+    of_follower = select(PendingUpdate).where(PendingUpdate.follower_id == follower_id)
+    return db.session.scalars(of_follower.order_by(PendingUpdate.id)).all()
 
 
-def _tag_names(changes: Sequence[Writeback]) -> dict[int, str]:
+def _tag_names(changes: Sequence[PendingUpdate]) -> dict[int, str]:
     """Names of the tags that changes are about."""
     ids = [int(change.value) for change in changes if change.what != REMARK]
     found = select(Tag.id, Tag.name).where(Tag.id.in_(ids))
