@@ -28,6 +28,7 @@ from wechat_bot.services.operators import management
 from wechat_bot.services.projections.projector import Projector
 from wechat_bot.settings import Settings
 from wechat_bot.wechat.credentials import Mode
+from wechat_bot.wiring import services
 
 from . import filling, ours
 from .databases import Database, SQLite, postgres
@@ -136,7 +137,7 @@ def _store(make: Callable[[Path, ExitStack], Database], size: int, stack: ExitSt
         engine = db.engine
     _vary(engine, size)
     _say("digesting them")
-    stored = Stored(app, engine, size, _digest(app.extensions["digest"], size))
+    stored = Stored(app, engine, size, _digest(services(app).projector, size))
     _settle(engine)
     return stored
 

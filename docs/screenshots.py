@@ -29,6 +29,7 @@ from wechat_bot.sample_data.team import add_team_activity
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.operators import management
 from wechat_bot.settings import LogLevel, Settings
+from wechat_bot.wiring import services
 
 IMAGES = Path(__file__).parent / "images"
 LANGUAGES = {"zh": "zh-CN", "en": "en-US"}
@@ -64,7 +65,7 @@ def main() -> None:
                 play(browser, site, language, locale)
             page = sign_in(browser, site, LANGUAGES["zh"], phone=True)
             take(page, site + pages["conversation"], "phone.zh")
-        app.extensions["inbox"].close()
+        services(app).inbox.close()
 
 
 def fill(app: Flask) -> int:
@@ -73,14 +74,14 @@ def fill(app: Flask) -> int:
         upgrade()
         for name in (NAME, "小李", "阿珍"):
             management.create(db.engine, Actor(None, "pictures", ""), name, Role.ADMIN, PASSWORD)
-        app_id = app.extensions["settings"].wechat_app_id
+        app_id = services(app).settings.wechat_app_id
         sample_data.seed(
             db.engine, handlers.router, app_id, sample_data.Plan(messages=MESSAGES, until=datetime.now(UTC))
         )
-        while app.extensions["digest"].catch_up():
+        while services(app).projector.catch_up():
             pass
         add_team_activity(db.engine, seed=1)
-        attach_pictures(db.engine, app.extensions["archive"], seed=1)
+        attach_pictures(db.engine, services(app).archive, seed=1)
         regular = select(Conversation.follower_id).join(Follower, Follower.id == Conversation.follower_id)
         return db.session.scalars(regular.where(Follower.alias != "").order_by(*_BEST).limit(1)).one()
 

@@ -21,6 +21,7 @@ from wechat_bot.extensions import db
 from wechat_bot.routing import Router
 from wechat_bot.settings import IN_MEMORY, LogLevel, Settings
 from wechat_bot.testing import FakeAPI, FakePlatform
+from wechat_bot.wiring import services
 
 TOKEN = "blueheron2026"
 AES_KEY = "Q7mB2xT9vLkW4nJ8sHdR5cYpE1zGfA6uXo3iKtNwVyM"
@@ -103,8 +104,8 @@ def make_app(settings: Settings, migrated: Path) -> Iterator[MakeApp]:
 
     yield make
     for app in made:
-        app.extensions["call_stats"].close()
-        app.extensions["inbox"].close()
+        services(app).call_stats.close()
+        services(app).inbox.close()
 
 
 @pytest.fixture

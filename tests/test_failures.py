@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from wechat_bot.extensions import db
 from wechat_bot.models import Direction, MessageLog
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.webhook import Webhook
+from wechat_bot.wiring import EXTENSION, services
 
 
 def incoming(app: Flask) -> int:
@@ -174,12 +176,12 @@ def test_postgresql_that_is_read_only_makes_the_platform_push_again(
 def test_a_clock_that_is_wrong_refuses_pushes_and_says_by_how_much(
     app: Flask, platform: FakePlatform, clock: Callable[[], float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    right = app.extensions["webhook"]
-    app.extensions["webhook"] = Webhook(platform.credentials, clock)
+    right = services(app)
+    app.extensions[EXTENSION] = replace(right, webhook=Webhook(platform.credentials, clock))
     fields = platform.message("text", Content="帮助")
     assert platform.push_once(fields).status == 403
     assert re.search(r"3[56]\d\d s from this machine's clock", caplog.text)
-    app.extensions["webhook"] = right
+    app.extensions[EXTENSION] = right
     assert not platform.push(fields).failed
 
 

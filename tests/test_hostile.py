@@ -23,6 +23,7 @@ from wechat_bot.services.search.index import Query, highlight
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat import replies, xml
 from wechat_bot.wechat.replies import Reply
+from wechat_bot.wiring import services
 
 Fields = dict[str, str]
 
@@ -99,7 +100,7 @@ def test_any_text_is_found_and_exported_on_every_database(make_app: MakeApp, any
     for openid, text in texts.items():
         platform = FakePlatform.of(app, openid=openid)
         answer(app, platform, platform.message("link", **MESSAGES["link"](text)))
-    while app.extensions["digest"].catch_up():
+    while services(app).projector.catch_up():
         pass
     for openid, text in texts.items():
         if query := Query.parse(text):

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from wechat_bot.jobs import Jobs
+from wechat_bot.jobs import Job, Jobs
 from wechat_bot.settings import Settings
 
 
 def made(folder: Path, queue: str = "", key: str = "a key of these tests") -> tuple[Jobs, list[int]]:
     jobs, done = Jobs(Settings(secret_key=key, job_queue_url=queue), folder), list[int]()
-    jobs.register("note", done.append)
+    jobs.register(Job.SEND, done.append)
     return jobs, done
 
 
@@ -31,13 +31,13 @@ def queue(request: pytest.FixtureRequest) -> str:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_job_is_done_once_it_is_asked_for(tmp_path: Path, queue: str) -> None:
     jobs, done = made(tmp_path, queue)
-    jobs.enqueue("note", 7)
-    jobs.enqueue("note", 8, 3600)
-    jobs.enqueue("note", 9)
+    jobs.enqueue(Job.SEND, 7)
+    jobs.enqueue(Job.SEND, 8, 3600)
+    jobs.enqueue(Job.SEND, 9)
     assert done == []
-    assert jobs.run() == 3
+    assert jobs.run_all() == 3
     assert sorted(done) == [7, 8, 9]
-    assert jobs.run() == 0
+    assert jobs.run_all() == 0
     jobs.queue.storage.close()
     del jobs
     gc.collect()  # now, while the warnings are expected
@@ -45,16 +45,16 @@ def test_a_job_is_done_once_it_is_asked_for(tmp_path: Path, queue: str) -> None:
 
 def test_what_one_process_asks_for_another_one_does(tmp_path: Path) -> None:
     asking, _ = made(tmp_path)
-    asking.enqueue("note", 7)
+    asking.enqueue(Job.SEND, 7)
     working, done = made(tmp_path)
-    working.run()
+    working.run_all()
     assert done == [7]
 
 
 def test_a_queue_that_is_gone_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     jobs, _ = made(tmp_path, "redis://127.0.0.1:1/0")
-    jobs.enqueue("note", 7)
-    assert "no worker could be woken to note 7" in caplog.text
+    jobs.enqueue(Job.SEND, 7)
+    assert "the job send of row 7 was not enqueued" in caplog.text
 
 
 class Trap:
@@ -71,7 +71,7 @@ def test_what_a_stranger_puts_into_the_queue_is_not_even_read(
     jobs, done = made(tmp_path)
     jobs.queue.storage.enqueue(pickle.dumps(Trap()))
     with pytest.raises(ValueError, match="Separator"):
-        jobs.run()
+        jobs.run_all()
     assert not (tmp_path / "trapped").exists()
     assert done == []
 
@@ -80,5 +80,5 @@ def test_nothing_is_opened_before_something_is_asked_for(tmp_path: Path) -> None
     folder = tmp_path / "instance"
     jobs, _ = made(folder)
     assert not folder.exists()
-    jobs.enqueue("note", 1)
+    jobs.enqueue(Job.SEND, 1)
     assert (folder / "jobs.db").exists()

@@ -17,6 +17,7 @@ from wechat_bot.extensions import db
 from wechat_bot.services.health import heartbeats
 from wechat_bot.settings import Switch
 from wechat_bot.testing import FakeAPI, FakePlatform
+from wechat_bot.wiring import services
 
 ROOT = Path(__file__).parent.parent
 
@@ -56,7 +57,7 @@ def test_calls_of_the_api_are_counted_by_errcode(app: Flask, api: FakeAPI) -> No
     before = figure(app, name)
     api.errcodes["/cgi-bin/getcallbackip"] = [45009]
     with app.app_context():
-        app.extensions["doctor"].diagnose(online=True)
+        services(app).doctor.diagnose(online=True)
     assert figure(app, name) - before == 1
 
 

@@ -16,6 +16,7 @@ from .server import PortBusy, check_port, serve
 from .services.operators.management import FIRST_NAME, create_first
 from .settings import Settings, SettingsError, create_env_file
 from .wechat.credentials import Mode
+from .wiring import services
 
 MODES = {Mode.PLAIN: "明文模式", Mode.COMPATIBLE: "兼容模式", Mode.SAFE: "安全模式"}
 """What the platform's console calls them."""
@@ -52,7 +53,7 @@ def _prepare_database(app: Flask) -> None:
 
 def _first_password(app: Flask) -> str | None:
     """The password of the first operator, who is made when the console is on and there is none."""
-    settings: Settings = app.extensions["settings"]
+    settings: Settings = services(app).settings
     if not settings.console_is_on:
         return None
     with app.app_context():

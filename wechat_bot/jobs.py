@@ -1,6 +1,6 @@
-"""Background jobs. What is to be done stands in the database; the queue only wakes a worker soon.
+"""Background jobs. The database holds what has to be done; the queue only starts a job early.
 
-What the queue loses, the rounds of the worker find (`wechat_bot.worker`): nothing depends on it but speed.
+The worker's periodic tasks (`wechat_bot.worker`) find every row whose job the queue has lost.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,29 +20,46 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FAR_AWAY = datetime(9999, 1, 1)  # noqa: DTZ001  # the queue's times are naive
-"""After everything that is scheduled."""
+LAST_TIME = datetime(9999, 1, 1)  # noqa: DTZ001  # the queue's times are naive
+"""Later than every scheduled job."""
+
+
+class Job(StrEnum):
+    """The jobs by their names in the queue. Each gets the id of a row."""
+
+    SEND = "send"
+    """Send the queued messages of a follower."""
+    SHOW_TYPING = "show_typing"
+    """Show a follower that an operator is typing."""
+    FETCH_MEDIA = "fetch"
+    """Fetch a file of a message."""
+    SYNC_FOLLOWERS = "sync"
+    """Continue a synchronisation of the followers."""
+
+
+Enqueue = Callable[[Job, int, float], None]
+"""Enqueues a job for the row with an id, to be run after some seconds; see `Jobs.enqueue`."""
 
 
 class Jobs:
-    """The jobs of an application. Connects to the queue when it is first used."""
+    """The job queue of an application. It connects when it is first used."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self._settings = settings
         self._folder = folder
-        self._jobs: dict[str, Callable[[int], object]] = {}
+        self._functions: dict[Job, Callable[[int], object]] = {}
 
-    def register(self, name: str, do: Callable[[int], object]) -> None:
-        """Let workers do a job on the row with an id. It may be done twice, and must mean nothing then."""
-        self._jobs[name] = do
+    def register(self, job: Job, function: Callable[[int], object]) -> None:
+        """Let workers run `function` for a job. It must be idempotent, as a job may run twice."""
+        self._functions[job] = function
 
-    def enqueue(self, name: str, row_id: int, seconds: float = 0) -> None:
-        """Ask for a job, to be done after so many seconds, once its row is committed."""
+    def enqueue(self, job: Job, row_id: int, seconds: float = 0) -> None:
+        """Ask a worker to run a job after so many seconds. Call it after the row is committed."""
         try:
-            task = self._tasks[name]
+            task = self._tasks[job]
             task.schedule((row_id,), delay=seconds) if seconds else task(row_id)
         except Exception as error:  # noqa: BLE001  # every kind of queue has its own
-            log.warning("no worker could be woken to %s %d: %s", name, row_id, type(error).__name__)
+            log.warning("the job %s of row %d was not enqueued: %s", job, row_id, type(error).__name__)
 
     @cached_property
     def queue(self) -> Huey:
@@ -51,7 +69,7 @@ class Jobs:
         from huey.serializer import SignedSerializer
 
         url = self._settings.job_queue_url or self._settings.redis_url
-        # The queue carries pickles: nobody else who can write to it shall get them read.
+        # The queue carries pickles, so only those that this program signed may be read.
         serializer = SignedSerializer(secret=self._settings.secret_key, salt="wechat_bot.jobs")
         options: dict[str, Any] = {"results": False, "serializer": serializer}
         if url == IN_MEMORY:
@@ -64,21 +82,21 @@ class Jobs:
         return SqliteHuey("wechat_bot", filename=str(self._folder / "jobs.db"), **options)
 
     @cached_property
-    def _tasks(self) -> dict[str, Any]:
-        return {name: self.queue.task(name=name)(do) for name, do in self._jobs.items()}
+    def _tasks(self) -> dict[Job, Any]:
+        return {job: self.queue.task(name=str(job))(function) for job, function in self._functions.items()}
 
     def consumer(self, threads: int) -> Any:
-        """What takes jobs from the queue and does them."""
-        _ = self._tasks  # the queue has to know them
+        """Return the consumer that takes jobs from the queue and runs them in `threads`."""
+        _ = self._tasks  # registers them with the queue
         return self.queue.create_consumer(
             workers=threads, periodic=False, max_delay=0.5, graceful_signal="TERM"
         )
 
-    def run(self) -> int:
-        """Do in this thread all that is asked for, also for later; how many jobs that were. For tests."""
+    def run_all(self) -> int:
+        """Run all jobs now, scheduled ones too, in this thread; for tests. Return how many were run."""
         done = 0
         _ = self._tasks
-        while tasks := [*self._waiting(), *self.queue.read_schedule(FAR_AWAY)]:
+        while tasks := [*self._waiting(), *self.queue.read_schedule(LAST_TIME)]:
             for task in tasks:
                 task.eta = None
                 self.queue.execute(task)

@@ -7,10 +7,14 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .wechat.messages import Event, Message, TextMessage
 from .wechat.replies import Reply
+
+if TYPE_CHECKING:
+    from .wechat.api import WeChatClient
+    from .wiring import Services
 
 M = TypeVar("M", bound=Message)
 
@@ -34,7 +38,23 @@ class Context:
     returning: bool = False
     """Whether this follower had followed the account before."""
     match: Any = None
-    """The return value of the last condition, for example a regular expression's match."""
+    """The value that the last condition returned."""
+    _services: Services | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def services(self) -> Services:
+        """The services of the account to which the message was sent.
+
+        :raises RuntimeError: outside an application, as in a context that a test makes by hand.
+        """
+        if self._services is None:
+            raise RuntimeError("this context has no services: the message does not come from an application")
+        return self._services
+
+    @property
+    def client(self) -> WeChatClient | None:
+        """The client of the platform's API; None without AppID and AppSecret."""
+        return self.services.client
 
 
 Handler = Callable[[M, Context], Answer]

@@ -83,6 +83,34 @@ def _secret(meaning: str) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AccountSettings:
+    """The settings of one account, from which `wechat_bot.wiring` builds its services."""
+
+    credentials: Credentials
+    kind: AccountKind
+    customer_service: Switch
+    api_base_url: str
+    api_is_simulated: bool
+    """Whether the simulator plays the platform's API."""
+    api_proxy: str
+    answer_seconds: float
+    session_ttl: int
+    """Seconds."""
+    apology: str
+    thinking: str
+    slow_handlers: int
+
+    @property
+    def app_id(self) -> str:
+        return self.credentials.app_id
+
+    @property
+    def has_api(self) -> bool:
+        """Whether there are AppID and AppSecret, without which there is no API."""
+        return bool(self.credentials.app_id and self.credentials.app_secret)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings, checked when made: SettingsError lists all problems at once.
 
@@ -241,7 +269,7 @@ class Settings:
             yield "MEDIA_URL must be a folder, or begin with s3:// and the name of a bucket."
         if self.media_url.startswith("s3://") and find_spec("boto3") is None:
             yield "MEDIA_URL names a bucket, which needs boto3: pip install 'wechat-bot[s3]'."
-        if self.api_is_played:
+        if self.api_is_simulated:
             if not self.simulator_is_on:
                 yield (
                     "WECHAT_API_BASE_URL=simulator is for a made-up account, and the simulator is off: set"
@@ -255,6 +283,26 @@ class Settings:
             _ = self.credentials
         except CredentialsError as error:
             yield from error.problems
+
+    @property
+    def account(self) -> AccountSettings:
+        """The account that the environment describes.
+
+        :raises CredentialsError: when its credentials are not valid.
+        """
+        return AccountSettings(
+            credentials=self.credentials,
+            kind=self.wechat_account_kind,
+            customer_service=self.wechat_customer_service,
+            api_base_url=self.api_base_url,
+            api_is_simulated=self.api_is_simulated,
+            api_proxy=self.wechat_api_proxy,
+            answer_seconds=self.wechat_answer_seconds,
+            session_ttl=self.wechat_session_ttl,
+            apology=self.wechat_apology,
+            thinking=self.wechat_thinking,
+            slow_handlers=self.wechat_slow_handlers,
+        )
 
     @property
     def credentials(self) -> Credentials:
@@ -277,14 +325,14 @@ class Settings:
         return re.sub(r"^(mysql|mariadb)://", r"\1+pymysql://", url)
 
     @property
-    def api_is_played(self) -> bool:
+    def api_is_simulated(self) -> bool:
         """Whether the simulator plays the platform's API."""
         return self.wechat_api_base_url == "simulator"
 
     @property
     def api_base_url(self) -> str:
         """Where the platform's API is."""
-        if not self.api_is_played:
+        if not self.api_is_simulated:
             return self.wechat_api_base_url
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/simulator/api"

@@ -34,6 +34,7 @@ from werkzeug.urls import iri_to_uri
 from .security import HEADERS
 from .wechat.api import WeChatClient
 from .wechat.errors import APIError, AuthorizationEnded
+from .wiring import services
 
 P = ParamSpec("P")
 
@@ -65,7 +66,7 @@ class Visitor:
 
 def app_client() -> WeChatClient:
     """The client of the account; 503 when AppID or AppSecret are missing."""
-    client: WeChatClient | None = current_app.extensions["client"]
+    client = services().client
     return client or abort(503, _("还没有配置 AppID 和 AppSecret：填进 .env 后重启即可。"))
 
 

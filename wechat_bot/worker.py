@@ -17,6 +17,7 @@ from .extensions import db
 from .services.accounts import ensure_account
 from .services.health.heartbeats import heartbeat, is_leader, sign_off
 from .services.inbox.recovery import recover
+from .wiring import services
 
 THREADS = 4
 """Jobs at once: they wait for the platform most of the time."""
@@ -30,9 +31,9 @@ def work(app: Flask) -> None:
     ended = threading.Event()
     duties: list[tuple[float, Callable[[], object]]] = [
         (10, lambda: heartbeat(db.engine, name)),
-        (10, lambda: recover(db.engine, app.extensions["outbox"], datetime.now(UTC))),
-        (1, lambda: app.extensions["digest"].catch_up(STEP)),
-        (1, app.extensions["archive"].fetch_due),
+        (10, lambda: recover(db.engine, services(app).outbox, datetime.now(UTC))),
+        (1, lambda: services(app).projector.catch_up(STEP)),
+        (1, services(app).archive.fetch_due),
         (10, lambda: synchronize_followers(app, name)),
     ]
     loops = [threading.Thread(target=_repeat, args=(app, ended, *duty)) for duty in duties]
@@ -40,7 +41,7 @@ def work(app: Flask) -> None:
     try:
         for loop in loops:
             loop.start()
-        app.extensions["jobs"].consumer(THREADS).run()
+        services(app).jobs.consumer(THREADS).run()
     finally:
         ended.set()
         for loop in loops:
@@ -53,9 +54,9 @@ def work(app: Flask) -> None:
 def synchronize_followers(app: Flask, name: str) -> None:
     """Have the platform's list read when it is time, and tell what operators changed; one worker does."""
     if is_leader(db.engine, name):
-        account_id = ensure_account(db.engine, app.extensions["settings"].wechat_app_id)
-        app.extensions["followers"].keep_going(account_id, datetime.now(UTC))
-        app.extensions["writebacks"].send(account_id)
+        account_id = ensure_account(db.engine, services(app).settings.wechat_app_id)
+        services(app).followers.keep_going(account_id, datetime.now(UTC))
+        services(app).write_back.send(account_id)
 
 
 def _repeat(app: Flask, ended: threading.Event, seconds: float, do: Callable[[], object]) -> None:

@@ -12,6 +12,7 @@ from wechat_bot.models import Follower
 from wechat_bot.simulator.state import SimulatedFollower as Played
 from wechat_bot.testing import FakeAPI, SimulatedAccount
 from wechat_bot.wechat.account_kinds import AccountKind
+from wechat_bot.wiring import services
 
 INFO = "/cgi-bin/user/info/batchget"
 
@@ -40,7 +41,9 @@ def test_a_refusal_is_one_sentence_and_resume_goes_on(app: Flask, api: FakeAPI) 
     assert status == 1
     assert output.startswith("Error: 0 of 0 followers, then: 45009 ")
     assert len(output.splitlines()) == 1
-    app.extensions["client"]._http._stops.clear()  # the next day
+    client = services(app).client
+    assert client
+    client._http._stops.clear()  # the next day
     assert run(app, "--resume") == (0, "150 followers are synchronised.\n")
     assert run(app, "--resume") == (1, "Error: There is nothing to go on with: leave out --resume.\n")
 

@@ -13,6 +13,7 @@ from wechat_bot.models import Media, MediaState
 from wechat_bot.services.media.converter import Converter
 from wechat_bot.simulator.sample_files import AMR
 from wechat_bot.testing import FakeAPI, FakePlatform
+from wechat_bot.wiring import services
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def app(make_app: MakeApp, api: FakeAPI) -> Flask:
     app = make_app(api=api, wechat_app_secret=APP_SECRET)
     for _ in range(3):
         FakePlatform.of(app).voice(api.give_media("voice", AMR, "a.amr", "audio/amr"))
-    app.extensions["digest"].catch_up()
+    services(app).projector.catch_up()
     return app
 
 
@@ -39,7 +40,7 @@ def test_what_is_wanted_is_fetched(app: Flask) -> None:
 
 @needs_ffmpeg
 def test_voices_are_converted_once_there_is_ffmpeg(app: Flask) -> None:
-    archive = app.extensions["archive"]
+    archive = services(app).archive
     archive.converter = Converter(None)
     run(app, "fetch")
     status, output = run(app, "convert")

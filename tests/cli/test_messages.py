@@ -13,6 +13,7 @@ from tests.services.messages.journal import Journal
 from wechat_bot.models import AuditEntry
 from wechat_bot.services.projections.projector import Projector
 from wechat_bot.services.search.index import MESSAGES, Query
+from wechat_bot.wiring import services
 
 
 def export(app: Flask, *arguments: str) -> str:
@@ -61,7 +62,7 @@ def test_what_is_wrong_with_a_filter_is_told(app: Flask, arguments: list[str], s
 
 def test_the_index_is_built_again(app: Flask, engine: Engine) -> None:
     Journal(engine).add_many(["我要退款"] * 3)
-    digest: Projector = app.extensions["digest"]
+    digest: Projector = services(app).projector
     digest.catch_up()
     with engine.begin() as connection:
         MESSAGES.clear(connection)

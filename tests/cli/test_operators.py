@@ -16,6 +16,7 @@ from tests.blueprints.admin.conftest import PASSWORD, operator_of
 from wechat_bot import create_app
 from wechat_bot.models import AuditEntry
 from wechat_bot.settings import Settings
+from wechat_bot.wiring import services
 
 Run = Callable[..., Result]
 
@@ -111,11 +112,11 @@ def test_a_database_without_tables_is_told(
     app = create_app(replace(settings, database_url=f"sqlite:///{tmp_path}/empty.db"))
     result = app.test_cli_runner().invoke(args=["operator", *arguments])
     assert told(result) == "The database has no tables yet: run flask db upgrade."
-    app.extensions["inbox"].close()
+    services(app).inbox.close()
 
 
 def test_a_database_that_is_away_is_told(settings: Settings) -> None:
     app = create_app(replace(settings, database_url="postgresql://127.0.0.1:1/none"))
     result = app.test_cli_runner().invoke(args=["operator", "list"])
     assert told(result) == "The database cannot be used: unreachable."
-    app.extensions["inbox"].close()
+    services(app).inbox.close()

@@ -21,6 +21,7 @@ from tests.e2e.console import Console
 from wechat_bot import handlers
 from wechat_bot.extensions import db
 from wechat_bot.sample_data import Plan, seed
+from wechat_bot.wiring import services
 
 expect.set_options(timeout=20_000)
 
@@ -127,7 +128,7 @@ def console(make_app: MakeApp, browser: Browser) -> Iterator[Console]:
     with app.app_context():
         plan = Plan(messages=600, until=datetime.now(UTC), seed=1)
         seed(db.engine, handlers.router, APP_ID, plan)
-        app.extensions["digest"].catch_up()
+        services(app).projector.catch_up()
     with serving(app) as address, opening_pages(browser, address, [AXE]) as open_page:
         console = Console(app, open_page)
         console.add_operators()

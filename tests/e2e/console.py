@@ -15,6 +15,7 @@ from wechat_bot.models import Follower, Role
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.operators import management
 from wechat_bot.testing import FakePlatform
+from wechat_bot.wiring import services
 
 PASSWORD = "correct horse battery"
 
@@ -50,7 +51,7 @@ class Console:
 
     def catch_up(self) -> None:
         """What a worker does every second."""
-        self.app.extensions["digest"].catch_up()
+        services(self.app).projector.catch_up()
 
 
 def check_page(page: Page) -> None:

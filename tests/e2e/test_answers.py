@@ -17,6 +17,7 @@ from wechat_bot.models import MessageLog
 from wechat_bot.services.inbox.recovery import recover
 from wechat_bot.simulator.sample_files import PNG
 from wechat_bot.testing import FakeAPI, FakePlatform
+from wechat_bot.wiring import services
 
 SEND = "/cgi-bin/message/custom/send"
 
@@ -39,7 +40,7 @@ def deliver(desk: Console) -> None:
         mine = MessageLog.origin.startswith("operator:")
         db.session.execute(update(MessageLog).where(mine).values(received_at=old))
         db.session.commit()
-        recover(db.engine, desk.app.extensions["outbox"], datetime.now(UTC))
+        recover(db.engine, services(desk.app).outbox, datetime.now(UTC))
 
 
 def write(page: Page, text: str) -> None:

@@ -13,6 +13,7 @@ from tests.e2e.conftest import AXE, opening_pages, serving
 from tests.e2e.console import Console, check_page
 from wechat_bot.simulator.state import SimulatedFollower as Played
 from wechat_bot.testing import OPENID, FakeAPI
+from wechat_bot.wiring import services
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_the_page_shows_the_followers_by_itself_when_a_run_has_ended(console: Co
     page.get_by_role("button", name="同步粉丝").click()
     expect(page.get_by_text("已同步 0 / 0")).to_be_visible()
     check_page(page)
-    console.app.extensions["jobs"].run()
+    services(console.app).jobs.run_all()
     expect(page.get_by_text("上次同步了 150 人")).to_be_visible()
     expect(page.locator("[data-rows] tbody tr")).to_have_count(50)
     check_page(page)

@@ -16,6 +16,7 @@ from tests.files import HTML, SVG, needs_ffmpeg, picture
 from wechat_bot.services.media.archive import Archive
 from wechat_bot.simulator.sample_files import AMR
 from wechat_bot.testing import FakeAPI, FakePlatform
+from wechat_bot.wiring import services
 
 CONVERSATION = "/admin/conversations/1"
 
@@ -44,9 +45,9 @@ def receive(app: Flask, api: FakeAPI) -> Receive:
         platform = FakePlatform.of(app)
         media_id = api.give_media(kind, content, f"a.{kind}", content_type)
         platform.push(platform.message(kind, MediaId=media_id, PicUrl="", Format="amr"))
-        app.extensions["digest"].catch_up()
+        services(app).projector.catch_up()
         if fetch:
-            archive: Archive = app.extensions["archive"]
+            archive: Archive = services(app).archive
             archive.fetch_due()
 
     return receive
@@ -118,5 +119,5 @@ def test_a_picture_that_is_still_on_its_way_appears_by_itself(
     receive("image", picture(), "image/jpeg", fetch=False)
     page = console.sign_in(CONVERSATION)
     expect(page.get_by_text("正在取回…")).to_be_visible()
-    app.extensions["archive"].fetch_due()
+    services(app).archive.fetch_due()
     expect(page.locator(".picture img")).to_be_visible()

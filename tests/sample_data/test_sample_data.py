@@ -25,6 +25,7 @@ from wechat_bot.sample_data.traffic import ZONE
 from wechat_bot.settings import Environment, Settings
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat import messages
+from wechat_bot.wiring import services
 
 UNTIL = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -59,7 +60,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     with app.app_context():
         upgrade()
     told = logs(filled(app, plan(3000)))
-    app.extensions["inbox"].close()
+    services(app).inbox.close()
     return told
 
 

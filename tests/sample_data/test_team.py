@@ -26,6 +26,7 @@ from wechat_bot.sample_data.pictures import PAINTED, attach_pictures
 from wechat_bot.sample_data.team import OPEN, UNREAD
 from wechat_bot.services.media.formats import check
 from wechat_bot.testing import FakePlatform
+from wechat_bot.wiring import services
 
 
 def seeded(app: Flask, *operators: str) -> Engine:
@@ -91,7 +92,7 @@ def test_pictures_of_made_up_followers_are_there_to_be_seen(make_app: MakeApp, a
         pictures = connection.execute(select(Media.__table__).where(Media.kind == "image")).all()
     assert {row.state for row in pictures} == {MediaState.STORED}
     assert len({row.digest for row in pictures}) == PAINTED
-    archive = app.extensions["archive"]
+    archive = services(app).archive
     for row in pictures[:3]:
         assert check("image", archive.read(row.digest), row.size).content_type == row.content_type
         assert archive.read(row.thumbnail)
@@ -99,6 +100,6 @@ def test_pictures_of_made_up_followers_are_there_to_be_seen(make_app: MakeApp, a
 
 def test_pictures_of_real_followers_stay_wanted(app: Flask, engine: Engine) -> None:
     FakePlatform.of(app).image()
-    app.extensions["digest"].catch_up()
-    attach_pictures(engine, app.extensions["archive"], seed=1)
+    services(app).projector.catch_up()
+    attach_pictures(engine, services(app).archive, seed=1)
     assert column(engine, select(Media.state)) == [MediaState.WANTED]

@@ -22,12 +22,14 @@ from sqlalchemy import Engine, func, insert, select, update
 
 from tests.conftest import APP_SECRET, MakeApp
 from tests.server.conftest import ROOT
-from wechat_bot.extensions import db, retry_conflicts, transaction
+from wechat_bot.database.transactions import retry_conflicts, transaction
+from wechat_bot.extensions import db
 from wechat_bot.models import Follower, MessageLog, MessageState
 from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.outbox.sending import outgoing
 from wechat_bot.testing import FakeAPI, listening
 from wechat_bot.wechat.replies import TextReply
+from wechat_bot.wiring import services
 
 FOLLOWERS = 50
 MESSAGES = 500
@@ -37,7 +39,7 @@ KILLS = 4
 def queue_messages(app: Flask) -> None:
     """As if operators had written them a minute ago."""
     with app.app_context():
-        account_id = ensure_account(db.engine, app.extensions["settings"].wechat_app_id)
+        account_id = ensure_account(db.engine, services(app).settings.wechat_app_id)
         now = datetime.now(UTC) - timedelta(minutes=1)
         for n in range(FOLLOWERS):
             db.session.add(
@@ -60,7 +62,7 @@ def queue_messages(app: Flask) -> None:
         db.session.execute(insert(MessageLog), rows)
         db.session.commit()
     for follower_id in ids:
-        app.extensions["outbox"].wake(follower_id, 0)
+        services(app).outbox.wake(follower_id, 0)
 
 
 def left(app: Flask) -> int:
@@ -142,7 +144,7 @@ def test_every_message_is_sent_once_or_marked_as_unknown(
         )
         base_url = stack.enter_context(listening(api))
         app = make_app(wechat_app_secret=APP_SECRET, wechat_api_base_url=base_url, job_queue_url=url)
-        settings = app.extensions["settings"]
+        settings = services(app).settings
         environment = {
             "SECRET_KEY": settings.secret_key,
             "INSTANCE_PATH": settings.instance_path,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import time
 
-from flask import Blueprint, Response, current_app, g, request
+from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from ..services.health.call_stats import VERIFIED, CallStats
-from ..services.inbox.receiving import Inbox, LeftUnanswered
+from ..services.health.call_stats import VERIFIED
+from ..services.inbox.receiving import LeftUnanswered
 from ..services.inbox.recorder import NotRecorded
 from ..wechat.errors import MalformedMessage, Refusal, WebhookError
-from ..wechat.webhook import Webhook
+from ..wiring import services
 
 log = logging.getLogger(__name__)
 
@@ -27,17 +27,15 @@ def _text(text: str, status: int = 200, mimetype: str = "text/plain") -> Respons
 
 @bp.get("/wechat", strict_slashes=False, provide_automatic_options=False)
 def verify() -> Response:
-    webhook: Webhook = current_app.extensions["webhook"]
-    echo = webhook.handshake(_query())
-    _call_stats().record_request(VERIFIED)
+    echo = services().webhook.handshake(_query())
+    services().call_stats.record_request(VERIFIED)
     return _text(echo)
 
 
 @bp.post("/wechat", strict_slashes=False, provide_automatic_options=False)
 def push() -> Response:
     g.started, g.kind = time.perf_counter(), "unknown"
-    webhook: Webhook = current_app.extensions["webhook"]
-    inbox: Inbox = current_app.extensions["inbox"]
+    webhook, inbox = services().webhook, services().inbox
     request.max_content_length = MAX_BODY
     incoming = webhook.open(_query(), request.get_data(cache=False))
     g.kind = type(incoming.message).__name__
@@ -52,22 +50,17 @@ def _query() -> str:
     return request.query_string.decode("ascii", errors="replace")
 
 
-def _call_stats() -> CallStats:
-    call_stats: CallStats = current_app.extensions["call_stats"]
-    return call_stats
-
-
 def _count(outcome: str) -> float:
     """Count a push that has ended; the seconds that it took."""
     seconds: float = time.perf_counter() - g.started
-    _call_stats().record_push(g.kind, outcome, seconds)
+    services().call_stats.record_push(g.kind, outcome, seconds)
     return seconds
 
 
 @bp.errorhandler(WebhookError)
 def refuse(error: WebhookError) -> Response:
     log.warning("refused: %s", error)
-    _call_stats().record_request(error.cause, error.detail)
+    services().call_stats.record_request(error.cause, error.detail)
     return _text("malformed", 400) if isinstance(error, MalformedMessage) else _text("forbidden", 403)
 
 
@@ -87,7 +80,7 @@ def ask_again(error: NotRecorded) -> Response:
 
 @bp.errorhandler(RequestEntityTooLarge)
 def refuse_size(error: RequestEntityTooLarge) -> Response:
-    _call_stats().record_request(Refusal.TOO_LARGE, f"{request.content_length or 0} bytes")
+    services().call_stats.record_request(Refusal.TOO_LARGE, f"{request.content_length or 0} bytes")
     return explain(error)
 
 
@@ -107,8 +100,7 @@ def survive(_: Exception) -> Response:
 @bp.after_app_request
 def notice_wrong_path(response: Response) -> Response:
     """The platform's requests are told from others by their signature, if the URL was entered wrongly."""
-    if request.blueprint != bp.name and b"signature=" in request.query_string:
-        webhook: Webhook = current_app.extensions["webhook"]
-        if webhook.has_signed(_query()):
-            _call_stats().record_request(Refusal.WRONG_PATH, request.path)
+    signed = request.blueprint != bp.name and b"signature=" in request.query_string
+    if signed and services().webhook.has_signed(_query()):
+        services().call_stats.record_request(Refusal.WRONG_PATH, request.path)
     return response

@@ -5,12 +5,11 @@ from __future__ import annotations
 import ipaddress
 from hmac import compare_digest
 
-from flask import Blueprint, Response, abort, current_app, request
+from flask import Blueprint, Response, abort, request
 
 from ..extensions import db
 from ..services.health.status import check_database, describe
-from ..services.inbox.receiving import Inbox
-from ..settings import Settings
+from ..wiring import services
 
 bp = Blueprint("health", __name__)
 
@@ -24,8 +23,8 @@ def healthz() -> Response:
 @bp.get("/readyz")
 def readyz() -> Response:
     """Messages can be recorded. Without a worker they still are, and answered."""
-    inbox: Inbox = current_app.extensions["inbox"]
-    state = check_database(db.engine, current_app.extensions["migrate"].directory)
+    inbox = services().inbox
+    state = check_database(db.engine, services().migrations)
     if state == "ok" and inbox.last_error:
         state = describe(inbox.last_error)
     return Response(f"database: {state}", 200 if state == "ok" else 503, mimetype="text/plain")
@@ -34,7 +33,7 @@ def readyz() -> Response:
 @bp.get("/metrics")
 def metrics() -> Response:
     """Figures for Prometheus, if they are on."""
-    figures = current_app.extensions["metrics"] or abort(404)
+    figures = services().metrics or abort(404)
     if not _may_read_figures():
         abort(401)
     return Response(figures.text(), mimetype="text/plain")
@@ -42,7 +41,7 @@ def metrics() -> Response:
 
 def _may_read_figures() -> bool:
     """Whoever has the token, and this machine itself; a proxy on it speaks for others."""
-    settings: Settings = current_app.extensions["settings"]
+    settings = services().settings
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
     if settings.metrics_token and compare_digest(given.encode(), settings.metrics_token.encode()):
         return True

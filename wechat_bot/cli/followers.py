@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
 from ..extensions import db
 from ..models import FollowerSync, SyncState
-from ..services.accounts import ensure_account
-from ..services.accounts.capabilities import Capabilities, Feature
-from ..services.followers.sync import FollowerSynchronizer
+from ..services.accounts.capabilities import Feature
 from ..wechat.errcodes import explain
+from ..wiring import services
 from .operators import ACTOR, handle_errors
 
 Progress = Callable[[int, int], object]
@@ -27,9 +25,9 @@ Progress = Callable[[int, int], object]
 @handle_errors
 def sync(resume: bool) -> None:
     """Fetch the list of followers, with remarks and tags. Workers do it every night at four, Beijing time."""
-    followers: FollowerSynchronizer = current_app.extensions["followers"]
-    capabilities: Capabilities = current_app.extensions["capabilities"]
-    account_id = ensure_account(db.engine, current_app.extensions["settings"].wechat_app_id)
+    followers = services().followers
+    capabilities = services().capabilities
+    account_id = services().account_id
     permission = capabilities.permission(account_id, Feature.FOLLOWERS)
     if not permission.allowed:
         raise click.ClickException(

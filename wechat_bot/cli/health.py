@@ -8,13 +8,12 @@ import unicodedata
 from collections.abc import Sequence
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 from flask_babel import force_locale
 
 from ..languages import LANGUAGES
-from ..services.health.doctor import Doctor
 from ..services.health.findings import Check, Health
+from ..wiring import services
 
 MARKS = {Health.OK: "✓", Health.WARN: "!", Health.FAIL: "✗", Health.UNKNOWN: "·"}
 COLOURS = {Health.OK: "green", Health.WARN: "yellow", Health.FAIL: "red", Health.UNKNOWN: None}
@@ -32,9 +31,9 @@ def _language() -> str:
 @click.option("--language", type=click.Choice([*LANGUAGES]), default=_language, help="That of LANG, or en.")
 def doctor(as_json: bool, offline: bool, language: str) -> None:
     """Check every step of the set-up and say what to do. Fails when a step has failed."""
-    physician: Doctor = current_app.extensions["doctor"]
+    physician = services().doctor
     diagnosis = physician.diagnose(online=not offline)
-    current_app.extensions["call_stats"].flush()
+    services().call_stats.flush()
     with force_locale(language):
         if as_json:
             click.echo(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import click
-from flask import current_app
 from flask.cli import AppGroup
 
-from ..services.media.archive import Archive
+from ..wiring import services
 from .operators import handle_errors
 
 media = AppGroup("media", help="Look after the files of messages.")
@@ -17,7 +16,7 @@ media = AppGroup("media", help="Look after the files of messages.")
 def fetch() -> None:
     """Fetch the files that are wanted, as workers do by themselves."""
     tried = 0
-    while count := _archive().fetch_due():
+    while count := services().archive.fetch_due():
         tried += count
     click.echo(f"{tried} files were tried.")
 
@@ -26,11 +25,6 @@ def fetch() -> None:
 @handle_errors
 def convert() -> None:
     """Convert the voices that were stored while ffmpeg was missing."""
-    if not _archive().converter.is_there:
+    if not services().archive.converter.is_there:
         raise click.ClickException("There is no ffmpeg: install it, e.g. apt install ffmpeg.")
-    click.echo(f"{_archive().convert()} voices can be played now.")
-
-
-def _archive() -> Archive:
-    archive: Archive = current_app.extensions["archive"]
-    return archive
+    click.echo(f"{services().archive.convert()} voices can be played now.")

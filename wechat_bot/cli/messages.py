@@ -9,7 +9,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy import func, select
 
@@ -18,6 +17,7 @@ from ..models import MessageLog
 from ..services import audit
 from ..services.messages.export import ExportFormat, stream
 from ..services.messages.history import FilterError, MessageFilter
+from ..wiring import services
 from .operators import ACTOR, handle_errors
 
 FILTERS = {
@@ -65,7 +65,7 @@ def export(form: str, output: str, bom: bool, zone: ZoneInfo, **filters: str) ->
         chosen = MessageFilter.parse(given, zone)
     except FilterError as error:
         raise click.UsageError(f"--{error.field}: {error.reason}.") from error
-    current_app.extensions["digest"].catch_up(seconds=60)
+    services().projector.catch_up(seconds=60)
     detail = " ".join([form, *(f"{name}={value}" for name, value in given.items())])
     audit.note(db.engine, ACTOR, "exported", detail=detail)
     last = db.session.scalar(select(func.max(MessageLog.id))) or 0

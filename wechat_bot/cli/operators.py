@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import click
-from flask import current_app
 from flask.cli import AppGroup
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,6 +20,7 @@ from ..services.health.status import check_database
 from ..services.operators import management, two_factor
 from ..services.operators.management import OperatorError
 from ..services.operators.passwords import generate
+from ..wiring import services
 
 ACTOR = Actor(None, "command line", "")
 
@@ -54,7 +54,7 @@ def handle_errors(command: Command) -> Command:
 
 
 def _blame_database(error: SQLAlchemyError) -> NoReturn:
-    state = check_database(db.engine, current_app.extensions["migrate"].directory)
+    state = check_database(db.engine, services().migrations)
     if state == "not migrated":
         raise click.ClickException("The database has no tables yet: run flask db upgrade.") from error
     raise click.ClickException(f"The database cannot be used: {state}.") from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy.exc import IntegrityError
 
@@ -16,7 +15,8 @@ from ..sample_data import seed as seed_messages
 from ..sample_data.pictures import attach_pictures
 from ..sample_data.team import add_team_activity
 from ..services.projections.projector import Projector
-from ..settings import Environment, Settings
+from ..settings import Environment
+from ..wiring import services
 
 
 def _time(text: str) -> datetime:
@@ -37,7 +37,7 @@ def seed(
     messages: int, seed: int, followers: int | None, until: datetime | None, add: bool, yes: bool
 ) -> None:
     """Fill the database with made-up conversations, to look at, to test and to measure."""
-    settings: Settings = current_app.extensions["settings"]
+    settings = services().settings
     if settings.app_env is Environment.PRODUCTION and not yes:
         raise click.ClickException("This is production. Pass --yes if you mean it.")
     plan = Plan(messages=messages, until=until or datetime.now(UTC), seed=seed, followers=followers)
@@ -50,9 +50,9 @@ def seed(
         ) from error
     except IntegrityError as error:
         raise click.ClickException("These very messages are there already: pass another --seed.") from error
-    _digest(current_app.extensions["digest"])
+    _digest(services().projector)
     add_team_activity(db.engine, seed)
-    attach_pictures(db.engine, current_app.extensions["archive"], seed)
+    attach_pictures(db.engine, services().archive, seed)
     click.echo(f"{messages} messages of {plan.people} followers.")
 
 

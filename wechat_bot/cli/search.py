@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import click
-from flask import current_app
 from flask.cli import AppGroup
 
-from ..services.projections.projector import Projector
+from ..wiring import services
 from .operators import handle_errors
 
 search = AppGroup("search", help="Look after the index of what was said.")
@@ -20,9 +19,9 @@ def rebuild() -> None:
     Messages are found again as it goes on. Interrupted, it goes on when it is called again, or by itself
     where the program runs.
     """
-    digest: Projector = current_app.extensions["digest"]
+    digest = services().projector
     digest.rebuild_search()
-    left = digest.left()
+    left = digest.backlog()
     with click.progressbar(length=left, label="Indexing messages") as bar:
         while rest := digest.catch_up(0):
             bar.update(max(left - rest, 0))

@@ -7,18 +7,16 @@ from typing import Any, TextIO
 from urllib.parse import parse_qsl
 
 import click
-from flask import current_app
 from flask.cli import AppGroup
 
 from ..extensions import db
 from ..services.inbox.recovery import recover as sweep_messages
-from ..settings import Settings
 from ..simulator import sample_messages, scenarios
-from ..simulator.platform import new_openid
-from ..testing import NOTICE, OPENID, Attempt, Delivery, FakePlatform
+from ..simulator.platform import NOTICE, OPENID, Attempt, Delivery, SimulatedPlatform, new_openid
 from ..wechat.credentials import Credentials, Mode
 from ..wechat.errors import CredentialsError
 from ..wechat.replies import TextReply
+from ..wiring import services
 
 wechat = AppGroup("wechat", help="Talk to a bot as the platform does, and look after this one.")
 
@@ -40,8 +38,8 @@ _openid_option = click.option("--openid", default=OPENID, show_default=True, hel
 
 def _platform(
     url: str | None, mode: str | None, token: str | None, aes_key: str | None, app_id: str | None, openid: str
-) -> FakePlatform:
-    settings: Settings = current_app.extensions["settings"]
+) -> SimulatedPlatform:
+    settings = services().settings
     try:
         ours = settings.credentials
         credentials = Credentials(
@@ -53,7 +51,7 @@ def _platform(
     except CredentialsError as error:
         raise click.ClickException(f"{error} Or pass --token, --aes-key, --app-id, --mode.") from error
     url = url or f"http://{settings.host}:{settings.port}/wechat"
-    return FakePlatform.at(url, credentials, openid=openid)
+    return SimulatedPlatform.at(url, credentials, openid=openid)
 
 
 @wechat.command()
@@ -110,7 +108,7 @@ def play_files(files: tuple[TextIO, ...], **options: Any) -> None:
         raise click.ClickException(f"{failed} answers are not as expected.")
 
 
-def _play(platform: FakePlatform, file: TextIO) -> int:
+def _play(platform: SimulatedPlatform, file: TextIO) -> int:
     """Play one file; how many steps failed."""
     try:
         conversation = scenarios.load(file.read())
@@ -134,7 +132,7 @@ _COLOURS = {True: "green", False: "red"}
 @wechat.command()
 def sweep() -> None:
     """End what a crash left behind; `make run` does it by itself."""
-    count = sweep_messages(db.engine, current_app.extensions["outbox"], datetime.now(UTC))
+    count = sweep_messages(db.engine, services().outbox, datetime.now(UTC))
     click.echo(f"{count} messages were brought to an end.")
 
 
@@ -145,7 +143,7 @@ def _field(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _message(platform: FakePlatform, line: str) -> dict[str, Any]:
+def _message(platform: SimulatedPlatform, line: str) -> dict[str, Any]:
     command, _, argument = line.partition(" ")
     name = command.removeprefix("/")
     if line.startswith("/") and name in scenarios.ACTIONS:

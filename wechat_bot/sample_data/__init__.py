@@ -9,7 +9,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, Engine, exists, insert, select
 
-from ..extensions import retry_conflicts, transaction
+from ..database.transactions import retry_conflicts, transaction
 from ..models import BotSession, Direction, Follower, MessageLog
 from ..routing import Router
 from ..services.accounts import ensure_account

@@ -11,7 +11,7 @@ from random import Random
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from sqlalchemy import Engine, select, update
 
-from ..extensions import retry_conflicts, transaction
+from ..database.transactions import retry_conflicts, transaction
 from ..models import Follower, Media, MediaState, MessageLog
 from ..services.media.archive import Archive
 from .messages import OPENID_PREFIX

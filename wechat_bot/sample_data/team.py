@@ -7,7 +7,7 @@ from random import Random
 
 from sqlalchemy import Connection, Engine, func, select, update
 
-from ..extensions import retry_conflicts, transaction
+from ..database.transactions import retry_conflicts, transaction
 from ..models import Conversation, ConversationStatus, Direction, Follower, MessageLog, Operator, Role
 from ..services.audit import Actor
 from ..services.conversations import actions

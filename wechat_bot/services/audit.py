@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert
 
-from ..extensions import retry_conflicts, transaction
+from ..database.transactions import retry_conflicts, transaction
 from ..models import AuditEntry
 
 

@@ -12,7 +12,7 @@ from ..wechat import xml
 from ..wechat.credentials import Credentials
 from .api import FakeAPI
 from .journal import Choices, DeliveryScenario, Journal, JournalEntry, PushFault
-from .platform import Attempt, FakePlatform, Request
+from .platform import Attempt, Request, SimulatedPlatform
 
 QUICK_SECONDS = 0.5
 """So long a browser is kept waiting, which shows most answers at once."""
@@ -24,7 +24,7 @@ OTHER_TOKEN = "someOtherToken"
 OTHER_KEY = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"
 
 
-def faulty_platform(url: str, credentials: Credentials, choices: Choices, api: FakeAPI) -> FakePlatform:
+def faulty_platform(url: str, credentials: Credentials, choices: Choices, api: FakeAPI) -> SimulatedPlatform:
     """A platform that makes the mistake in `choices`, and whose `api` hears of what followers do."""
     clock = time.time
     if choices.fault is PushFault.SIGNATURE:
@@ -36,13 +36,13 @@ def faulty_platform(url: str, credentials: Credentials, choices: Choices, api: F
         def clock() -> float:
             return time.time() - OLD_SECONDS
 
-    return FakePlatform.at(url, credentials, clock=clock, api=api)
+    return SimulatedPlatform.at(url, credentials, clock=clock, api=api)
 
 
 class PushDelivery:
     """Delivers what `begin` and `repeat` make, and keeps the journal of it."""
 
-    def __init__(self, journal: Journal, url: str, platform: FakePlatform, choices: Choices) -> None:
+    def __init__(self, journal: Journal, url: str, platform: SimulatedPlatform, choices: Choices) -> None:
         self._journal = journal
         self._url = url
         self.platform = platform

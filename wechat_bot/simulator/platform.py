@@ -6,14 +6,11 @@ import itertools
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NoAnswer
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlencode
 
 import httpx2
-from flask import Flask
 
 from ..wechat import replies, xml
 from ..wechat.credentials import Credentials, Mode
@@ -102,7 +99,7 @@ class Delivery:
         return self.reply.content if isinstance(self.reply, TextReply) else self.reply
 
 
-class FakePlatform:
+class SimulatedPlatform:
     """Plays the platform for one account, and one follower at a time.
 
     `timeout` is how long a push is waited for and `pushes` how often it is made; `clock` is Unix time.
@@ -136,18 +133,13 @@ class FakePlatform:
         )
 
     @classmethod
-    def of(cls, app: Flask, **options: Any) -> FakePlatform:
-        """A platform that pushes into `app` through its test client."""
-        return cls(app.extensions["settings"].credentials, client_sender(app), **options)
-
-    @classmethod
-    def at(cls, url: str, credentials: Credentials, **options: Any) -> FakePlatform:
+    def at(cls, url: str, credentials: Credentials, **options: Any) -> Self:
         """A platform that pushes to `url` over HTTP."""
         return cls(credentials, http_sender(url), **options)
 
-    def follower(self, openid: str) -> FakePlatform:
+    def follower(self, openid: str) -> Self:
         """The same platform, with another follower speaking."""
-        other = object.__new__(FakePlatform)
+        other = object.__new__(type(self))
         other.__dict__ = self.__dict__ | {"openid": openid}
         return other
 
@@ -316,25 +308,6 @@ def _read_reply(opened: bytes, fields: xml.Fields) -> Reply:
     if isinstance(reply := replies.parse(answer), TextReply) and len(reply.content.encode()) > 2048:
         raise InvalidReply("its text is longer than 2048 bytes")
     return reply
-
-
-def client_sender(app: Flask, path: str = "/wechat") -> Send:
-    """Sends through the test client of `app`; what takes too long goes on behind the caller's back."""
-
-    def send(method: str, query: str, body: bytes, timeout: float) -> tuple[int, bytes]:
-        def request() -> tuple[int, bytes]:
-            response = app.test_client().open(path, method=method, query_string=query, data=body)
-            return response.status_code, response.data
-
-        pool = ThreadPoolExecutor(1)
-        try:
-            return pool.submit(request).result(timeout)
-        except NoAnswer as error:
-            raise TimeoutError from error
-        finally:
-            pool.shutdown(wait=False)
-
-    return send
 
 
 def http_sender(url: str) -> Send:

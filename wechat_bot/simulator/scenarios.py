@@ -31,7 +31,7 @@ import yaml
 from ..services.outbox.sending import readable
 from ..wechat.replies import Reply
 from ..wechat.xml import Fields
-from .platform import Attempt, Delivery, FakePlatform
+from .platform import Attempt, Delivery, SimulatedPlatform
 
 HEAD = {"ToUserName", "FromUserName", "CreateTime", "MsgId"}
 """What the platform adds to every message."""
@@ -92,14 +92,14 @@ class Result:
         return self.step.expected.met_by(self.shown, self.text)
 
 
-def play(platform: FakePlatform, conversation: Scenario) -> Iterator[Result]:
+def play(platform: SimulatedPlatform, conversation: Scenario) -> Iterator[Result]:
     """Every step, one after the other, whether it passes or not."""
     for step in conversation.steps:
         delivery = platform.push(complete(platform, step.fields))
         yield Result(step, shown(delivery), _text(delivery.reply))
 
 
-def complete(platform: FakePlatform, fields: Fields) -> Fields:
+def complete(platform: SimulatedPlatform, fields: Fields) -> Fields:
     """`fields` with the head that the platform puts before them; what they have themselves stays."""
     more = {name: value for name, value in fields.items() if name not in {"MsgType", "Event"}}
     if fields.get("MsgType") == "event":

@@ -108,8 +108,8 @@ class Sent:
 
 @dataclass
 class SimulatedEvent:
-    """An event that the platform will push to the account at `due`, with `fields` as FakePlatform.event takes
-    them; `openid` is empty where it is of no follower."""
+    """An event that the platform will push to the account at `due`, with the arguments of
+    `SimulatedPlatform.event`; `openid` is empty for events that concern no follower."""
 
     name: str
     openid: str

@@ -16,6 +16,7 @@ from wechat_bot.models import Capability, Direction, Media, MediaState, MessageL
 from wechat_bot.services.health import heartbeats
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wechat.api import Call
+from wechat_bot.wiring import services
 
 SEND = "/cgi-bin/message/custom/send"
 
@@ -60,8 +61,8 @@ def test_the_first_thing_that_is_wrong_is_the_headline(
 ) -> None:
     platform.text("你好")
     message = "invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist"
-    app.extensions["call_stats"].record_call(Call("/cgi-bin/stable_token", 40164, message, 0.1))
-    app.extensions["call_stats"].flush()
+    services(app).call_stats.record_call(Call("/cgi-bin/stable_token", 40164, message, 0.1))
+    services(app).call_stats.flush()
     page = admin.get("/admin/health").text
     assert "40164" in headline(page)
     assert "203.0.113.9" in page
@@ -84,10 +85,10 @@ def test_pushes_are_drawn_and_listed_with_the_late_ones_marked(
 
 def test_requests_and_calls_are_told_in_words(admin: Browser, app: Flask) -> None:
     app.test_client().get("/wechat")
-    seen = app.extensions["call_stats"]
+    seen = services(app).call_stats
     for call in (Call(SEND, 0, "", 0.1), Call(SEND, 45015, "", 0.1), Call(SEND, 0, "no answer", 9.0)):
-        seen.call(call)
-    seen.write()
+        seen.record_call(call)
+    seen.flush()
     page = admin.get("/admin/health").text
     for words in ("没有签名（陌生人或扫描器）", "距用户上次发消息已超过 48 小时", "没有收到回答", "成功"):
         assert words in page
@@ -99,7 +100,7 @@ def test_requests_and_calls_are_told_in_words(admin: Browser, app: Flask) -> Non
 def test_hostile_details_are_only_words(admin: Browser, app: Flask, platform: FakePlatform) -> None:
     query, _, _ = platform.request(platform.message("text", Content="x"))
     app.test_client().get(f"/<script>alert(1)</script>?{query}")
-    app.extensions["call_stats"].flush()
+    services(app).call_stats.flush()
     page = admin.get("/admin/health").text
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page

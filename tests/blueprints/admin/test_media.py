@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from tests.blueprints.admin.conftest import Browse, Browser, SignIn, audited
 from tests.conftest import APP_SECRET, MakeApp, statements
 from tests.files import GOOD, HTML, needs_ffmpeg
-from wechat_bot.extensions import transaction
+from wechat_bot.database.transactions import transaction
 from wechat_bot.models import Media, MediaState, Role
 from wechat_bot.routing import Router
 from wechat_bot.services.media.archive import Archive
@@ -22,6 +22,7 @@ from wechat_bot.services.media.converter import Converter
 from wechat_bot.services.media.formats import RefusalReason
 from wechat_bot.simulator.sample_files import AMR
 from wechat_bot.testing import FakeAPI, FakePlatform
+from wechat_bot.wiring import services
 
 GET = "/cgi-bin/media/get"
 
@@ -34,7 +35,7 @@ def app(make_app: MakeApp, api: FakeAPI) -> Flask:
 
 @pytest.fixture
 def archive(app: Flask) -> Archive:
-    archive: Archive = app.extensions["archive"]
+    archive: Archive = services(app).archive
     return archive
 
 
@@ -50,7 +51,7 @@ def receive(app: Flask, api: FakeAPI, archive: Archive, engine: Engine) -> Recei
         media_id = api.give_media(kind, content, name, content_type) if content else "gone"
         platform = FakePlatform.of(app)
         platform.push(platform.message(kind, MediaId=media_id, PicUrl=""))
-        app.extensions["digest"].catch_up()
+        services(app).projector.catch_up()
         archive.fetch_due()
         with engine.connect() as connection:
             return connection.scalars(select(Media.id).order_by(Media.id.desc())).first() or 0
@@ -249,7 +250,7 @@ def test_a_video_shows_the_picture_that_came_with_it(
     given = {name: api.give_media(*GOOD[name][:2], "a", GOOD[name][2]) for name in ("mp4", "thumb")}
     platform = FakePlatform.of(app)
     platform.push(platform.message("video", MediaId=given["mp4"], ThumbMediaId=given["thumb"]))
-    app.extensions["digest"].catch_up()
+    services(app).projector.catch_up()
     archive.fetch_due()
     assert 'poster="/admin/media/2/thumbnail"' in shown(admin)
     assert 'src="/admin/media/2/thumbnail" width="40"' in shown(admin, "/admin/messages")
@@ -333,7 +334,7 @@ def test_what_could_not_be_fetched_is_fetched_again(
     assert (answer.status_code, answer.location) == (303, "/admin/messages/1")
     assert row(engine, file_id).state == MediaState.WANTED
     assert audited(engine)[-1] == "media_retried"
-    app.extensions["jobs"].run()
+    services(app).jobs.run_all()
     assert row(engine, file_id).attempts == 1
     assert operator.post("/admin/media/999/retry").status_code == 404
 

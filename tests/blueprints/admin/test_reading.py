@@ -16,7 +16,8 @@ from sqlalchemy import Engine, select, update
 from tests.blueprints.admin.conftest import PASSWORD, Browser, SignIn, audited
 from tests.conftest import APP_SECRET, MakeApp, statements
 from tests.hostile import HOSTILE
-from wechat_bot.extensions import db, transaction
+from wechat_bot.database.transactions import transaction
+from wechat_bot.extensions import db
 from wechat_bot.models import Conversation, Follower, MessageLog, Operator, Role, Tag
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.operators import management

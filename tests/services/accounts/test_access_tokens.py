@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,15 @@ from sqlalchemy import Engine, create_engine, select, update
 from werkzeug.wrappers import Request, Response
 
 from tests.conftest import APP_ID, APP_SECRET, MakeApp, statements
-from wechat_bot.extensions import engine_options, transaction
+from wechat_bot.database.engine import engine_options
+from wechat_bot.database.transactions import transaction
 from wechat_bot.models import AccessToken
+from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.accounts.access_tokens import DatabaseTokens
 from wechat_bot.settings import LogLevel, Settings
 from wechat_bot.testing import FakeAPI, listening
 from wechat_bot.wechat.api import LEASE, Token, WeChatClient
+from wechat_bot.wiring import services
 
 PROCESSES = 8
 CALLS = 2000
@@ -36,7 +40,7 @@ URL = "https://api.example.com"
 def opened(settings: Settings) -> Iterator[DatabaseTokens]:
     """The tokens, as a process of its own sees them."""
     engine = create_engine(settings.sqlalchemy_url, **engine_options(settings))
-    yield DatabaseTokens(engine, APP_ID)
+    yield DatabaseTokens(engine, partial(ensure_account, engine, APP_ID))
     engine.dispose()
 
 
@@ -45,14 +49,14 @@ Pair = tuple[DatabaseTokens, DatabaseTokens]
 
 @pytest.fixture
 def two_processes(make_app: MakeApp, any_database: str) -> Iterator[Pair]:
-    settings = make_app(database_url=any_database).extensions["settings"]
+    settings = services(make_app(database_url=any_database)).settings
     with opened(settings) as one, opened(settings) as other:
         yield one, other
 
 
 @pytest.fixture
 def tokens(engine: Engine) -> DatabaseTokens:
-    return DatabaseTokens(engine, APP_ID)
+    return DatabaseTokens(engine, partial(ensure_account, engine, APP_ID))
 
 
 # The store
@@ -115,7 +119,7 @@ def test_the_claim_of_a_process_that_died_ends(tokens: DatabaseTokens, engine: E
 
 
 def test_accounts_have_tokens_of_their_own(engine: Engine, tokens: DatabaseTokens) -> None:
-    other = DatabaseTokens(engine, "wx0123456789abcdef")
+    other = DatabaseTokens(engine, partial(ensure_account, engine, "wx0123456789abcdef"))
     tokens.claim("access_token", "")
     tokens.settle("access_token", Token("A", 0))
     assert other.get("access_token") is None
@@ -176,7 +180,7 @@ def test_many_processes_share_tokens_that_expire_all_the_time(make_app: MakeApp)
     spawn = multiprocessing.get_context("spawn")
     platform = Expiring()
     with listening(platform) as url, ProcessPoolExecutor(PROCESSES, mp_context=spawn) as pool:
-        settings = replace(app.extensions["settings"], wechat_api_base_url=url, wechat_app_secret=APP_SECRET)
+        settings = replace(services(app).settings, wechat_api_base_url=url, wechat_app_secret=APP_SECRET)
         done = list(pool.map(call_often, [settings] * PROCESSES))
     assert done == [CALLS // PROCESSES] * PROCESSES
     assert platform.answered == CALLS
@@ -192,7 +196,7 @@ def test_two_deployments_of_one_account_do_not_disturb_each_other(
         clients = []
         for name in ("one", "other"):
             app = make_app(database_url=f"sqlite:///{tmp_path}/{name}.db", wechat_app_secret=APP_SECRET)
-            settings = app.extensions["settings"]
+            settings = services(app).settings
             store = stack.enter_context(opened(settings))
             clients.append(WeChatClient(settings.credentials, URL, api.transport, store=store))
         for _ in range(3):

@@ -15,6 +15,7 @@ from wechat_bot.services.audit import Actor
 from wechat_bot.services.operators import management
 from wechat_bot.settings import Switch
 from wechat_bot.wechat.account_kinds import AccountKind
+from wechat_bot.wiring import services
 
 CUSTOMER = Feature.CUSTOMER_SERVICE
 SOMEBODY = Actor(None, "tests", "")
@@ -24,7 +25,7 @@ def made(make_app: MakeApp, **changes: object) -> tuple[Capabilities, int, Engin
     app: Flask = make_app(**{"wechat_app_secret": APP_SECRET, **changes})
     with app.app_context():
         engine = db.engine
-        return app.extensions["capabilities"], ensure_account(engine, "a"), engine
+        return services(app).capabilities, ensure_account(engine, "a"), engine
 
 
 def test_what_nobody_knows_is_tried_until_the_platform_refuses(make_app: MakeApp, any_database: str) -> None:

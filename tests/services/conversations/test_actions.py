@@ -27,6 +27,7 @@ from wechat_bot.services.audit import Actor
 from wechat_bot.services.conversations import actions
 from wechat_bot.services.search.index import FOLLOWERS, Query
 from wechat_bot.testing import FakePlatform
+from wechat_bot.wiring import services
 
 
 class Office:
@@ -34,7 +35,7 @@ class Office:
 
     def __init__(self, app: Flask) -> None:
         FakePlatform.of(app).text("你好")
-        app.extensions["digest"].catch_up()
+        services(app).projector.catch_up()
         with app.app_context():
             self.engine: Engine = db.engine
         with self.engine.begin() as connection:

@@ -34,6 +34,7 @@ from wechat_bot.simulator.state import SimulatedFollower as Played
 from wechat_bot.simulator.state import SimulatedTag as PlayedTag
 from wechat_bot.testing import APIFault, APIFaultKind, FakeAPI, FakePlatform, SimulatedAccount
 from wechat_bot.wechat.account_kinds import AccountKind
+from wechat_bot.wiring import services
 from wechat_bot.worker import synchronize_followers
 
 ACTOR = Actor(None, "li", "127.0.0.1")
@@ -53,9 +54,9 @@ class Office:
         with app.app_context():
             self.engine: Engine = db.engine
         self.account_id = ensure_account(self.engine, APP_ID)
-        self.followers: FollowerSynchronizer = app.extensions["followers"]
-        self.writebacks: WriteBack = app.extensions["writebacks"]
-        self.capabilities: Capabilities = app.extensions["capabilities"]
+        self.followers: FollowerSynchronizer = services(app).followers
+        self.writebacks: WriteBack = services(app).write_back
+        self.capabilities: Capabilities = services(app).capabilities
 
     def follow(self, *openids: str, **fields: Any) -> None:
         """At the platform, without a push."""
@@ -152,7 +153,7 @@ def office(make_app: MakeApp, api: FakeAPI) -> Office:
 def any_office(make_app: MakeApp, api: FakeAPI, any_database: str) -> Iterator[Office]:
     app = make_app(api=api, wechat_app_secret=APP_SECRET, database_url=any_database)
     yield Office(app, api)
-    app.extensions["call_stats"].flush()  # while there is a database
+    services(app).call_stats.flush()  # while there is a database
 
 
 def paged(office: Office, size: int) -> None:
@@ -284,7 +285,7 @@ def test_an_interrupted_run_is_gone_on_with_by_itself(office: Office) -> None:
     now = datetime.now(UTC)
     office.followers.keep_going(office.account_id, now)  # somebody may still be about it
     office.followers.keep_going(office.account_id, now + timedelta(hours=1))
-    assert office.app.extensions["jobs"].run() == 1
+    assert services(office.app).jobs.run_all() == 1
     assert (office.run_of(sync_id).state, office.run_of(sync_id).done) == (SyncState.DONE, 150)
 
 
@@ -326,19 +327,19 @@ def test_one_run_at_a_time(office: Office) -> None:
 
 def test_the_nightly_run_begins_at_four_in_beijing_once(office: Office) -> None:
     office.follow("oLi")
-    jobs = office.app.extensions["jobs"]
+    jobs = services(office.app).jobs
     for minutes in (-60, -1, 60, 120):
         office.followers.keep_going(office.account_id, FOUR + timedelta(minutes=minutes))
-    assert jobs.run() == 0
+    assert jobs.run_all() == 0
     office.followers.keep_going(office.account_id, FOUR)
-    assert jobs.run() == 1
+    assert jobs.run_all() == 1
     assert office.follower("oLi").subscribed
     with office.engine.begin() as connection:
         connection.execute(update(FollowerSync).values(seen_at=FOUR))
     office.followers.keep_going(office.account_id, FOUR + timedelta(minutes=2))
-    assert jobs.run() == 0
+    assert jobs.run_all() == 0
     office.followers.keep_going(office.account_id, FOUR + timedelta(days=1))
-    assert jobs.run() == 1
+    assert jobs.run_all() == 1
 
 
 def test_an_account_that_may_not_is_asked_once(make_app: MakeApp, api: FakeAPI) -> None:
@@ -350,7 +351,7 @@ def test_an_account_that_may_not_is_asked_once(make_app: MakeApp, api: FakeAPI) 
     assert "48001" in run.error
     assert not office.capabilities.allows(office.account_id, Feature.FOLLOWERS)
     office.followers.keep_going(office.account_id, FOUR)
-    assert office.app.extensions["jobs"].run() == 0
+    assert services(office.app).jobs.run_all() == 0
 
 
 @pytest.mark.parametrize("kind", [APIFaultKind.STATUS_500, APIFaultKind.CUT, APIFaultKind.GARBAGE])

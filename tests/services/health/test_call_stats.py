@@ -14,13 +14,15 @@ from flask import Flask
 from sqlalchemy import Engine, event, insert, select, text
 
 from tests.conftest import MakeApp, statements
-from wechat_bot.extensions import db, transaction
+from wechat_bot.database.transactions import transaction
+from wechat_bot.extensions import db
 from wechat_bot.models import CallbackOutcome, CallCount
 from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.health import call_stats
 from wechat_bot.services.health.call_stats import NO_ANSWER, OTHER, CallStats
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.api import Call
+from wechat_bot.wiring import services
 
 SEND = "/cgi-bin/message/custom/send"
 
@@ -103,14 +105,14 @@ def test_hostile_traffic_makes_the_database_work_no_more_than_once(app: Flask, e
         for number in range(200):
             client.get(f"/wechat?signature={number}&timestamp=1&nonce=2&echostr=3")
         assert sent == []
-        app.extensions["call_stats"].flush()
+        services(app).call_stats.flush()
     assert len(sent) == 2  # an update, and an insert as there was nothing to update
 
 
 def test_what_was_seen_is_written_soon_without_being_asked(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(call_stats, "WRITE_SECONDS", 0.01)
+    monkeypatch.setattr(call_stats, "WRITE_DELAY", 0.01)
     written = threading.Event()
     event.listen(engine, "checkin", lambda *_: written.set())
     observed(engine).record_request("malformed")
@@ -159,7 +161,7 @@ def test_nothing_that_followers_wrote_or_that_is_secret_is_remembered(
     client = app.test_client()
     client.post(f"/wechat?{query}", data="<xml><Content>手机号 13800000000</Content></xml>".encode())
     client.get("/wechat?signature=topsecret&timestamp=1&nonce=2")
-    app.extensions["call_stats"].flush()
+    services(app).call_stats.flush()
     told = " ".join(row.detail for row in rows(engine, CallbackOutcome))
     assert told
     assert "138" not in told

@@ -23,18 +23,20 @@ from wechat_bot import create_app
 from wechat_bot.extensions import db
 from wechat_bot.models import Direction, MessageLog, MessageState, Worker
 from wechat_bot.services.accounts import ensure_account
+from wechat_bot.services.accounts.capabilities import Feature
 from wechat_bot.services.health import heartbeats
 from wechat_bot.services.health.doctor import Diagnosis, RequestOrigin
 from wechat_bot.services.health.findings import Check, Health
 from wechat_bot.settings import Settings
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wechat.api import Call
+from wechat_bot.wiring import services
 
 
 def diagnose(app: Flask, *, online: bool = False, visit: RequestOrigin | None = None) -> Diagnosis:
-    app.extensions["call_stats"].flush()
+    services(app).call_stats.flush()
     with app.app_context():
-        found: Diagnosis = app.extensions["doctor"].diagnose(online=online, visit=visit)
+        found: Diagnosis = services(app).doctor.diagnose(online=online, visit=visit)
     for check in found.checks:
         assert "%(" not in words(app, check)
     return found
@@ -205,7 +207,7 @@ def test_an_address_that_is_not_on_the_white_list_is_named(
             state.account.allowed_ips = ["198.51.100.1"]
     else:
         message = "invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist"
-        connected.extensions["call_stats"].record_call(Call("/cgi-bin/stable_token", 40164, message, 0.1))
+        services(connected).call_stats.record_call(Call("/cgi-bin/stable_token", 40164, message, 0.1))
     secret = next(c for c in diagnose(connected, online=online).checks if c.finding.step == "secret")
     assert (secret.finding.code, secret.values["errcode"]) == ("refused", 40164)
     assert ("127.0.0.1" if online else "203.0.113.9") in words(connected, secret)
@@ -266,7 +268,7 @@ def test_a_platform_that_has_no_url_of_ours_is_told(connected: Flask, api: FakeA
 def test_what_the_platform_refused_is_told_by_name(connected: Flask) -> None:
     with connected.app_context():
         account_id = ensure_account(db.engine, APP_ID)
-        connected.extensions["capabilities"].learn(account_id, "menu", allowed=False)
+        services(connected).capabilities.learn(account_id, Feature.MENU, allowed=False)
     found = next(c for c in diagnose(connected).checks if c.finding.step == "capabilities")
     assert "自定义菜单" in words(connected, found)
 
@@ -340,7 +342,7 @@ def test_how_the_page_was_reached_is_judged(
 
 
 def test_problems_are_counted_once_a_minute(app: Flask, platform: FakePlatform) -> None:
-    doctor = app.extensions["doctor"]
+    doctor = services(app).doctor
     with app.app_context():
         before = doctor.problems()
         assert before == 1, "no worker"

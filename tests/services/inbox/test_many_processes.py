@@ -20,6 +20,7 @@ from wechat_bot.routing import Answer, Context, Router, matches
 from wechat_bot.settings import LogLevel, Settings
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.messages import TextMessage
+from wechat_bot.wiring import services
 
 PROCESSES = THREADS = 8
 MESSAGES = 2000
@@ -50,7 +51,7 @@ def push_all(settings: Settings, pushes: Sequence[Fields]) -> list[Answered]:
     platform = FakePlatform.of(app, timeout=30)
     with ThreadPoolExecutor(THREADS) as pool:
         shown = list(pool.map(lambda fields: str(platform.push(fields).shown), pushes))
-    app.extensions["inbox"].close()
+    services(app).inbox.close()
     return [(f["FromUserName"], f["MsgId"], text) for f, text in zip(pushes, shown, strict=True)]
 
 
@@ -63,7 +64,7 @@ def test_each_message_is_stored_once_and_every_push_of_it_gets_the_same_answer(
     shares = [pushes[n::PROCESSES] for n in range(PROCESSES)]
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(PROCESSES, mp_context=spawn) as pool:
-        settings = [app.extensions["settings"]] * PROCESSES
+        settings = [services(app).settings] * PROCESSES
         answered = [answer for share in pool.map(push_all, settings, shares) for answer in share]
 
     by_message: dict[tuple[str, str], set[str]] = defaultdict(set)

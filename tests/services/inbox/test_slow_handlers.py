@@ -25,6 +25,7 @@ from wechat_bot.settings import Settings, Switch
 from wechat_bot.testing import Delivery, FakeAPI, FakePlatform, Send, client_sender
 from wechat_bot.wechat.messages import TextMessage
 from wechat_bot.wechat.replies import Reply
+from wechat_bot.wiring import services
 
 SEND = "/cgi-bin/message/custom/send"
 
@@ -196,7 +197,7 @@ def test_what_the_api_says_decides_what_becomes_of_a_late_answer(
     assert platform.text("wait") is None
     bot.told.set()
     wait_until(lambda: states(app, Direction.OUT) == [state])
-    permission = app.extensions["capabilities"].all(1)[Feature.CUSTOMER_SERVICE]
+    permission = services(app).capabilities.all(1)[Feature.CUSTOMER_SERVICE]
     assert (permission.reason is PermissionReason.LEARNED) is remembered
     fetched = "waited" if state is MessageState.READY else "echo more"
     assert platform.text("more") == fetched
@@ -240,7 +241,7 @@ def test_the_rest_of_a_long_text_is_sent_when_the_account_may(
     app = make_app(bot.router, api, wechat_app_secret=APP_SECRET)
     text = "好" * 1000
     first = FakePlatform.of(app).text(text)
-    assert app.extensions["jobs"].run() == 1
+    assert services(app).jobs.run_all() == 1
     assert f"echo {text}" == str(first) + api.sent[0]["text"]["content"]
 
 
@@ -261,7 +262,7 @@ def test_what_a_crash_left_behind_is_found(
         row = MessageLog.direction == (Direction.OUT if left is MessageState.SENDING else Direction.IN)
         db.session.execute(update(MessageLog).where(row).values(state=left))
         db.session.commit()
-        now, outbox = datetime.now(UTC), app.extensions["outbox"]
+        now, outbox = datetime.now(UTC), services(app).outbox
         assert recover(db.engine, outbox, now) == 0, "somebody may be working on it"
         assert recover(db.engine, outbox, now + timedelta(minutes=11)) == 1
         assert db.session.scalar(select(MessageLog.state).where(row)) == found

@@ -17,7 +17,8 @@ from sqlalchemy import Engine, Row, select, update
 
 from tests.conftest import APP_SECRET, MakeApp
 from tests.files import GOOD, HOSTILE_FILES, animation, needs_ffmpeg, picture
-from wechat_bot.extensions import db, transaction
+from wechat_bot.database.transactions import transaction
+from wechat_bot.extensions import db
 from wechat_bot.models import AuditEntry, Media, MediaState
 from wechat_bot.routing import Answer, Context, Router
 from wechat_bot.services.accounts.capabilities import Capabilities, Feature
@@ -30,6 +31,7 @@ from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wechat.api.pictures import Pictures
 from wechat_bot.wechat.messages import TextMessage
 from wechat_bot.wechat.replies import ImageReply
+from wechat_bot.wiring import services
 
 GET = "/cgi-bin/media/get"
 PICTURE = "http://mmbiz.qpic.cn/mmbiz_jpg/a/0"
@@ -65,7 +67,7 @@ def app(make_app: MakeApp, api: FakeAPI) -> Flask:
 
 @pytest.fixture
 def archive(app: Flask) -> Archive:
-    archive: Archive = app.extensions["archive"]
+    archive: Archive = services(app).archive
     return archive
 
 
@@ -79,7 +81,7 @@ def send(app: Flask) -> Send:
     def send(kind: str, **fields: str) -> None:
         platform = FakePlatform.of(app)
         platform.push(platform.message(kind, **fields))
-        assert app.extensions["digest"].catch_up() == 0
+        assert services(app).projector.catch_up() == 0
 
     return send
 
@@ -192,7 +194,7 @@ def test_a_message_of_last_week_is_not_asked_for(app: Flask, api: FakeAPI, files
     platform = FakePlatform.of(app)
     old = int((datetime.now(UTC) - timedelta(days=4)).timestamp())
     platform.push(platform.message("voice", MediaId="old", Format="amr") | {"CreateTime": str(old)})
-    app.extensions["digest"].catch_up()
+    services(app).projector.catch_up()
     assert [file.state for file in files()] == [MediaState.EXPIRED]
 
 
@@ -204,7 +206,7 @@ def test_a_message_of_last_week_is_not_asked_for(app: Flask, api: FakeAPI, files
 def test_a_message_that_names_no_file_has_none(app: Flask, files: Files, fields: dict[str, Any]) -> None:
     platform = FakePlatform.of(app)
     platform.push(platform.message("image", **fields))
-    app.extensions["digest"].catch_up()
+    services(app).projector.catch_up()
     assert files() == []
 
 
@@ -217,7 +219,7 @@ def test_what_the_bot_sent_is_not_fetched(make_app: MakeApp) -> None:
 
     app = make_app(router)
     assert FakePlatform.of(app).text("图") == ImageReply("mEdIaId_of_the_bot")
-    app.extensions["digest"].catch_up()
+    services(app).projector.catch_up()
     with app.app_context():
         assert db.session.scalars(select(Media)).all() == []
 
@@ -231,8 +233,8 @@ def test_without_an_api_pictures_are_fetched_from_their_address(
     app = make_app(api=api)
     api.pictures["/mmbiz_jpg/a/0"] = content = picture()
     FakePlatform.of(app).image("iMaGe", PICTURE)
-    app.extensions["digest"].catch_up()
-    archive: Archive = app.extensions["archive"]
+    services(app).projector.catch_up()
+    archive: Archive = services(app).archive
     archive.fetch_due()
     with app.app_context():
         file = db.session.scalars(select(Media)).one()
@@ -253,7 +255,7 @@ def test_a_refused_api_is_remembered_and_pictures_come_all_the_same(
     assert image.state == MediaState.STORED
     assert (voice.state, voice.error[:5]) == (MediaState.FAILED, "48001")
     assert api.calls.count(GET) == 1
-    capabilities: Capabilities = app.extensions["capabilities"]
+    capabilities: Capabilities = services(app).capabilities
     assert not capabilities.allows(1, Feature.MEDIA)
 
 
@@ -338,7 +340,7 @@ def test_an_operator_has_it_tried_again(
     api.errcodes[GET] = [48001]
     archive.fetch(file.id)
     assert files()[0].state == MediaState.FAILED
-    app.extensions["capabilities"].override(SOMEBODY, 1, Feature.MEDIA, None)
+    services(app).capabilities.override(SOMEBODY, 1, Feature.MEDIA, None)
     assert archive.retry(SOMEBODY, file.id)
     archive.fetch(file.id)
     assert files()[0].state == MediaState.STORED
@@ -403,8 +405,7 @@ def test_what_the_platform_takes_is_kept_as_it_is(archive: Archive, name: str) -
 @pytest.fixture
 def roomy(make_app: MakeApp, tmp_path: Path) -> Archive:
     """An archive that is not itself the limit."""
-    archive: Archive = make_app(database_url=f"sqlite:///{tmp_path}/other.db").extensions["archive"]
-    return archive
+    return services(make_app(database_url=f"sqlite:///{tmp_path}/other.db")).archive
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from wechat_bot.models import Media, MediaState
 from wechat_bot.services.media.archive import Archive
 from wechat_bot.simulator.sample_files import PNG
 from wechat_bot.testing import FakeAPI, FakePlatform
+from wechat_bot.wiring import services
 
 
 @pytest.fixture
@@ -22,12 +23,12 @@ def test_each_file_is_fetched_once(app: Flask, api: FakeAPI, engine: Engine) -> 
     platform = FakePlatform.of(app)
     for media_id in (api.give_media("image", PNG, "a.png", "image/png"), "gone"):
         platform.image(media_id, "")
-    app.extensions["digest"].catch_up()
-    archive: Archive = app.extensions["archive"]
+    services(app).projector.catch_up()
+    archive: Archive = services(app).archive
     assert archive.fetch_due() == 2
     with engine.connect() as connection:
         rows = connection.execute(select(Media.state, Media.attempts).order_by(Media.id)).all()
     assert rows == [(MediaState.STORED, 1), (MediaState.EXPIRED, 1)]
     assert archive.fetch_due() == 0
     assert api.calls.count("/cgi-bin/media/get") == 2
-    app.extensions["call_stats"].flush()  # not later, when the database is gone
+    services(app).call_stats.flush()  # not later, when the database is gone

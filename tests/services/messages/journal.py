@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select
 
-from wechat_bot.extensions import transaction
+from wechat_bot.database.transactions import transaction
 from wechat_bot.models import Direction, Follower, MessageLog, MessageState
 from wechat_bot.services.accounts import ensure_account
 

@@ -67,7 +67,7 @@ def test_only_what_the_filter_means_is_in_the_file(journal: Journal, engine: Eng
 def test_nothing_is_missing_or_twice_between_the_pieces(
     journal: Journal, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "BATCH", 7)
+    monkeypatch.setattr(export, "BATCH_SIZE", 7)
     journal.add_many(f"{number} 退款单号" for number in range(50))
     Projector(engine, router).catch_up()
     reached: list[int] = []
@@ -81,7 +81,7 @@ def test_nothing_is_missing_or_twice_between_the_pieces(
 def test_what_arrives_meanwhile_does_not_disturb(
     journal: Journal, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "BATCH", 2)
+    monkeypatch.setattr(export, "BATCH_SIZE", 2)
     journal.add_many(["你好"] * 5)
     pieces = stream(engine, MessageFilter(), "jsonl")
     read = next(pieces) + next(pieces)

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, Row, select, update
 
 from tests.conftest import MakeApp
 from tests.services.messages.journal import CATCH_ALL, NOON, Journal
-from wechat_bot.extensions import db, transaction
+from wechat_bot.database.transactions import transaction
+from wechat_bot.extensions import db
 from wechat_bot.handlers import router
 from wechat_bot.models import (
     Conversation,
@@ -216,7 +217,7 @@ def test_what_comes_meanwhile_is_left_for_later(
     journal.add("第一条")
     assert digest.catch_up() == 0
     assert len(steps) == 1
-    assert digest.left() == 1
+    assert digest.backlog() == 1
 
 
 def test_hours_have_their_first_message(journal: Journal, digest: Projector, engine: Engine) -> None:
@@ -251,12 +252,12 @@ def test_the_index_is_built_again_and_nothing_else_changes(
         connection.execute(update(Conversation).values(status=ConversationStatus.DONE, waiting_since=None))
     before, everything = thread(engine, follower), found(engine, "退款")
     digest.rebuild_search()
-    assert digest.left() == everything[-1] + follower
+    assert digest.backlog() == everything[-1] + follower
     assert found(engine, "退款") == []
     assert digest.catch_up(0) == everything[-1]  # the followers come first
     left = digest.catch_up(0)
     digest.rebuild_search()  # goes on where it was
-    assert digest.left() == left < everything[-1]
+    assert digest.backlog() == left < everything[-1]
     newest = journal.add("退款", follower_id=follower)
     digest.catch_up()
     assert found(engine, "退款") == [*everything, newest]

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, insert, select
 from tests.conftest import MakeApp
 from tests.hostile import HOSTILE
 from tests.services.messages.journal import NOON, Journal
-from wechat_bot.extensions import transaction
+from wechat_bot.database.transactions import transaction
 from wechat_bot.models import Follower, FollowerTag, Note, Operator, Role, Tag
 from wechat_bot.services.search.index import (
     FOLLOWERS,

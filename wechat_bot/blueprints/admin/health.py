@@ -18,15 +18,14 @@ from sqlalchemy import Engine, Row
 
 from ...extensions import db
 from ...models import Role
-from ...services.accounts import ensure_account
-from ...services.accounts.capabilities import Capabilities, Feature, Permission, PermissionReason
+from ...services.accounts.capabilities import Feature, Permission, PermissionReason
 from ...services.health import status as service
 from ...services.health.call_stats import NO_ANSWER, OTHER, VERIFIED
-from ...services.health.doctor import LATE_MS, Diagnosis, Doctor, RequestOrigin
+from ...services.health.doctor import LATE_MS, Diagnosis, RequestOrigin
 from ...services.health.findings import FEATURES, Health, localized
-from ...settings import Settings
 from ...wechat.errcodes import Explanation, Words, explain
 from ...wechat.errors import Refusal
+from ...wiring import services
 from ..health import is_local
 from . import bp
 from .access import actor, role
@@ -109,23 +108,13 @@ def health_json() -> ResponseReturnValue:
 @bp.post("/health/capabilities/<feature>")
 @role(Role.ADMIN)
 def override_capability(feature: str) -> ResponseReturnValue:
-    capabilities: Capabilities = current_app.extensions["capabilities"]
+    capabilities = services().capabilities
     choice = request.form["allowed"]
     if feature not in set(Feature) or choice not in CHOICES:
         abort(400)
-    capabilities.override(actor(), _account_id(), Feature(feature), CHOICES[choice])
+    capabilities.override(actor(), services().account_id, Feature(feature), CHOICES[choice])
     flash(_("已保存。"), "success")
     return redirect(url_for("admin.health", _anchor="capabilities"), 303)
-
-
-def _doctor() -> Doctor:
-    doctor: Doctor = current_app.extensions["doctor"]
-    return doctor
-
-
-def _account_id() -> int:
-    settings: Settings = current_app.extensions["settings"]
-    return ensure_account(db.engine, settings.wechat_app_id)
 
 
 def _visit() -> RequestOrigin:
@@ -133,17 +122,17 @@ def _visit() -> RequestOrigin:
 
 
 def _report(*, online: bool) -> HealthReport:
-    capabilities: Capabilities = current_app.extensions["capabilities"]
-    diagnosis = _doctor().diagnose(online=online, visit=_visit())
+    capabilities = services().capabilities
+    diagnosis = services().doctor.diagnose(online=online, visit=_visit())
     connection = db.session.connection()
     return HealthReport(
         diagnosis,
         service.unsent(connection, MAX_ROWS),
         service.unfetched(connection, MAX_ROWS),
-        capabilities.all(_account_id()),
+        capabilities.all(services().account_id),
         service.database_size(connection),
         service.free_space(Path(current_app.instance_path)),
-        service.revisions(connection, current_app.extensions["migrate"].directory),
+        service.revisions(connection, services().migrations),
         _versions(db.engine),
     )
 

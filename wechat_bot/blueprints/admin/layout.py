@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask import current_app, g, jsonify, request
+from flask import g, jsonify, request
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 from flask_login import current_user
@@ -13,8 +13,7 @@ from sqlalchemy import func, select
 
 from ...extensions import db
 from ...models import Conversation, ConversationStatus, Direction, Mention, MessageLog, MessageState, Role
-from ...services.health.doctor import Doctor
-from ...services.projections.projector import Projector
+from ...wiring import services
 from . import bp
 
 MAX_BADGE = 100
@@ -116,7 +115,7 @@ WORDS: dict[str, dict[str, Any]] = {
 
 def catch_up() -> None:
     """Let lists and searches know every message that is recorded; what is missing is told on the page."""
-    digest: Projector = current_app.extensions["digest"]
+    digest = services().projector
     g.behind = digest.catch_up(seconds=1)
 
 
@@ -166,5 +165,5 @@ def inject_layout() -> dict[str, Any]:
 @bp.get("/live")
 def live() -> ResponseReturnValue:
     """What changes while a page is open: the badges, and the newest message."""
-    doctor: Doctor = current_app.extensions["doctor"]
+    doctor = services().doctor
     return jsonify(problems=doctor.problems(), **counts())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flask import Response, abort, current_app, g, redirect, render_template, request, url_for
+from flask import Response, abort, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
@@ -14,9 +14,11 @@ from werkzeug.datastructures import ContentRange
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
 from ...extensions import db
+from ...jobs import Job
 from ...models import Media, MediaState, MessageLog
-from ...services.media.archive import MEDIA_FIELDS, Archive
+from ...services.media.archive import MEDIA_FIELDS
 from ...services.media.formats import FORMATS, JPEG, MP3, MediaFormat, RefusalReason
+from ...wiring import services
 from . import bp
 from .access import actor
 
@@ -35,12 +37,7 @@ REFUSALS = {
 
 @bp.context_processor
 def inject_media() -> dict[str, Any]:
-    return {"files_of": files_of, "refusals": REFUSALS, "can_convert": archive().converter.is_there}
-
-
-def archive() -> Archive:
-    kept: Archive = current_app.extensions["archive"]
-    return kept
+    return {"files_of": files_of, "refusals": REFUSALS, "can_convert": services().archive.converter.is_there}
 
 
 def preload_media(rows: Iterable[Any]) -> None:
@@ -97,8 +94,8 @@ def media_shown(media_id: int) -> ResponseReturnValue:
 @bp.post("/media/<int:media_id>/retry")
 def retry_media(media_id: int) -> ResponseReturnValue:
     file = _file(media_id)
-    if archive().retry(actor(), media_id):
-        current_app.extensions["jobs"].enqueue("fetch", media_id)
+    if services().archive.retry(actor(), media_id):
+        services().jobs.enqueue(Job.FETCH_MEDIA, media_id)
     return redirect(url_for("admin.message", message_id=file.message_id), 303)
 
 
@@ -116,7 +113,7 @@ def _stored(media_id: int) -> Any:
 
 def _send(file: Any, digest: str, format_: MediaFormat) -> Response:
     """A content, or the part of it that is asked for."""
-    size = archive().store.size(digest) if digest else None
+    size = services().archive.store.size(digest) if digest else None
     if size is None:
         abort(404, _("没有这个文件。"))
     response = Response(content_type=format_.content_type)
@@ -134,7 +131,7 @@ def _send(file: Any, digest: str, format_: MediaFormat) -> Response:
     if end - start < size:
         response.status_code = 206
         response.content_range = ContentRange("bytes", start, end, size)
-    response.response = archive().store.open(digest, start, end)
+    response.response = services().archive.store.open(digest, start, end)
     response.content_length = end - start
     return response
 

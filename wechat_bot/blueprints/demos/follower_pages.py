@@ -20,6 +20,7 @@ from ...web_pages import BASE, JSSDK, JSSDK_POLICY, USERINFO, Visitor, jssdk_con
 from ...wechat.api import WeChatClient
 from ...wechat.credentials import Credentials
 from ...wechat.errors import APIError
+from ...wiring import services
 from . import source
 
 bp = Blueprint("follower_pages", __name__, url_prefix="/demo/followers")
@@ -31,7 +32,7 @@ SHARED = ("updateAppMessageShareData", "updateTimelineShareData")
 
 def client() -> WeChatClient:
     """That of the account, or one that talks to the played platform."""
-    own: WeChatClient | None = current_app.extensions["client"]
+    own = services().client
     return own or WeChatClient(PLAYED, "https://api.weixin.qq.com", played().transport)
 
 
@@ -41,7 +42,7 @@ def played() -> FakeAPI:
 
 
 def is_played() -> bool:
-    return current_app.extensions["client"] is None
+    return services().client is None
 
 
 @bp.context_processor

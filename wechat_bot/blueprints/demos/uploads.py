@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort, current_app, render_template, requ
 from flask.typing import ResponseReturnValue
 
 from ...security import same_origin
-from ...settings import Settings
+from ...wiring import services
 from .upload_folder import UploadFolder
 
 bp = Blueprint("uploads", __name__)
@@ -43,5 +43,5 @@ def picture(name: str) -> ResponseReturnValue:
 
 
 def _folder() -> UploadFolder:
-    settings: Settings = current_app.extensions["settings"]
+    settings = services().settings
     return UploadFolder(Path(current_app.instance_path, "uploads", "demo"), settings.secret_key.encode())

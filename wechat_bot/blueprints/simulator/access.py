@@ -13,9 +13,9 @@ from werkzeug.wrappers import Response
 
 from ...models import Role
 from ...security import same_origin
+from ...wiring import services
 from ..admin.access import ROLES, ask_to_sign_in
 from . import bp
-from .dependencies import settings
 
 FOR_PROGRAMS = {"simulator.api", "simulator.media", "simulator.static"}
 """What the bot asks for has other ways to tell who asks: tokens, and names that nobody guesses."""
@@ -29,7 +29,7 @@ def guard() -> ResponseReturnValue | None:
     request.max_content_length = MAX_UPLOAD
     if is_open() or request.endpoint in FOR_PROGRAMS:
         return None
-    if not settings().console_is_on:
+    if not services().settings.console_is_on:
         abort(404)
     if not current_user.is_authenticated:
         return ask_to_sign_in()
@@ -44,7 +44,9 @@ def is_open() -> bool:
     """Whether nobody needs to sign in: the request comes from this machine, and not through a tunnel to it,
     as developers have who let the platform in."""
     return (
-        settings().simulator_is_open and "X-Forwarded-For" not in request.headers and _is_for_this_machine()
+        services().settings.simulator_is_open
+        and "X-Forwarded-For" not in request.headers
+        and _is_for_this_machine()
     )
 
 

@@ -7,18 +7,13 @@ from pathlib import Path
 
 from flask import current_app, request
 
-from ...settings import Settings
 from ...simulator.delivery import PushDelivery, faulty_platform
 from ...simulator.journal import Journal
 from ...simulator.store import FileStore
 from ...testing import FakeAPI
 from ...wechat.credentials import Credentials, Mode
 from ...wechat.errors import CredentialsError
-
-
-def settings() -> Settings:
-    ours: Settings = current_app.extensions["settings"]
-    return ours
+from ...wiring import services
 
 
 def folder() -> Path:
@@ -35,7 +30,7 @@ def store() -> FileStore:
 
 
 def platform_api() -> FakeAPI:
-    return FakeAPI(settings().credentials, store=store())
+    return FakeAPI(services().settings.credentials, store=store())
 
 
 def push_delivery(openid: str) -> PushDelivery:
@@ -48,7 +43,7 @@ def push_delivery(openid: str) -> PushDelivery:
 
 def credentials(mode: str) -> Credentials:
     """The bot's, in another mode if one is chosen that its settings allow."""
-    ours = settings().credentials
+    ours = services().settings.credentials
     try:
         return replace(ours, mode=Mode(mode)) if mode else ours
     except (CredentialsError, ValueError):
@@ -58,7 +53,7 @@ def credentials(mode: str) -> Credentials:
 def base_url() -> str:
     """Where this server listens, whatever name the browser knows it by."""
     server = request.environ.get("werkzeug.proxy_fix.orig", request.environ)
-    port = server.get("SERVER_PORT") or settings().port
-    listening = settings().host
+    port = server.get("SERVER_PORT") or services().settings.port
+    listening = services().settings.host
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listening, listening)  # noqa: S104
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{server.get('SCRIPT_NAME', '')}"

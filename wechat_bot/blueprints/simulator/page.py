@@ -22,10 +22,11 @@ from ...simulator.platform import NOTICE
 from ...simulator.sample_messages import EVENTS, MESSAGES
 from ...simulator.state import PlatformState, Sent
 from ...wechat.credentials import Mode
+from ...wiring import services
 from ..admin.layout import WORDS
 from . import bp, forms, inspection
 from .access import is_open
-from .dependencies import credentials, journal, platform_api, settings, store
+from .dependencies import credentials, journal, platform_api, store
 from .labels import ACCOUNT_KINDS, API_FAULTS, COURSES, FAULTS, KIND_WORDS, MODES
 
 SHOWN = 100
@@ -79,7 +80,7 @@ def _context() -> dict[str, Any]:
         "sample": list(forms.leaves(forms.sample(kind))),
         "kinds": [*MESSAGES, *EVENTS],
         "stored": stored(request.args.get("message", type=int)),
-        "api_used": urlsplit(settings().api_base_url).path.startswith("/simulator/api"),
+        "api_used": urlsplit(services().settings.api_base_url).path.startswith("/simulator/api"),
         "link": _link,
         "notice": NOTICE,
         "console": "admin.message" in current_app.view_functions,
@@ -121,7 +122,7 @@ def _chosen(exchanges: list[JournalEntry]) -> JournalEntry | None:
 
 
 def _taken_apart(exchange: JournalEntry) -> dict[str, Any]:
-    token = settings().credentials.tokens[0]
+    token = services().settings.credentials.tokens[0]
     row, arrived_at = _recorded(exchange)
     answer = exchange.answered or (exchange.attempts[-1] if exchange.attempts else None)
     return {

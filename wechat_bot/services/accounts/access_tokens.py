@@ -1,32 +1,32 @@
-"""Tokens of the platform's API in the database, so that all processes use the same."""
+"""Access tokens of the platform's API in the database, which all processes share."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, and_, insert, or_, select, update
 
-from ...extensions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction
 from ...models import AccessToken
 from ...wechat.api import LEASE, Token
-from . import ensure_account
 
 
 class DatabaseTokens:
-    """A `TokenStore`: the tokens of the account with `app_id`.
+    """A `TokenStore` for one account.
 
     A claim is the row's `refreshing_until`, so that no transaction is open while the platform is asked.
     """
 
-    def __init__(self, engine: Engine, app_id: str) -> None:
+    def __init__(self, engine: Engine, account_id: Callable[[], int]) -> None:
         self._engine = engine
-        self._app_id = app_id
+        self._find_account_id = account_id
 
     @cached_property
     def _account_id(self) -> int:
-        return ensure_account(self._engine, self._app_id)
+        return self._find_account_id()
 
     def get(self, kind: str) -> Token | None:
         """What is stored, be it valid or not."""

@@ -8,9 +8,9 @@ from enum import StrEnum
 
 from sqlalchemy import Engine, delete, insert, select
 
-from ...extensions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction
 from ...models import Capability
-from ...settings import Settings, Switch
+from ...settings import AccountSettings, Switch
 from ...wechat.account_kinds import AccountKind
 from .. import audit
 from ..audit import Actor
@@ -72,9 +72,9 @@ class Permission:
 class Capabilities:
     """What operators, the settings and the platform say, in this order."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, account: AccountSettings) -> None:
         self._engine = engine
-        self._settings = settings
+        self._account = account
 
     def allows(self, account_id: int, feature: Feature) -> bool:
         """Whether to try `feature`."""
@@ -114,15 +114,15 @@ class Capabilities:
 
     def _fixed(self, feature: Feature) -> Permission | None:
         """What the settings decide."""
-        settings = self._settings
-        if not (settings.wechat_app_id and settings.wechat_app_secret):
+        account = self._account
+        if not account.has_api:
             return Permission(False, PermissionReason.NO_SECRET)
-        if feature is Feature.CUSTOMER_SERVICE and settings.wechat_customer_service is not Switch.AUTO:
-            return Permission(settings.wechat_customer_service is Switch.YES, PermissionReason.SETTINGS)
+        if feature is Feature.CUSTOMER_SERVICE and account.customer_service is not Switch.AUTO:
+            return Permission(account.customer_service is Switch.YES, PermissionReason.SETTINGS)
         return None
 
     def _expected(self, feature: Feature) -> Permission:
-        kind = self._settings.wechat_account_kind
+        kind = self._account.kind
         if kind is AccountKind.UNKNOWN:
             return Permission(True, PermissionReason.UNKNOWN)
         return Permission(feature in _OF_KIND[kind], PermissionReason.KIND)

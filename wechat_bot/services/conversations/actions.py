@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, delete, exists, insert, select, update
 
-from ...extensions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction
 from ...models import (
     Conversation,
     ConversationStatus,

@@ -9,7 +9,7 @@ from datetime import date
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, insert, or_, select, update
 
-from ...extensions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction
 from ...models import CannedReply
 from .. import audit
 from ..audit import Actor

@@ -15,7 +15,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, bindparam, delete, insert, or_, select, tuple_, update
 
-from ...extensions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction
+from ...jobs import Enqueue, Job
 from ...models import Account, BotSession, Follower, FollowerSync, FollowerTag, SyncState, Tag
 from ...wechat.api import WeChatClient
 from ...wechat.api.users import User
@@ -71,12 +72,12 @@ class FollowerSynchronizer:
         engine: Engine,
         client: WeChatClient | None,
         capabilities: Capabilities,
-        ask: Callable[[str, int], None],
+        enqueue: Enqueue,
     ) -> None:
         self._engine = engine
         self._client = client
         self._capabilities = capabilities
-        self._ask = ask
+        self._enqueue = enqueue
 
     @retry_conflicts
     def begin(self, account_id: int, actor: Actor) -> int:
@@ -108,7 +109,7 @@ class FollowerSynchronizer:
 
     def wake(self, sync_id: int) -> None:
         """Let a worker `run` a run."""
-        self._ask("sync", sync_id)
+        self._enqueue(Job.SYNC_FOLLOWERS, sync_id, 0)
 
     def keep_going(self, account_id: int, now: datetime) -> None:
         """Let a worker go on with what was interrupted, and begin the nightly run."""

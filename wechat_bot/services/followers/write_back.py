@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
 
-from ...extensions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction
 from ...models import Follower, PendingUpdate, Tag
 from ...wechat.api import WeChatClient
 from ...wechat.errors import (

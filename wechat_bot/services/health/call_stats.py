@@ -13,18 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Lock, Timer
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Connection, Engine, case, delete, insert, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute
 
-from ...extensions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction
 from ...models import CallbackOutcome, CallCount
 from ...wechat.api import Call
-
-if TYPE_CHECKING:
-    from ...metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -71,13 +68,25 @@ class _Requests:
     detail: str
 
 
+class MetricsRecorder(Protocol):
+    """Counts the same for a monitoring system; see `wechat_bot.metrics.Metrics`."""
+
+    def record_push(self, kind: str, outcome: str, seconds: float) -> None: ...
+
+    def record_request(self, outcome: str) -> None: ...
+
+    def record_call(self, path: str, errcode: int, seconds: float) -> None: ...
+
+
 class CallStats:
     """What happened to one account. Thread-safe; no method raises or waits for the database.
 
     `metrics` are told the same.
     """
 
-    def __init__(self, engine: Engine, account_id: Callable[[], int], metrics: Metrics | None = None) -> None:
+    def __init__(
+        self, engine: Engine, account_id: Callable[[], int], metrics: MetricsRecorder | None = None
+    ) -> None:
         self._engine = engine
         self._account_id = account_id
         self._metrics = metrics

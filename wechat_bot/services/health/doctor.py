@@ -17,14 +17,13 @@ from sqlalchemy import Engine, Row, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...models import CallbackOutcome, MessageState
-from ...settings import Settings
+from ...settings import AccountSettings, Settings
 from ...wechat.api import Call, Transport, WeChatClient, network
 from ...wechat.api.system import CallbackCheck
 from ...wechat.credentials import Mode
 from ...wechat.errcodes import explain
 from ...wechat.errors import APIError, Refusal, Unreachable
 from ...wechat.webhook import MAX_SKEW
-from ..accounts import ensure_account
 from ..accounts.capabilities import Capabilities, PermissionReason
 from . import findings, status
 from .call_stats import NO_ANSWER, VERIFIED
@@ -78,6 +77,8 @@ class Doctor:
     def __init__(
         self,
         settings: Settings,
+        account: AccountSettings,
+        account_id: Callable[[], int],
         engine: Engine,
         migrations: str,
         folder: Path,
@@ -86,6 +87,8 @@ class Doctor:
         observe: Callable[[Call], None] | None = None,
     ) -> None:
         self._settings = settings
+        self._account = account
+        self._find_account_id = account_id
         self._engine = engine
         self._migrations = migrations
         self._folder = folder
@@ -106,13 +109,13 @@ class Doctor:
         ]
         facts = None
         with suppress(SQLAlchemyError):  # `_check_database` tells
-            account_id = ensure_account(self._engine, self._settings.wechat_app_id)
+            account_id = self._find_account_id()
             facts = status.snapshot(self._engine, account_id)
-            checks += _check_callback(facts, self._settings.credentials.mode)
+            checks += _check_callback(facts, self._account.credentials.mode)
             checks += [_check_workers(facts), _check_queue(facts), self._check_capabilities(account_id)]
-        if self._settings.api_is_played:
+        if self._account.api_is_simulated:
             checks.append(Check(findings.API_PLAYED))
-        elif not (self._settings.wechat_app_id and self._settings.wechat_app_secret):
+        elif not self._account.has_api:
             checks.append(Check(findings.SECRET_MISSING))
         elif online:
             checks += self._ask_platform()
@@ -188,9 +191,9 @@ class Doctor:
 
     def _ask_platform(self) -> Iterator[Check]:
         """Whether a token is to be had, what the platform sees of us, and how our clock goes."""
-        transport = _Dated(self._transport or network(self._settings.wechat_api_proxy))
+        transport = _Dated(self._transport or network(self._account.api_proxy))
         client = WeChatClient(
-            self._settings.credentials, self._settings.api_base_url, transport, observe=self._observe
+            self._account.credentials, self._account.api_base_url, transport, observe=self._observe
         )
         try:
             client.system.callback_ips()

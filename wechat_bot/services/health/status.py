@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Row, func, literal, select, text, union_all, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from ...extensions import transaction
+from ...database.transactions import transaction
 from ...models import (
     UNSETTLED,
     Account,

@@ -33,7 +33,8 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from ...database.compiled import CompiledStatement, Connections
-from ...extensions import Model, retry_conflicts, sqlite_write_lock, transaction
+from ...database.transactions import retry_conflicts, sqlite_write_lock, transaction
+from ...extensions import Model
 from ...models import BotSession, Direction, Follower, MessageLog, MessageState
 from ...wechat import messages
 from ...wechat.messages import Event, Message, SubscribeEvent, UnsubscribeEvent

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, bindparam, select, update
 
 from ...database.compiled import CompiledStatement, Connections
-from ...extensions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction
 from ...models import BotSession, Channel, Follower, MessageLog, MessageState
 from ...routing import Context
 from ...wechat import replies
@@ -35,9 +35,14 @@ class StoredState:
     ready_id: int | None = None
     """The outgoing message that the follower's next one collects."""
 
-    def context(self) -> Context:
+    def context(self, services: Any = None) -> Context:
         """What a handler gets to see of it, and may change."""
-        return Context(session=copy.deepcopy(self.session), state=self.state, returning=self.returning)
+        return Context(
+            session=copy.deepcopy(self.session),
+            state=self.state,
+            returning=self.returning,
+            _services=services,
+        )
 
 
 class InboxReader:

@@ -17,10 +17,9 @@ from ...database.compiled import Connections
 from ...logs import request_id
 from ...models import MessageState
 from ...routing import Router
-from ...settings import Settings
+from ...settings import AccountSettings
 from ...wechat.messages import Message
 from ...wechat.replies import Reply, TextReply
-from ..accounts import ensure_account
 from ..outbox.sending import Outbox
 from .exchanges import Exchange, RecordOutcome, mark_late, store_result
 from .handling import HandlerCall, HandlerRunner, Push
@@ -53,23 +52,26 @@ class Inbox:
 
     def __init__(
         self,
-        settings: Settings,
+        account: AccountSettings,
+        account_id: Callable[[], int],
         engine: Engine,
         reader: Connections,
         router: Router,
         outbox: Outbox,
         executor: Executor,
         app_context: Callable[[], AbstractContextManager[Any]],
+        services: Callable[[], Any],
     ) -> None:
-        self._settings = settings
+        self._settings = account
+        self._find_account_id = account_id
+        self._services = services
         self._engine = engine
         self._router = router
         self._outbox = outbox
         self._executor = executor
         self._app_context = app_context
-        self._reader = reader
         self._memory = InboxReader(engine, reader)
-        self._runner = HandlerRunner(settings.wechat_apology, settings.wechat_session_ttl)
+        self._runner = HandlerRunner(account.apology, account.session_ttl)
         self._recorder = Recorder(engine)
         self._account_id: int | None = None
         self._working: dict[str, Future[None]] = {}
@@ -80,9 +82,8 @@ class Inbox:
         return self._recorder.last_error
 
     def close(self) -> None:
-        """Wait for slow handlers, then close all connections to the database."""
+        """Wait for slow handlers, then close the connection of the recorder."""
         self._executor.shutdown()
-        self._reader.close()
         self._recorder.close()
 
     def receive(self, message: Message) -> Reply | None:
@@ -99,7 +100,7 @@ class Inbox:
 
     def _receive(self, push: Push) -> Reply | None:
         """Try until the message is recorded, by this push or another."""
-        while push.elapsed < self._settings.wechat_answer_seconds:
+        while push.elapsed < self._settings.answer_seconds:
             turn = self._turn(push)
             if turn.known.log_state:
                 return self._repeat(turn)
@@ -110,7 +111,7 @@ class Inbox:
 
     def _turn(self, push: Push) -> HandlerCall:
         known = self._memory.load(push.message, self._account())
-        ctx = known.context()
+        ctx = known.context(self._services())
         route = None if known.log_state else self._router.resolve(push.message, ctx)
         return HandlerCall(push, known, route, ctx)
 
@@ -170,7 +171,9 @@ class Inbox:
             if outcome is not RecordOutcome.CONFLICT:
                 return exchange, reply_state
             known = self._memory.load(turn.push.message, self._account())
-            turn = replace(turn, known=known, ctx=replace(known.context(), match=turn.ctx.match))
+            turn = replace(
+                turn, known=known, ctx=replace(known.context(self._services()), match=turn.ctx.match)
+            )
 
     def _late_state(self) -> MessageState:
         """How a reply travels that is too late for its push."""
@@ -182,7 +185,7 @@ class Inbox:
         """The answer to a message on which a handler works, here or in another process, or has worked."""
         push = turn.push
         while state is MessageState.RECEIVED:
-            left = self._settings.wechat_answer_seconds - push.elapsed
+            left = self._settings.answer_seconds - push.elapsed
             if left <= 0:
                 state = self._out_of_time(turn)
                 break
@@ -197,7 +200,7 @@ class Inbox:
         """What a follower reads whose answer is late: nothing, if it will be sent by itself."""
         if self._outbox.available(self._account()):
             return None
-        return TextReply(self._settings.wechat_thinking)
+        return TextReply(self._settings.thinking)
 
     def _out_of_time(self, turn: HandlerCall) -> MessageState:
         """Decide what becomes of an answer that is not there in time; LeftUnanswered."""
@@ -223,5 +226,5 @@ class Inbox:
 
     def _account(self) -> int:
         if self._account_id is None:
-            self._account_id = ensure_account(self._engine, self._settings.wechat_app_id)
+            self._account_id = self._find_account_id()
         return self._account_id

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
 from ...database.compiled import Connections
-from ...extensions import is_transient, transaction
+from ...database.transactions import is_transient, transaction
 from .exchanges import Exchange, FastPath, RecordOutcome, record
 
 RECORD_TIMEOUT = 3.0

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, insert, or_, select, update
 
-from ...extensions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction
 from ...models import Direction, Media, MediaState, MessageLog
 from ...wechat.api import Download, WeChatClient
 from ...wechat.api.pictures import Pictures

@@ -11,7 +11,7 @@ from typing import Any
 import pyotp
 from sqlalchemy import Connection, Engine, Row, select, update
 
-from ...extensions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction
 from ...models import Operator
 from .. import audit
 from ..audit import Actor

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
-from ...extensions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction
 from ...models import Draft, Follower, Media, MediaState, MessageLog, MessageState
 from ...wechat.api.outgoing import MsgMenu
 from ...wechat.replies import MAX_TEXT_BYTES, ImageReply, Reply, TextReply, VideoReply, VoiceReply

@@ -16,7 +16,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, case, func, select, update
 
-from ...extensions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction
+from ...jobs import Enqueue, Job
 from ...models import UNSETTLED, BotSession, Channel, Direction, Follower, Media, MessageLog, MessageState
 from ...wechat import replies
 from ...wechat.api import WeChatClient
@@ -162,7 +163,7 @@ class Outbox:
         client: WeChatClient | None,
         capabilities: Capabilities,
         files: Archive,
-        ask: Callable[[str, int, float], None],
+        enqueue: Enqueue,
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -170,7 +171,7 @@ class Outbox:
         self._client = client
         self._capabilities = capabilities
         self._files = files
-        self._ask = ask
+        self._enqueue = enqueue
         self._sleep = sleep
 
     def available(self, account_id: int) -> bool:
@@ -179,11 +180,11 @@ class Outbox:
 
     def wake(self, follower_id: int, seconds: float) -> None:
         """Let a worker `send` to a follower, after so many seconds. Call it after the commit."""
-        self._ask("send", follower_id, seconds)
+        self._enqueue(Job.SEND, follower_id, seconds)
 
     def notify_typing(self, follower_id: int) -> None:
         """Let a worker `show_typing` to a follower."""
-        self._ask("show_typing", follower_id, 0)
+        self._enqueue(Job.SHOW_TYPING, follower_id, 0)
 
     def show_typing(self, follower_id: int) -> None:
         """Let a follower see that somebody writes; it is no matter if the platform refuses."""

@@ -28,7 +28,7 @@ from sqlalchemy import (
     update,
 )
 
-from ...extensions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction
 from ...models import (
     Conversation,
     ConversationStatus,
@@ -126,13 +126,13 @@ class Projector:
             due = is_behind(position, newest) or misses(position, newest)
             while due:
                 if worked and time.monotonic() >= deadline:
-                    return self.left()
+                    return self.backlog()
                 done, worked = step(position), True
                 position, _ = self._look()
                 due = is_behind(position, newest) or not done
         return 0
 
-    def left(self) -> int:
+    def backlog(self) -> int:
         """About how many messages and followers cannot be found yet."""
         position, newest = self._look()
         messages = newest.message - position.messages.watermark + position.rebuild.watermark

@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 from werkzeug.wrappers import Request, Response
 
-from ...extensions import in_transaction
+from ...database.transactions import in_transaction
 from ...wechat.credentials import Credentials
 from ..state import (
     APIFault,

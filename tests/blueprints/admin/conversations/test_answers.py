@@ -18,6 +18,7 @@ from wechat_bot.models import AuditEntry, MessageLog, MessageState, Role
 from wechat_bot.services.inbox.recovery import recover
 from wechat_bot.simulator.sample_files import PNG
 from wechat_bot.testing import FakeAPI, FakePlatform
+from wechat_bot.wiring import services
 
 SEND = "/cgi-bin/message/custom/send"
 HERE = "/admin/conversations/1"
@@ -51,7 +52,7 @@ def pass_time(app: Flask, **changes: object) -> None:
 def deliver(app: Flask) -> None:
     pass_time(app)
     with app.app_context():
-        recover(db.engine, app.extensions["outbox"], datetime.now(UTC))
+        recover(db.engine, services(app).outbox, datetime.now(UTC))
 
 
 def sent(app: Flask) -> list[tuple[str, str]]:
@@ -66,7 +67,7 @@ def test_an_answer_arrives_when_it_can_no_longer_be_taken_back(
     operator: Browser, app: Flask, api: FakeAPI
 ) -> None:
     assert answer(operator).status_code == 303
-    app.extensions["jobs"].run()
+    services(app).jobs.run_all()
     assert api.sent == [], "it can still be taken back"
     deliver(app)
     assert [each["text"]["content"] for each in api.sent] == ["您好，在的"]
@@ -161,7 +162,7 @@ def test_an_account_without_the_api_is_told_why(
 def test_what_the_platform_answers_is_told_in_words(
     operator: Browser, app: Flask, api: FakeAPI, errcode: int, state: MessageState, told: str
 ) -> None:
-    app.extensions["outbox"]._sleep = lambda seconds: None
+    services(app).outbox._sleep = lambda seconds: None
     api.errcodes[SEND] = [errcode]
     answer(operator)
     deliver(app)
@@ -249,7 +250,7 @@ def test_a_draft_waits_for_its_author_alone(operator: Browser, signed_in: SignIn
 
 def test_the_follower_sees_that_somebody_writes(operator: Browser, app: Flask, api: FakeAPI) -> None:
     operator.post(f"{HERE}/draft", text="嗯")
-    app.extensions["jobs"].run()
+    services(app).jobs.run_all()
     assert api.calls.count("/cgi-bin/message/custom/typing") == 1
 
 

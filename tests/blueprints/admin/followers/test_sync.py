@@ -8,7 +8,7 @@ from sqlalchemy import Engine, insert, select
 
 from tests.blueprints.admin.conftest import Browser, SignIn, audited
 from tests.conftest import APP_ID, APP_SECRET, MakeApp
-from wechat_bot.extensions import transaction
+from wechat_bot.database.transactions import transaction
 from wechat_bot.models import CallCount, Follower, FollowerSync, PendingUpdate, Role
 from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.accounts.capabilities import Feature
@@ -16,6 +16,7 @@ from wechat_bot.services.audit import Actor
 from wechat_bot.services.followers.sync import LIST_PATH
 from wechat_bot.simulator.state import SimulatedFollower as Played
 from wechat_bot.testing import FakeAPI
+from wechat_bot.wiring import services
 
 _NOBODY = Actor(None, "tests", "")
 
@@ -43,7 +44,7 @@ def test_the_button_starts_a_run_whose_progress_is_asked_for_until_it_ends(
     part = admin.get("/admin/followers/sync").text
     assert 'hx-trigger="load delay:2s"' in part
     assert "已同步 0 / 0" in part
-    app.extensions["jobs"].run()
+    services(app).jobs.run_all()
     part = admin.get("/admin/followers/sync").text
     assert "hx-get" not in part
     assert "上次同步了 150 人" in part
@@ -55,20 +56,22 @@ def test_the_button_starts_a_run_whose_progress_is_asked_for_until_it_ends(
 def test_a_run_that_failed_says_why_and_goes_on_from_there(app: Flask, admin: Browser, api: FakeAPI) -> None:
     api.errcodes["/cgi-bin/user/info/batchget"] = [45009]
     sync(admin)
-    app.extensions["jobs"].run()
+    services(app).jobs.run_all()
     page = admin.get("/admin/followers").text
     assert "同步中断在 0 / 0" in page
     assert "45009" in page
-    app.extensions["client"]._http._stops.clear()  # the next day
+    client = services(app).client
+    assert client
+    client._http._stops.clear()  # the next day
     assert sync(admin, resume="1") == 303
-    app.extensions["jobs"].run()
+    services(app).jobs.run_all()
     assert "上次同步了 150 人" in admin.get("/admin/followers").text
 
 
 def test_the_calls_of_today_are_shown(app: Flask, admin: Browser, engine: Engine) -> None:
     sync(admin)
-    app.extensions["jobs"].run()
-    app.extensions["call_stats"].flush()
+    services(app).jobs.run_all()
+    services(app).call_stats.flush()
     with transaction(engine) as connection:
         last = connection.execute(select(CallCount.__table__).where(CallCount.path == LIST_PATH)).one()
         yesterday = {**last._mapping, "hour": last.hour - 24, "calls": 77}
@@ -87,7 +90,7 @@ def test_only_operators_may_start_a_run(app: Flask, signed_in: SignIn) -> None:
 
 def test_an_account_that_may_not_reads_why(app: Flask, admin: Browser, engine: Engine) -> None:
     account_id = ensure_account(engine, APP_ID)
-    app.extensions["capabilities"].learn(account_id, Feature.FOLLOWERS, allowed=False)
+    services(app).capabilities.learn(account_id, Feature.FOLLOWERS, allowed=False)
     page = admin.get("/admin/followers").text
     assert "微信回答过 48001：账号没有粉丝列表接口" in page
     assert "disabled" in page.split("同步粉丝</button>")[0].rsplit("<button", 1)[1]
@@ -100,7 +103,7 @@ def test_changes_are_told_to_the_platform_and_those_it_refuses_are_shown(
     app: Flask, admin: Browser, api: FakeAPI, engine: Engine
 ) -> None:
     sync(admin)
-    app.extensions["jobs"].run()
+    services(app).jobs.run_all()
     with engine.connect() as connection:
         follower = connection.scalars(select(Follower.id).where(Follower.openid == "o000")).one()
     page = f"/admin/followers/{follower}"
@@ -110,14 +113,14 @@ def test_changes_are_told_to_the_platform_and_those_it_refuses_are_shown(
     account_id = ensure_account(engine, APP_ID)
     api.errcodes["/cgi-bin/tags/create"] = [45056] * 6
     for _ in range(3):
-        app.extensions["writebacks"].send(account_id)
+        services(app).write_back.send(account_id)
     text = admin.get(page).text
     assert "还没有写回微信" in text
     assert "45056" in text
     assert "微信里的备注</dt><dd>王姐" in text
     admin.post(f"{page}/writebacks", form_at=page)
     api.errcodes.clear()
-    app.extensions["writebacks"].send(account_id)
+    services(app).write_back.send(account_id)
     assert "还没有写回微信" not in admin.get(page).text
     with api.store.opened() as state:
         names = {tag.id: tag.name for tag in state.tags}
@@ -128,10 +131,8 @@ def test_changes_are_told_to_the_platform_and_those_it_refuses_are_shown(
 def test_nothing_waits_to_be_told_where_an_admin_switched_it_off(
     app: Flask, admin: Browser, engine: Engine
 ) -> None:
-    app.extensions["followers"].run(
-        app.extensions["followers"].begin(ensure_account(engine, APP_ID), _NOBODY)
-    )
-    app.extensions["capabilities"].override(_NOBODY, ensure_account(engine, APP_ID), Feature.FOLLOWERS, False)
+    services(app).followers.run(services(app).followers.begin(ensure_account(engine, APP_ID), _NOBODY))
+    services(app).capabilities.override(_NOBODY, ensure_account(engine, APP_ID), Feature.FOLLOWERS, False)
     page = "/admin/followers/1"
     admin.post(f"{page}/alias", form_at=page, alias="王姐")
     with engine.connect() as connection:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import abort, current_app, flash, g, jsonify, render_template, request
+from flask import abort, flash, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale, get_timezone, lazy_gettext
 from flask_babel import gettext as _
@@ -21,13 +21,14 @@ from ....services.audit import Actor
 from ....services.conversations import canned_replies
 from ....services.media.formats import RefusalReason as Refusal
 from ....services.media.formats import RefusedMedia
-from ....services.outbox.answers import Answers, CannotSend, SendBlock
+from ....services.outbox.answers import CannotSend, SendBlock
 from ....services.outbox.sending import BY_OPERATOR, UNDO_SECONDS
 from ....services.outbox.window import WINDOW_LENGTH, Window
 from ....wechat import errcodes
 from ....wechat.api.outgoing import Choice, MsgMenu
 from ....wechat.errors import InvalidReply
 from ....wechat.replies import MAX_TEXT_BYTES, Article, NewsReply, Reply, TextReply
+from ....wiring import services
 from .. import bp
 from ..access import actor
 from ..media import REFUSALS
@@ -68,11 +69,6 @@ def inject_composer() -> dict[str, Any]:
     }
 
 
-def _answers() -> Answers:
-    answers: Answers = current_app.extensions["answers"]
-    return answers
-
-
 @bp.post("/conversations/<int:follower_id>/answers")
 def answer(follower_id: int) -> ResponseReturnValue:
     request.max_content_length = MAX_UPLOAD
@@ -84,7 +80,7 @@ def answer(follower_id: int) -> ResponseReturnValue:
         flash(REFUSALS[error.reason], "danger")
         return back(follower_id)
     except CannotSend as error:
-        _answers().keep_draft(actor(), follower_id, request.form.get("text", ""))
+        services().answers.keep_draft(actor(), follower_id, request.form.get("text", ""))
         flash(SEND_BLOCKS[error.block], "danger")
         return back(follower_id)
     if used := request.form.get("canned", type=int):
@@ -99,10 +95,10 @@ def _send(follower_id: int) -> None:
         kind = KINDS.get(file.mimetype.partition("/")[0])
         if kind is None:
             raise RefusedMedia(Refusal.FORMAT)
-        _answers().send_file(actor(), follower_id, kind, file.read())
+        services().answers.send_file(actor(), follower_id, kind, file.read())
         if not request.form.get("text", "").strip():
             return
-    _answers().send(actor(), follower_id, _reply())
+    services().answers.send(actor(), follower_id, _reply())
 
 
 def _reply() -> Reply | MsgMenu:
@@ -124,12 +120,12 @@ def _reply() -> Reply | MsgMenu:
 
 @bp.post("/answers/<int:message_id>/withdraw")
 def withdraw(message_id: int) -> ResponseReturnValue:
-    return _changed(_answers().withdraw, message_id)
+    return _changed(services().answers.withdraw, message_id)
 
 
 @bp.post("/answers/<int:message_id>/retry")
 def retry(message_id: int) -> ResponseReturnValue:
-    return _changed(_answers().retry, message_id)
+    return _changed(services().answers.retry, message_id)
 
 
 def _changed(change: Callable[[Actor, int], int], message_id: int) -> ResponseReturnValue:
@@ -150,7 +146,7 @@ def composer_again(follower_id: int) -> ResponseReturnValue:
 def keep_draft(follower_id: int) -> ResponseReturnValue:
     """Sent every now and then while the operator writes."""
     find_follower(follower_id)
-    _answers().write(actor(), follower_id, request.form["text"])
+    services().answers.write(actor(), follower_id, request.form["text"])
     return "", 204
 
 

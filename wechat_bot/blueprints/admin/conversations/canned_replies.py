@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from flask import current_app, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
 from ....extensions import db
 from ....models import Role
-from ....services.accounts import ensure_account
 from ....services.conversations import canned_replies as service
 from ....services.conversations.canned_replies import CannedText, InvalidCannedReply
+from ....wiring import services
 from .. import bp
 from ..access import actor, role
-
-
-def _account_id() -> int:
-    return ensure_account(db.engine, current_app.extensions["settings"].wechat_app_id)
 
 
 @bp.get("/canned")
@@ -27,7 +23,7 @@ def canned() -> ResponseReturnValue:
 
 
 def _page(status: int = 200) -> ResponseReturnValue:
-    rows = service.at_hand(db.session.connection(), _account_id(), current_user.id)
+    rows = service.at_hand(db.session.connection(), services().account_id, current_user.id)
     changed = request.args.get("change", type=int)
     return render_template(
         "admin/canned.html",
@@ -44,7 +40,7 @@ def save_canned() -> ResponseReturnValue:
     form = request.form
     wording = CannedText(form["shortcut"], form["title"], form["text"], own="own" in form)
     try:
-        service.save(db.engine, actor(), _account_id(), wording, request.args.get("change", type=int))
+        service.save(db.engine, actor(), services().account_id, wording, request.args.get("change", type=int))
     except InvalidCannedReply:
         flash(_("没有保存：口令和内容都要有，口令不能重复，变量只能用列出的几个。"), "danger")
         return _page(422)
@@ -54,5 +50,5 @@ def save_canned() -> ResponseReturnValue:
 @bp.post("/canned/<int:reply_id>/remove")
 @role(Role.OPERATOR)
 def remove_canned(reply_id: int) -> ResponseReturnValue:
-    service.remove(db.engine, actor(), _account_id(), reply_id)
+    service.remove(db.engine, actor(), services().account_id, reply_id)
     return redirect(url_for("admin.canned"), 303)

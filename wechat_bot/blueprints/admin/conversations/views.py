@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from flask import abort, current_app, redirect, render_template, request, url_for
+from flask import abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_timezone, lazy_gettext
 from flask_babel import gettext as _
@@ -32,7 +32,7 @@ from ....models import (
     Role,
     Tag,
 )
-from ....services.accounts.capabilities import Capabilities, Feature
+from ....services.accounts.capabilities import Feature
 from ....services.conversations import actions
 from ....services.messages import history
 from ....services.outbox.answers import send_block
@@ -45,6 +45,7 @@ from ....services.outbox.window import (
     spent_since,
 )
 from ....services.search.index import FOLLOWERS, Query
+from ....wiring import services
 from .. import bp
 from ..access import actor
 from ..followers.sync import writes_back
@@ -224,7 +225,7 @@ def listing() -> Listing:
 
 def _windows(rows: Sequence[Row[Any]], now: datetime) -> Mapping[int, Window]:
     """Those that are open, if the account may write at all."""
-    capabilities: Capabilities = current_app.extensions["capabilities"]
+    capabilities = services().capabilities
     if not rows or not capabilities.allows(rows[0].account_id, Feature.CUSTOMER_SERVICE):
         return {}
     windows = {
@@ -324,7 +325,7 @@ def composer(follower: Any, newest: Sequence[Any] | None = None) -> dict[str, An
         found = load_window(db.session.connection(), follower.id, follower.subscribed, now)
     else:
         found = compute_window(follower.subscribed, newest, now)
-    capabilities: Capabilities = current_app.extensions["capabilities"]
+    capabilities = services().capabilities
     permission = capabilities.permission(follower.account_id, Feature.CUSTOMER_SERVICE)
     return {"window": found, "permission": permission, "send_block": send_block(permission, found)}
 

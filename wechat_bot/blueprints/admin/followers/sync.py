@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import abort, current_app, redirect, render_template, request, url_for
+from flask import abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
@@ -14,12 +14,11 @@ from sqlalchemy import func, select
 
 from ....extensions import db
 from ....models import CallCount, SyncState
-from ....services.accounts import ensure_account
-from ....services.accounts.capabilities import Capabilities, Feature, Permission, PermissionReason
+from ....services.accounts.capabilities import Feature, Permission, PermissionReason
 from ....services.followers import write_back
-from ....services.followers.sync import BEIJING, LIST_PATH, FollowerSynchronizer, newest_run
-from ....settings import Settings
+from ....services.followers.sync import BEIJING, LIST_PATH, newest_run
 from ....wechat.account_kinds import AccountKind
+from ....wiring import services
 from .. import bp
 from ..access import actor
 
@@ -59,8 +58,8 @@ def inject_sync_reasons() -> dict[str, Any]:
 
 def progress() -> SyncProgress:
     """How far the platform's list has been read."""
-    settings: Settings = current_app.extensions["settings"]
-    account_id = _account_id()
+    settings = services().settings
+    account_id = services().account_id
     run = db.session.execute(newest_run(account_id)).one_or_none()
     used = db.session.scalar(
         select(func.coalesce(func.sum(CallCount.calls), 0)).where(
@@ -73,16 +72,11 @@ def progress() -> SyncProgress:
 
 def writes_back() -> bool:
     """Whether the platform is told of changed remarks and tags."""
-    return _standing(_account_id()).allowed
-
-
-def _account_id() -> int:
-    settings: Settings = current_app.extensions["settings"]
-    return ensure_account(db.engine, settings.wechat_app_id)
+    return _standing(services().account_id).allowed
 
 
 def _standing(account_id: int) -> Permission:
-    capabilities: Capabilities = current_app.extensions["capabilities"]
+    capabilities = services().capabilities
     return capabilities.permission(account_id, Feature.FOLLOWERS)
 
 
@@ -103,10 +97,10 @@ def show_sync() -> ResponseReturnValue:
 @bp.post("/followers/sync")
 def sync() -> ResponseReturnValue:
     """Begin a run, or go on with the one that failed."""
-    account_id = _account_id()
+    account_id = services().account_id
     if not _standing(account_id).allowed:
         abort(409, _("现在不能从微信同步粉丝。"))
-    followers: FollowerSynchronizer = current_app.extensions["followers"]
+    followers = services().followers
     resumed = followers.resume(account_id) if "resume" in request.form else None
     followers.wake(resumed or followers.begin(account_id, actor()))
     return redirect(url_for("admin.followers"), 303)

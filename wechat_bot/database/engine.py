@@ -1,0 +1,77 @@
+"""How the database is opened: options of the engines for SQLite, PostgreSQL, MariaDB and MySQL."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import Connection
+
+from ..settings import Settings
+
+BUSY_TIMEOUT = 2.0
+"""Seconds to wait for another writer. Shorter than the platform waits for the answer to a push."""
+
+WAL_PAGES = 8000
+"""Pages of the SQLite write-ahead log (32 MB) after which it is copied into the database file."""
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """Options of ``create_engine``; a lost or locked database is noticed within seconds."""
+    url = settings.sqlalchemy_url
+    options: dict[str, Any] = {
+        "hide_parameters": True,  # from errors, and so from logs: they are what followers wrote
+        "json_serializer": json.JSONEncoder(ensure_ascii=False).encode,
+        "pool_size": settings.database_connections,
+        "max_overflow": 1,  # the one that the recorder keeps
+        "pool_timeout": BUSY_TIMEOUT,
+    }
+    if url.startswith("sqlite"):
+        factory = _sqlite_connection(settings.sqlite_synchronous)
+        options["connect_args"] = {"timeout": BUSY_TIMEOUT, "factory": factory}
+    elif url.startswith("postgresql"):
+        milliseconds = int(BUSY_TIMEOUT * 1000)
+        # To compile a statement, or to start processes for it, takes longer than any of ours does.
+        plain = "-c jit=off -c max_parallel_workers_per_gather=0"
+        options["connect_args"] = {
+            "connect_timeout": 2,
+            "options": f"-c lock_timeout={milliseconds} -c timezone=utc {plain}",
+        }
+    else:
+        options["isolation_level"] = "READ COMMITTED"
+        options["connect_args"] = {
+            "connect_timeout": 2,
+            "init_command": f"SET innodb_lock_wait_timeout={round(BUSY_TIMEOUT)}, time_zone='+00:00'",
+        }
+    return options
+
+
+def _sqlite_connection(synchronous: str) -> type[sqlite3.Connection]:
+    """A connection class that is durable, checks foreign keys and begins no transaction by itself."""
+
+    class Opened(sqlite3.Connection):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.isolation_level = None
+            self.execute("PRAGMA journal_mode=WAL")
+            self.execute(f"PRAGMA synchronous={synchronous}")
+            self.execute("PRAGMA foreign_keys=ON")
+            self.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
+
+    return Opened
+
+
+@event.listens_for(Engine, "begin")
+def _begin(connection: Connection) -> None:
+    """SQLite cannot turn a reading transaction into a writing one: writers say so when they begin."""
+    if connection.dialect.name == "sqlite":
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def create_reader(engine: Engine, settings: Settings) -> Engine:
+    """An engine for single reads from the same database, which need no transactions."""
+    options = engine_options(settings) | {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
+    return create_engine(engine.url, **options)

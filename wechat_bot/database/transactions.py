@@ -1,0 +1,86 @@
+"""Writing transactions: one at a time in a thread, queued on SQLite, and run again after a conflict."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import ParamSpec, TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@contextmanager
+def sqlite_write_lock(engine: Engine) -> Iterator[None]:
+    """Wait until no other process writes to the same SQLite file; other databases queue writers themselves.
+
+    SQLite's own busy handler polls with growing pauses, so that a writer can wait while later ones get the
+    lock. `flock` blocks instead, and the kernel wakes the next waiter.
+    """
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    file = os.open(f"{engine.url.database}-turn", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
+in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+"""Whether the current thread is inside a `transaction`."""
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """A writing transaction: committed at the end, rolled back on an error. It makes no network calls.
+
+    :raises RuntimeError: inside another transaction of the same thread.
+    """
+    if in_transaction.get():
+        raise RuntimeError("transactions do not nest")
+    token = in_transaction.set(True)
+    try:
+        writer = engine.execution_options(writes=True)
+        with sqlite_write_lock(engine), writer.begin() as connection:
+            yield connection
+    finally:
+        in_transaction.reset(token)
+
+
+def retry_conflicts(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a function, which is one transaction, again after a conflict or a short loss of the database.
+
+    After five attempts the last error is raised.
+    """
+
+    attempts = 5
+
+    @functools.wraps(function)
+    def retried(*args: P.args, **kwargs: P.kwargs) -> R:
+        for attempt in range(1, attempts + 1):
+            try:
+                return function(*args, **kwargs)
+            except DBAPIError as error:
+                if attempt == attempts or not (is_transient(error) or isinstance(error, IntegrityError)):
+                    raise
+                time.sleep(random.uniform(0, 0.02) * 2**attempt)  # noqa: S311
+        raise AssertionError("unreachable")
+
+    return retried
+
+
+def is_transient(error: DBAPIError) -> bool:
+    """Whether the same transaction may succeed later: the database was locked, lost or restarted."""
+    return error.connection_invalidated or isinstance(error, OperationalError)
