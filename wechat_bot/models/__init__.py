@@ -1,32 +1,24 @@
-"""The tables. What is written to them is decided in `services`."""
+"""The tables, by subject. Only `wechat_bot.services` writes to them."""
 
-from .api import (
-    AccessToken,
-    CallbackOutcome,
-    CallCount,
-    Capability,
-    FollowerSync,
-    PendingUpdate,
-    SyncState,
-    Worker,
-)
+from .accounts import AccessToken, Account, Capability
+from .audit import AuditEntry
 from .columns import UTCDateTime
-from .desk import (
+from .conversations import (
+    BotSession,
     CannedReply,
     Conversation,
     ConversationStatus,
     Draft,
-    FollowerTag,
-    HourIndex,
     Mention,
     Note,
     Presence,
-    Progress,
-    Tag,
 )
-from .inbox import UNSETTLED, Account, BotSession, Channel, Direction, Follower, MessageLog, MessageState
+from .followers import Follower, FollowerSync, FollowerTag, PendingUpdate, SyncState, Tag
+from .health import CallbackOutcome, CallCount, Worker
 from .media import Media, MediaState
-from .operators import AuditEntry, Lockout, Operator, OperatorSession, Role, Theme
+from .messages import UNSETTLED, Channel, Direction, MessageLog, MessageState
+from .operators import Lockout, Operator, OperatorSession, Role, Theme
+from .projections import HourIndex, Progress
 
 __all__ = [
     "UNSETTLED",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..extensions import Model
-from .columns import LONG_TEXT, MYSQL, ROW_ID, UTCDateTime, exact
+from .columns import MYSQL, ROW_ID, UTCDateTime, exact
 
 
 class Role(StrEnum):
@@ -101,24 +100,3 @@ class Lockout(Model):
     failures: Mapped[int] = mapped_column(default=0)
     failed_at: Mapped[datetime] = mapped_column(UTCDateTime)
     until: Mapped[datetime | None] = mapped_column(UTCDateTime)
-
-
-class AuditEntry(Model):
-    """Something that an operator did, or that happened to one. Rows are added, never changed."""
-
-    __tablename__ = "audit_entries"
-    __table_args__ = (Index(None, "subject", "id"), MYSQL)
-
-    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
-    at: Mapped[datetime] = mapped_column(UTCDateTime)
-    operator_id: Mapped[int | None] = mapped_column(ROW_ID, ForeignKey("operators.id"))
-    operator: Mapped[str] = mapped_column(String(64), default="")
-    """The name at that time, or the one that was tried."""
-    action: Mapped[str] = mapped_column(String(32))
-    subject: Mapped[str] = mapped_column(exact(128), default="")
-    """What it was done to: ``follower:12``, ``message:34``, ``operator:5``."""
-    before: Mapped[Any] = mapped_column(JSON)
-    after: Mapped[Any] = mapped_column(JSON)
-    address: Mapped[str] = mapped_column(String(64), default="")
-    detail: Mapped[str] = mapped_column(LONG_TEXT, default="")
-    """In words, such as the filter of an export."""

@@ -1,4 +1,4 @@
-"""What operators see and keep of followers and their conversations."""
+"""Conversations: the bot's session, the state that operators work with, notes, drafts and canned replies."""
 
 from __future__ import annotations
 
@@ -6,11 +6,29 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..extensions import Model
 from .columns import LONG_TEXT, MYSQL, ROW_ID, UTCDateTime, exact
+
+
+class BotSession(Model):
+    """The dialogue with a follower: its session, and where it stands."""
+
+    __tablename__ = "conversations"
+    __table_args__ = MYSQL
+
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"), unique=True)
+    state: Mapped[str | None] = mapped_column(String(64))
+    session: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When `state` and `session` are forgotten."""
+    version: Mapped[int] = mapped_column(default=0)
+    """Counts the changes of `state` and `session`, so that none is lost."""
+    ready_id: Mapped[int | None] = mapped_column(ROW_ID)
+    """The oldest outgoing message that is `READY`."""
 
 
 class ConversationStatus(StrEnum):
@@ -58,30 +76,6 @@ class Conversation(Model):
     """When the first message came that nobody has looked after since; set while `OPEN`."""
     assignee_id: Mapped[int | None] = mapped_column(ROW_ID, ForeignKey("operators.id"))
     starred: Mapped[bool] = mapped_column(default=False)
-
-
-class Tag(Model):
-    """A word that operators put on followers."""
-
-    __tablename__ = "tags"
-    __table_args__ = (UniqueConstraint("account_id", "name"), MYSQL)
-
-    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
-    account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"))
-    name: Mapped[str] = mapped_column(exact(32))
-    colour: Mapped[str] = mapped_column(String(16))
-    platform_id: Mapped[int | None]
-    """The platform's number of the tag of this name."""
-
-
-class FollowerTag(Model):
-    """A follower has a tag."""
-
-    __tablename__ = "follower_tags"
-    __table_args__ = (Index(None, "tag_id", "follower_id"), MYSQL)
-
-    follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"), primary_key=True)
-    tag_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("tags.id"), primary_key=True)
 
 
 class Note(Model):
@@ -146,28 +140,3 @@ class CannedReply(Model):
     title: Mapped[str] = mapped_column(String(64))
     text: Mapped[str] = mapped_column(LONG_TEXT)
     used: Mapped[int] = mapped_column(default=0)
-
-
-class Progress(Model):
-    """How far something that is derived from a table has come."""
-
-    __tablename__ = "progress"
-    __table_args__ = MYSQL
-
-    name: Mapped[str] = mapped_column(exact(32), primary_key=True)
-    watermark: Mapped[int] = mapped_column(ROW_ID, default=0)
-    """All ids up to here are done, but for `gaps`."""
-    gaps: Mapped[list[Any]] = mapped_column(JSON, default=list)
-    """Ids below the watermark that were not there yet: ``[first, last, Unix time of the row after them]``.
-    Ids are given before they are committed, so a smaller one may show up later."""
-
-
-class HourIndex(Model):
-    """The first message of an hour: ids follow time, so that dates become ranges of ids."""
-
-    __tablename__ = "hours"
-    __table_args__ = MYSQL
-
-    hour: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    """Hours since 1970, UTC."""
-    first_id: Mapped[int] = mapped_column(ROW_ID)

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import JSON, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..extensions import Model
@@ -52,64 +52,6 @@ class MessageState(StrEnum):
 
 UNSETTLED = text("state NOT IN ('answered', 'sent')")
 """Messages that are being worked on, wait, or failed. Literal, so that SQLite uses the index on these few."""
-
-
-class Account(Model):
-    """An Official Account. The one of the environment has its app id, or none."""
-
-    __tablename__ = "accounts"
-    __table_args__ = MYSQL
-
-    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
-    app_id: Mapped[str] = mapped_column(exact(64), unique=True)
-    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
-
-
-class Follower(Model):
-    """Someone who follows or followed an account."""
-
-    __tablename__ = "followers"
-    __table_args__ = (UniqueConstraint("account_id", "openid"), MYSQL)
-
-    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
-    account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"))
-    openid: Mapped[str] = mapped_column(exact(64))
-    subscribed: Mapped[bool] = mapped_column(default=True)
-    status_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """Platform time of the follow or unfollow that `subscribed` tells; older ones change nothing."""
-    follow_count: Mapped[int] = mapped_column(default=0)
-    scene: Mapped[str] = mapped_column(exact(128), default="")
-    """The scene of the QR code of the last follow."""
-    alias: Mapped[str] = mapped_column(String(64), default="")
-    """What operators call the follower; the platform tells no names."""
-    remark: Mapped[str] = mapped_column(String(64), default="")
-    """What the account calls the follower at the platform, as of `synced_at`."""
-    unionid: Mapped[str] = mapped_column(exact(64), default="")
-    source: Mapped[str] = mapped_column(String(48), default="")
-    """How the follower found the account, in the platform's words (subscribe_scene)."""
-    subscribed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """When the follower last followed, as the platform tells."""
-    synced_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    first_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    last_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
-
-
-class BotSession(Model):
-    """The dialogue with a follower: its session, and where it stands."""
-
-    __tablename__ = "conversations"
-    __table_args__ = MYSQL
-
-    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
-    follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"), unique=True)
-    state: Mapped[str | None] = mapped_column(String(64))
-    session: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """When `state` and `session` are forgotten."""
-    version: Mapped[int] = mapped_column(default=0)
-    """Counts the changes of `state` and `session`, so that none is lost."""
-    ready_id: Mapped[int | None] = mapped_column(ROW_ID)
-    """The oldest outgoing message that is `READY`."""
 
 
 class MessageLog(Model):

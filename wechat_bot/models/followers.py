@@ -1,0 +1,109 @@
+"""Followers, their tags, and the synchronisation with the platform."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..extensions import Model
+from .columns import LONG_TEXT, MYSQL, ROW_ID, UTCDateTime, exact
+
+
+class Follower(Model):
+    """Someone who follows or followed an account."""
+
+    __tablename__ = "followers"
+    __table_args__ = (UniqueConstraint("account_id", "openid"), MYSQL)
+
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"))
+    openid: Mapped[str] = mapped_column(exact(64))
+    subscribed: Mapped[bool] = mapped_column(default=True)
+    status_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """Platform time of the follow or unfollow that `subscribed` tells; older ones change nothing."""
+    follow_count: Mapped[int] = mapped_column(default=0)
+    scene: Mapped[str] = mapped_column(exact(128), default="")
+    """The scene of the QR code of the last follow."""
+    alias: Mapped[str] = mapped_column(String(64), default="")
+    """What operators call the follower; the platform tells no names."""
+    remark: Mapped[str] = mapped_column(String(64), default="")
+    """What the account calls the follower at the platform, as of `synced_at`."""
+    unionid: Mapped[str] = mapped_column(exact(64), default="")
+    source: Mapped[str] = mapped_column(String(48), default="")
+    """How the follower found the account, in the platform's words (subscribe_scene)."""
+    subscribed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When the follower last followed, as the platform tells."""
+    synced_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    first_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Tag(Model):
+    """A word that operators put on followers."""
+
+    __tablename__ = "tags"
+    __table_args__ = (UniqueConstraint("account_id", "name"), MYSQL)
+
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"))
+    name: Mapped[str] = mapped_column(exact(32))
+    colour: Mapped[str] = mapped_column(String(16))
+    platform_id: Mapped[int | None]
+    """The platform's number of the tag of this name."""
+
+
+class FollowerTag(Model):
+    """A follower has a tag."""
+
+    __tablename__ = "follower_tags"
+    __table_args__ = (Index(None, "tag_id", "follower_id"), MYSQL)
+
+    follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"), primary_key=True)
+    tag_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("tags.id"), primary_key=True)
+
+
+class SyncState(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    """It stopped with an error and goes on from `cursor` when it is started again."""
+
+
+class FollowerSync(Model):
+    """A run through the platform's list of followers."""
+
+    __tablename__ = "syncs"
+    __table_args__ = MYSQL
+
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"))
+    state: Mapped[SyncState] = mapped_column(String(8), default=SyncState.RUNNING)
+    started_by: Mapped[str] = mapped_column(String(64), default="")
+    started_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    """When it last got on."""
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    cursor: Mapped[str] = mapped_column(exact(64), default="")
+    """The last openid that is done."""
+    total: Mapped[int] = mapped_column(default=0)
+    done: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(String(255), default="")
+
+
+class PendingUpdate(Model):
+    """A change of an operator that the platform does not know yet."""
+
+    __tablename__ = "writebacks"
+    __table_args__ = (Index(None, "follower_id", "id"), MYSQL)
+
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"))
+    what: Mapped[str] = mapped_column(String(16))
+    """"remark", "tag" or "untag"."""
+    value: Mapped[str] = mapped_column(LONG_TEXT)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(String(255), default="")
