@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from wechat_bot.settings import Settings, SettingsError
+from wechat_bot.env_file import load_settings
+from wechat_bot.settings import SettingsError
 
 try:
-    settings = Settings.load(Path(__file__).with_name(".env"))
+    settings = load_settings(Path(__file__).with_name(".env"))
 except SettingsError as error:
     raise SystemExit(str(error)) from error

@@ -1,1 +1,1 @@
-"""Measures wechat_bot, alone and beside its peers. See README.md."""
+"""Benchmarks of wechat_bot, alone and in comparison with other libraries. See README.md."""

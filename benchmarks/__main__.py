@@ -1,4 +1,4 @@
-"""``benchmarks/run``: the command line."""
+"""Command line of the benchmarks: ``benchmarks/run``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -34,35 +35,35 @@ def main() -> None:
     except ValueError as error:
         parser.error(str(error))
     out = arguments.out or (None if arguments.quick else report.RESULTS)
-    wanted = list(COMMANDS) if arguments.command == "all" else [arguments.command]
-    problems = [problem for name in wanted for problem in _measure(name, options, out)]
+    commands = list(COMMANDS) if arguments.command == "all" else [arguments.command]
+    problems = [problem for name in commands for problem in _measure(name, options, out)]
     sys.exit("\n".join(problems) or 0)
 
 
 def _stop(*_: object) -> NoReturn:
-    """End as if by an error, so that servers and databases are tidied up."""
+    """Exit by an exception, so that servers are stopped and databases dropped."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit("stopped")
 
 
 def _measure(name: str, options: Options, out: Path | None) -> list[str]:
-    """Run one command, print what it found and keep it in `out`; what went wrong."""
+    """Run one command, print its results, save them in `out`, and return its problems."""
     machine = report.machine(options)
     try:
-        found = COMMANDS[name](options)
+        result = COMMANDS[name](options)
     except Missing as error:
         return [f"{name}: {error}"]
-    section = report.section(name, found, machine, quick=options.quick)
+    section = report.section(name, result, machine, quick=options.quick)
     print(section, flush=True)
     if out:
-        report.keep(out, name, section)
-    return [f"{name}: {problem}" for problem in found.problems]
+        report.save(out, name, section)
+    return [f"{name}: {problem}" for problem in result.problems]
 
 
 def _options(arguments: argparse.Namespace) -> Options:
-    given = {name: value for name, value in vars(arguments).items() if value is not None}
-    defaults = QUICK if given.pop("quick") else THOROUGH
-    return defaults.but(**{name: value for name, value in given.items() if name not in {"command", "out"}})
+    changes = {name: value for name, value in vars(arguments).items() if value is not None}
+    defaults = QUICK if changes.pop("quick") else THOROUGH
+    return replace(defaults, **{name: changes[name] for name in changes.keys() - {"command", "out"}})
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,14 +83,14 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--quick", action="store_true", help="a smoke run of a few seconds; its figures mean nothing")
     add("--out", type=Path, metavar="FILE", help="where results are kept; RESULTS.md unless --quick")
-    add("--seconds", type=_within(1, 30), metavar="N", help=f"of load in a turn ({THOROUGH.seconds})")
-    add("--repeats", type=_within(1, 20), metavar="N", help=f"turns of each server ({THOROUGH.repeats})")
+    add("--seconds", type=_integer(1, 30), metavar="N", help=f"of load in a turn ({THOROUGH.seconds})")
+    add("--repeats", type=_integer(1, 20), metavar="N", help=f"turns of each server ({THOROUGH.repeats})")
     add("--connections", type=_connections, metavar="N,N", help="at once; peers (16,64)")
     add("--modes", type=_modes, metavar="MODE,MODE", help="plain, safe; peers (plain,safe)")
-    add("--messages", type=_within(1000, 2_000_000), metavar="N", help=f"memory ({THOROUGH.messages:,})")
+    add("--messages", type=_integer(1000, 2_000_000), metavar="N", help=f"memory ({THOROUGH.messages:,})")
     add(
         "--rows",
-        type=_within(1000, 20_000_000),
+        type=_integer(1000, 20_000_000),
         metavar="N",
         help=f"stored; growth, history ({THOROUGH.rows:,})",
     )
@@ -97,17 +98,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _within(least: int, most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"must be {least} to {most}")
+def _integer(minimum: int, maximum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not minimum <= int(text) <= maximum:
+            raise argparse.ArgumentTypeError(f"must be {minimum} to {maximum}")
         return int(text)
 
-    return number
+    return parse
 
 
 def _connections(text: str) -> tuple[int, ...]:
-    return tuple(map(_within(2, 512), text.split(",")))
+    return tuple(map(_integer(2, 512), text.split(",")))
 
 
 def _modes(text: str) -> tuple[Mode, ...]:

@@ -1,4 +1,4 @@
-"""``peers``: the callback beside its peers, in turns, so that all suffer alike from a noisy machine."""
+"""``peers``: compares the callback with other libraries, in turns, since machines are noisy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CO_WECHAT_SQLITE = "co-wechat + better-sqlite3 NORMAL, recording"
 CO_WECHAT_POSTGRES = "co-wechat + pg, recording"
 
 WARM_UP_REQUESTS = 40_000
-MOST_REQUESTS = 200_000
+MAX_REQUESTS = 200_000
 GOAL_CONNECTIONS = 16
 
 Key = tuple[str, Mode, int]
@@ -42,7 +42,7 @@ Key = tuple[str, Mode, int]
 
 @dataclass
 class Findings:
-    """Turns of every server, round by round, and why a server had none."""
+    """The turns of every server, and why a server was skipped."""
 
     turns: dict[Key, list[Turn]] = field(default_factory=lambda: defaultdict(list))
     skipped: dict[tuple[str, Mode], str] = field(default_factory=dict)
@@ -59,7 +59,7 @@ def run(options: Options) -> Report:
 
 
 def _lineup(mode: Mode, options: Options, stack: ExitStack) -> dict[str, Callable[[str, Path], Server]]:
-    """How each server is made, by its name, from the name and a directory of its own."""
+    """Return factories of the servers by name; each takes the name and a directory."""
 
     def ours_on_sqlite(synchronous: Synchronous) -> Callable[[str, Path], Server]:
         return lambda name, directory: ours.server(
@@ -89,7 +89,7 @@ def _lineup(mode: Mode, options: Options, stack: ExitStack) -> dict[str, Callabl
 def _start_all(
     mode: Mode, directory: Path, options: Options, findings: Findings, stack: ExitStack
 ) -> list[Running]:
-    """All servers that can be started and answer rightly."""
+    """Start all servers and return those that answer correctly."""
     started = []
     for number, (name, make) in enumerate(_lineup(mode, options, stack).items()):
         home = directory / str(number)
@@ -104,29 +104,29 @@ def _start_all(
 def _race(
     servers: Sequence[Running], mode: Mode, directory: Path, options: Options, findings: Findings
 ) -> None:
-    """Warm up, and then all servers in turns, with the same requests in each round."""
-    requests = _fresh(mode, directory, WARM_UP_REQUESTS)
+    """Warm up all servers, then measure them in turns; in each round all get the same requests."""
+    requests = _new_requests(mode, directory, WARM_UP_REQUESTS)
     rate = 0.0
     for server in servers:
-        seen = server.turn(requests, connections=GOAL_CONNECTIONS, seconds=options.seconds).load
-        rate = max(rate, seen.requests / seen.seconds)
+        load = server.turn(requests, connections=GOAL_CONNECTIONS, seconds=options.seconds).load
+        rate = max(rate, load.requests / load.seconds)
     for connections in options.connections:
         for number in range(1, options.repeats + 1):
-            _say(f"{mode}, {connections} connections, round {number} of {options.repeats}")
-            count = min(MOST_REQUESTS, int(2 * rate * options.seconds) + 1000)
-            requests = _fresh(mode, directory, count)
+            _log(f"{mode}, {connections} connections, round {number} of {options.repeats}")
+            count = min(MAX_REQUESTS, int(2 * rate * options.seconds) + 1000)
+            requests = _new_requests(mode, directory, count)
             for server in servers:
                 turn = server.turn(requests, connections=connections, seconds=options.seconds)
                 findings.turns[server.server.name, mode, connections].append(turn)
                 rate = max(rate, turn.load.requests / turn.load.seconds)
 
 
-def _fresh(mode: Mode, directory: Path, count: int) -> Path:
+def _new_requests(mode: Mode, directory: Path, count: int) -> Path:
     traffic.write(mode, directory, count)
     return directory
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
@@ -157,12 +157,12 @@ def _row(key: Key, turns: Sequence[Turn]) -> list[str]:
         f"{statistics.median(turn.server_us for turn in turns):.0f}",
         f"{statistics.median(database):.0f}" if database else "–",
         str(sum(turn.load.errors for turn in turns)),
-        _kept(turns),
+        _recorded(turns),
     ]
 
 
-def _kept(turns: Sequence[Turn]) -> str:
-    """Recorded of acknowledged messages; wrk cuts the last ones off, so a few more are right."""
+def _recorded(turns: Sequence[Turn]) -> str:
+    """Recorded and acknowledged messages; wrk drops the last answers, so a few more rows are correct."""
     wraps = sum(turn.load.wraps for turn in turns)
     wrapped = f", requests used again {wraps} times" if wraps else ""
     if turns[0].rows is None:
@@ -172,7 +172,7 @@ def _kept(turns: Sequence[Turn]) -> str:
 
 
 def _problems(findings: Findings) -> list[str]:
-    """What no result excuses: ours was not measured, or lost or refused messages."""
+    """Return failures of wechat_bot: it was not measured, or lost or refused messages."""
     problems = [
         f"{name}, {mode}: {reason}"
         for (name, mode), reason in findings.skipped.items()
@@ -197,13 +197,13 @@ RATIOS = (
     (NORMAL, CO_WECHAT_SQLITE, 0.9),
     (POSTGRES, CO_WECHAT_POSTGRES, 1.0),
 )
-"""At least so many times the requests a second of the other."""
+"""Goals: minimum ratio of the requests per second of two servers."""
 LATENCIES = ((FULL, 16, 60.0), (FULL, 64, 120.0), (NORMAL, 16, 40.0), (NORMAL, 64, 80.0))
-"""The p99 in ms, with a number of connections, is at most this."""
+"""Goals: server, connections, maximum p99 in milliseconds."""
 
 
 def _goals(findings: Findings) -> str:
-    """Goals are about safe mode; a ratio is the median of those of the rounds."""
+    """Compare with the goals, in safe mode; a ratio is the median of the ratios of all rounds."""
     rows = []
     for name, other, goal in RATIOS:
         ratios = _ratios(findings, name, other)
@@ -221,6 +221,6 @@ def _goals(findings: Findings) -> str:
 
 
 def _ratios(findings: Findings, name: str, other: str) -> list[float]:
-    """Requests a second of one server for each of another's in the same round."""
+    """Ratios of the requests per second of two servers, by round."""
     mine, theirs = (findings.turns.get((who, Mode.SAFE, GOAL_CONNECTIONS), []) for who in (name, other))
     return [one.load.rate / two.load.rate for one, two in zip(mine, theirs, strict=False) if two.load.rate]

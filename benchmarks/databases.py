@@ -1,4 +1,4 @@
-"""Databases of their own for what is measured, dropped at the end."""
+"""Temporary databases of the benchmarks, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Database(Protocol):
     def url(self) -> str: ...
 
     def count(self, query: str) -> int:
-        """The number that `query` returns."""
+        """Return the number that `query` selects."""
 
     def cpu_seconds(self) -> float | None:
-        """CPU time of the processes of the database; None when it has none, or they cannot be seen."""
+        """CPU time of the database's processes; None when it has none, or they are not visible."""
 
 
 class SQLite:
@@ -42,7 +42,7 @@ class SQLite:
 
 
 class Postgres:
-    """A database of the server at `server_url`."""
+    """A database on the server at `server_url`."""
 
     def __init__(self, server_url: str) -> None:
         self._server_url = server_url
@@ -51,7 +51,10 @@ class Postgres:
         self.url = urlsplit(server_url)._replace(path=f"/{self._name}").geturl()
 
     def create(self) -> None:
-        """Missing when the server is not reached."""
+        """Create the database.
+
+        :raises Missing: when the server is not reachable.
+        """
         self._execute(f'CREATE DATABASE "{self._name}"')
         self._postmaster = self._find_postmaster()
 
@@ -75,7 +78,7 @@ class Postgres:
             raise Missing("PostgreSQL is not reached: start it, or name it with --postgres") from error
 
     def _find_postmaster(self) -> int | None:
-        """The parent of a backend, if that is seen from here."""
+        """Return the process id of the parent of a backend; None when it is not visible."""
         with psycopg.connect(self.url) as connection:
             stat = Path(f"/proc/{connection.info.backend_pid}/stat")
             if not stat.exists() or "(postgres)" not in stat.read_text():
@@ -85,7 +88,10 @@ class Postgres:
 
 @contextmanager
 def postgres(server_url: str) -> Iterator[Postgres]:
-    """A new, empty database of a server, until the block ends; Missing."""
+    """Create an empty database, which is dropped at the end of the block.
+
+    :raises Missing: when the server is not reachable.
+    """
     database = Postgres(server_url)
     try:
         database.create()

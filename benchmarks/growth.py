@@ -1,4 +1,4 @@
-"""``growth``: what a push costs when millions of messages are stored, against none."""
+"""``growth``: compares the cost of a push with millions of stored messages and with none."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from .tools import Missing
 
 CONNECTIONS = 16
 GOAL = 1.1
-MOST_REQUESTS = 60_000
+"""Maximum ratio of the costs."""
+MAX_REQUESTS = 60_000
 
 
 def run(options: Options) -> Report:
-    """Both databases of a kind know the same followers, so that only the messages differ."""
+    """Measure each database; both instances have the same followers, so that only the messages differ."""
     tools.wrk()
     rows, skipped = [], []
     for kind, make in _kinds(options).items():
@@ -60,26 +61,26 @@ def _measure(make: Callable[[Path, ExitStack], Database], options: Options) -> l
 def _serve(
     make: Callable[[Path, ExitStack], Database], home: Path, messages: int, stack: ExitStack
 ) -> Running:
-    """The program on a database that holds `messages` more than the program itself has written."""
+    """Start the program on a database with `messages` stored messages."""
     home.mkdir()
     database = make(home, stack)
     server = ours.server("ours", Mode.SAFE, home, database)
     with running(server):
-        pass  # it has answered a few pushes, of which the stored ones are copies
+        pass  # the pushes of its check are recorded; `filling` copies them
     print(f"storing {messages:,} messages", file=sys.stderr, flush=True)
     filling.fill(database, messages)
     return stack.enter_context(running(server))
 
 
 def _take_turns(servers: Sequence[Running], directory: Path, options: Options) -> list[list[Turn]]:
-    """Turns of each server, after one that warms it up."""
+    """Measure the servers in turns, after one turn of each as warm-up."""
     turns: list[list[Turn]] = [[] for _ in servers]
     rate = 2500.0
     for number in range(options.repeats + 1):
-        traffic.write(Mode.SAFE, directory, min(MOST_REQUESTS, int(2 * rate * options.seconds)))
-        for server, its in zip(servers, turns, strict=True):
+        traffic.write(Mode.SAFE, directory, min(MAX_REQUESTS, int(2 * rate * options.seconds)))
+        for server, measured in zip(servers, turns, strict=True):
             turn = server.turn(directory, connections=CONNECTIONS, seconds=options.seconds)
             rate = max(rate, turn.load.rate)
             if number:
-                its.append(turn)
+                measured.append(turn)
     return turns

@@ -1,4 +1,4 @@
-"""``history``: what operators wait for when millions of messages are stored, against few."""
+"""``history``: compares response times of the console with millions of stored messages and with few."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, event, func, select, text
 
 from wechat_bot import create_app
+from wechat_bot.env_file import load_settings
 from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog, Role
 from wechat_bot.services.audit import Actor
@@ -26,7 +27,6 @@ from wechat_bot.services.messages import export
 from wechat_bot.services.messages.filters import MessageFilter
 from wechat_bot.services.operators import management
 from wechat_bot.services.projections.projector import Projector
-from wechat_bot.settings import Settings
 from wechat_bot.wechat.credentials import Mode
 from wechat_bot.wiring import services
 
@@ -37,27 +37,27 @@ from .report import Report, table, verdict
 from .servers import running
 from .tools import Missing
 
-SHARE = 100
-"""The few are so many times fewer."""
+FEW_DIVISOR = 100
+"""The small database has this many times fewer messages."""
 GOAL_MS = 50.0
 GOAL_RATIO = 1.3
 GOAL_STATEMENTS = 5
 GOAL_GROWTH = 50
-"""MiB, of memory during an export."""
-EXPORTED = 5
-"""One of so many messages is exported."""
+"""Maximum growth of memory during an export, in MiB."""
+EXPORT_DIVISOR = 5
+"""The stored messages divided by this are exported."""
 NOISE_MS = 5.0
-"""Ratios of less than that say nothing."""
+"""Shorter times count as this in ratios."""
 
-RARE = 125
-"""So many messages, few or many as there are, are of a rare kind and have a rare word: more than a page."""
+RARE_COUNT = 125
+"""Messages of a rare kind, and with a rare word, in both databases: more than a page."""
 VARIETY = (
     "UPDATE message_logs SET kind = 'link' WHERE id % :every = 1",
     "UPDATE message_logs SET text = '我要看鲸鱼表演' WHERE id % :every = 7",
     "UPDATE message_logs SET text = text || ' ' || (13000000000 + (id * 7919) % 999999937) WHERE id % 50 = 1",
     "UPDATE message_logs SET follower_id = 1 WHERE id % 50 = 3",
 )
-"""These, telephone numbers, and a follower who talks a lot."""
+"""Statements that make such messages, telephone numbers, and a follower with many messages."""
 
 PAGES: Mapping[str, str] = {
     "messages": "/admin/messages?",
@@ -71,7 +71,7 @@ PAGES: Mapping[str, str] = {
     "a common word on two days": "/admin/messages?q=退款&from=2020-01-03&to=2020-01-04",
     "one follower's thread": "/admin/conversations/1/messages?",
 }
-"""Each is looked at where it begins, in the middle, and near its end."""
+"""Pages that are requested at their beginning, in the middle, and near the end."""
 OTHER_PAGES: Mapping[str, str] = {
     "a conversation, with what operators write": "/admin/conversations/1",
     "the same from a day on": "/admin/conversations/1?date=2020-01-04",
@@ -83,7 +83,7 @@ PASSWORD = "for this measurement only"
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a request; the times are medians of rounds in turns."""
+    """The cost of a request; times are medians of all rounds."""
 
     few_ms: float
     many_ms: float
@@ -92,27 +92,27 @@ class Cost:
 
 @dataclass(frozen=True)
 class Stored:
-    """A database with messages, all of them digested."""
+    """A database with messages, which the projector has processed."""
 
     app: Flask
     engine: Engine
     size: int
-    digest_us: float
-    """For each message, with its share of the followers."""
+    projection_us: float
+    """Microseconds for each message, including its share of new followers."""
 
 
 def run(options: Options) -> Report:
     parts = []
     for kind, make in _kinds(options).items():
         with ExitStack() as stack:
-            sizes = (options.rows // SHARE, options.rows)
+            sizes = (options.rows // FEW_DIVISOR, options.rows)
             try:
                 few, many = [_store(make, size, stack) for size in sizes]
             except Missing as error:
                 parts.append(f"{kind}: skipped: {error}\n")
                 continue
-            _say("reading them")
-            costs = _costs(_looks(few), _looks(many), many.engine, options.rounds)
+            _log("reading them")
+            costs = _costs(_requests(few), _requests(many), many.engine, options.rounds)
             parts.append(_table(kind, costs, few, many))
             parts.append(_summary(kind, many))
     return Report("\n".join(parts))
@@ -129,20 +129,20 @@ def _store(make: Callable[[Path, ExitStack], Database], size: int, stack: ExitSt
     directory = Path(stack.enter_context(TemporaryDirectory(prefix="bench-")))
     database = make(directory, stack)
     with running(ours.server("ours", Mode.SAFE, directory, database)):
-        pass  # it has answered a few pushes, of which the stored ones are copies
-    _say(f"storing {size:,} messages")
+        pass  # the pushes of its check are recorded; `filling` copies them
+    _log(f"storing {size:,} messages")
     filling.fill(database, size)
     app = stack.enter_context(_application(database, directory))
     with app.app_context():
         engine = db.engine
-    _vary(engine, size)
-    _say("digesting them")
-    stored = Stored(app, engine, size, _digest(services(app).projector, size))
-    _settle(engine)
+    _add_variety(engine, size)
+    _log("projecting them")
+    stored = Stored(app, engine, size, _project(services(app).projector, size))
+    _vacuum(engine)
     return stored
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
@@ -150,31 +150,32 @@ def _say(line: str) -> None:
 def _application(database: Database, directory: Path) -> Iterator[Flask]:
     environ = ours.settings(Mode.SAFE, database)
     with (directory / "log").open("w") as log, redirect_stdout(log):
-        app = create_app(Settings.load(directory / "no.env", environ))
+        app = create_app(load_settings(directory / "no.env", environ))
     try:
         yield app
     finally:
+        services(app).close()
         with app.app_context():
             db.engine.dispose()
 
 
-def _vary(engine: Engine, size: int) -> None:
+def _add_variety(engine: Engine, size: int) -> None:
     with engine.execution_options(writes=True).begin() as connection:
         for statement in VARIETY:
-            values = {"every": size // RARE} if ":every" in statement else {}
+            values = {"every": size // RARE_COUNT} if ":every" in statement else {}
             connection.execute(text(statement), values)
 
 
-def _digest(digest: Projector, size: int) -> float:
-    """µs for each message."""
+def _project(projector: Projector, size: int) -> float:
+    """Process all messages; return the microseconds for each."""
     started = time.perf_counter()
-    while left := digest.catch_up(10):
-        _say(f"{left:,} left")
+    while left := projector.catch_up(10):
+        _log(f"{left:,} left")
     return (time.perf_counter() - started) / size * 1e6
 
 
-def _settle(engine: Engine) -> None:
-    """Leave the database as it is some time later."""
+def _vacuum(engine: Engine) -> None:
+    """Run the maintenance that the database does by itself some time later."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("VACUUM ANALYZE"))
@@ -182,19 +183,19 @@ def _settle(engine: Engine) -> None:
             connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
 
 
-Look = Callable[[], object]
+Request = Callable[[], object]
 
 
-def _looks(stored: Stored) -> dict[str, Look]:
-    """What operators look at: whole requests, from the session to the page."""
+def _requests(stored: Stored) -> dict[str, Request]:
+    """Return whole requests of an operator, by name: from the session to the page."""
     browser = _signed_in(stored)
     with stored.engine.connect() as connection:
         last = connection.scalar(select(func.max(MessageLog.id))) or 0
-    looks: dict[str, Look] = {}
+    requests: dict[str, Request] = {}
     for name, path in PAGES.items():
         for place, before in (("newest", last + 1), ("middle", last // 2), ("oldest", last // 10)):
-            looks[f"{name}, {place}"] = partial(_get, browser, f"{path}&before={before}")
-    return looks | {name: partial(_get, browser, path) for name, path in OTHER_PAGES.items()}
+            requests[f"{name}, {place}"] = partial(_get, browser, f"{path}&before={before}")
+    return requests | {name: partial(_get, browser, path) for name, path in OTHER_PAGES.items()}
 
 
 def _signed_in(stored: Stored) -> FlaskClient:
@@ -213,24 +214,26 @@ def _get(browser: FlaskClient, path: str) -> None:
         raise RuntimeError(f"{path}: {answer.status}")
 
 
-def _costs(few: Mapping[str, Look], many: Mapping[str, Look], engine: Engine, rounds: int) -> dict[str, Cost]:
+def _costs(
+    few: Mapping[str, Request], many: Mapping[str, Request], engine: Engine, rounds: int
+) -> dict[str, Cost]:
     costs = {}
-    for name, look in many.items():
-        statements = _statements(engine, look)
+    for name, request in many.items():
+        statements = _statements(engine, request)
         few[name]()
-        times = [(_ms(few[name]), _ms(look)) for _ in range(rounds)]
-        few_ms, many_ms = (statistics.median(its) for its in zip(*times, strict=True))
+        times = [(_ms(few[name]), _ms(request)) for _ in range(rounds)]
+        few_ms, many_ms = (statistics.median(column) for column in zip(*times, strict=True))
         costs[name] = Cost(few_ms, many_ms, statements)
     return costs
 
 
-def _ms(look: Look) -> float:
+def _ms(request: Request) -> float:
     started = time.perf_counter()
-    look()
+    request()
     return (time.perf_counter() - started) * 1000
 
 
-def _statements(engine: Engine, look: Look) -> int:
+def _statements(engine: Engine, request: Request) -> int:
     sent: list[str] = []
 
     def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
@@ -238,7 +241,7 @@ def _statements(engine: Engine, look: Look) -> int:
             sent.append(statement)
 
     event.listen(engine, "before_cursor_execute", note)
-    look()
+    request()
     event.remove(engine, "before_cursor_execute", note)
     return len(sent)
 
@@ -262,12 +265,12 @@ def _table(kind: str, costs: Mapping[str, Cost], few: Stored, many: Stored) -> s
 
 
 def _summary(kind: str, stored: Stored) -> str:
-    count = stored.size // EXPORTED
+    count = stored.size // EXPORT_DIVISOR
     rate, growth = _export(stored.engine, count)
     return table(
         [f"{kind}, {stored.size:,} stored", "", ""],
         [
-            ["digesting a message", f"{stored.digest_us:.0f} µs", ""],
+            ["projecting a message", f"{stored.projection_us:.0f} µs", ""],
             [f"export of {count:,} messages", f"{rate:,.0f} messages a second", ""],
             ["its growth of memory", f"{growth:.1f} MiB", verdict(growth, GOAL_GROWTH)],
         ],
@@ -275,19 +278,18 @@ def _summary(kind: str, stored: Stored) -> str:
 
 
 def _export(engine: Engine, count: int) -> tuple[float, float]:
-    """Messages a second, and by how many MiB memory grew at its peak."""
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = _peak()
+    """Return messages per second, and the growth of the peak memory in MiB."""
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    before = _peak_kib()
     started, done = time.perf_counter(), 0
     for _ in export.stream(engine, MessageFilter(), "csv"):
         done += export.BATCH_SIZE
         if done >= count:
             break
-    return done / (time.perf_counter() - started), (_peak() - before) / 1024
+    return done / (time.perf_counter() - started), (_peak_kib() - before) / 1024
 
 
-def _peak() -> int:
-    """KiB."""
+def _peak_kib() -> int:
     found = re.search(r"^VmHWM:\s+(\d+)", Path("/proc/self/status").read_text(), re.MULTILINE)
     assert found
     return int(found[1])

@@ -1,4 +1,4 @@
-"""Load by ``wrk``: what was written by `traffic` is replayed over a number of connections."""
+"""Runs ``wrk``, which replays the requests of `traffic` over a number of connections."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from . import tools, traffic
 from .processes import environment
 
 ANSWER_SECONDS = 10
-"""After so long a request counts as an error."""
+"""Timeout after which a request counts as an error."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What wrk saw. Latencies are those of a closed loop: nobody sends more than is answered."""
+    """Results of wrk. The load is a closed loop: a connection sends its next request after the answer."""
 
     requests: int
-    """Answered ones, with whatever status."""
+    """Answered requests, whatever their status."""
     refused: int
-    """Of them, those with a status other than 2xx or 3xx."""
+    """Those of them with a status other than 2xx or 3xx."""
     broken: int
+    """Requests whose connection failed."""
     late: int
+    """Requests that timed out."""
     wraps: int
-    """How often a thread had to begin again with its requests."""
+    """How often a thread ran out of requests and started over."""
     seconds: float
     p50_ms: float
     p99_ms: float
@@ -45,7 +47,7 @@ class Load:
 
 
 def replay(port: int, requests: Path, *, connections: int, seconds: int) -> Load:
-    """Drive the server at `port` with the `requests` of a directory."""
+    """Send the requests of the directory `requests` to the server at `port` for `seconds`."""
     command = [tools.wrk(), f"-t{traffic.FILES}", f"-c{connections}", f"-d{seconds}s"]
     command += ["--timeout", f"{ANSWER_SECONDS}s", "-s", str(tools.HERE / "replay.lua")]
     result = subprocess.run(

@@ -1,4 +1,4 @@
-"""``memory``: what one worker holds while it takes many messages."""
+"""``memory``: measures the memory of one worker while it takes many messages."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from wechat_bot.wechat.credentials import Mode
 from . import ours, tools, traffic
 from .databases import SQLite
 from .options import Options
-from .processes import resident, tree
+from .processes import memory_usage, tree
 from .report import Report, table
 from .servers import Running, running
 
 CONNECTIONS = 16
 SAMPLES = 10
-MOST_REQUESTS = 60_000
+MAX_REQUESTS = 60_000
 MEBIBYTE = 2**20
 
 
@@ -28,9 +28,9 @@ MEBIBYTE = 2**20
 class Sample:
     messages: int
     resident: int
-    """Bytes, with those of the program's files."""
+    """Resident bytes, including mapped files."""
     private: int
-    """Bytes that no file holds."""
+    """Resident bytes that belong to no file."""
 
 
 def run(options: Options) -> Report:
@@ -38,19 +38,19 @@ def run(options: Options) -> Report:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="bench-")))
         server = ours.server("ours", Mode.SAFE, directory, SQLite(directory / "bot.db"), workers=1)
-        samples = list(_watch(stack.enter_context(running(server)), directory, options))
+        samples = list(_measure(stack.enter_context(running(server)), directory, options))
     rows = [_row(sample, samples[0]) for sample in samples]
     head = ["messages taken", "RSS, MiB", "of it private, MiB", "growth since the first line, MiB"]
     return Report(table(head, rows))
 
 
-def _watch(server: Running, directory: Path, options: Options) -> Iterator[Sample]:
-    """Samples along the way to `options.messages`; safe mode, 10,000 followers."""
+def _measure(server: Running, directory: Path, options: Options) -> Iterator[Sample]:
+    """Yield `SAMPLES` samples until `options.messages` are recorded; safe mode, 10,000 followers."""
     taken, rate = 0, 2000.0
     yield _sample(server, taken)
     next_sample = options.messages // SAMPLES
     while taken < options.messages:
-        count = min(MOST_REQUESTS, int(2 * rate * options.seconds))
+        count = min(MAX_REQUESTS, int(2 * rate * options.seconds))
         traffic.write(Mode.SAFE, directory, count)
         turn = server.turn(directory, connections=CONNECTIONS, seconds=options.seconds)
         if not turn.rows:
@@ -63,8 +63,8 @@ def _watch(server: Running, directory: Path, options: Options) -> Iterator[Sampl
 
 
 def _sample(server: Running, taken: int) -> Sample:
-    """The one worker is the largest process."""
-    sizes = max((resident(pid) for pid in tree(server.pid)), key=lambda sizes: sizes.get("VmRSS", 0))
+    """Measure the largest process of the tree, which is the worker."""
+    sizes = max((memory_usage(pid) for pid in tree(server.pid)), key=lambda sizes: sizes.get("VmRSS", 0))
     return Sample(taken, sizes["VmRSS"], sizes["RssAnon"])
 
 

@@ -1,10 +1,9 @@
-"""How much is measured."""
+"""Options of the benchmarks: durations, repetitions and sizes."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from wechat_bot.wechat.credentials import Mode
@@ -14,29 +13,31 @@ POSTGRES_URL = os.environ.get("BENCH_POSTGRES_URL", "postgresql://postgres@127.0
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Bounds of every measurement; ValueError when a database is on another machine."""
+    """Options of all commands.
+
+    :raises ValueError: when the database server is on another machine.
+    """
 
     quick: bool
     seconds: int
-    """Of load in one turn of one server."""
+    """Duration of the load in one turn of one server."""
     repeats: int
+    """Turns of each server."""
     connections: tuple[int, ...]
     modes: tuple[Mode, ...] = (Mode.PLAIN, Mode.SAFE)
     messages: int
-    """That one worker takes while its memory is watched."""
+    """Messages pushed to one worker while its memory is measured."""
     rows: int
-    """Messages stored before growth and history are measured."""
+    """Messages stored before `growth` and `history` are measured."""
     starts: int
+    """Starts of the program in `startup`."""
     rounds: int
-    """Of every stage of the profile, and of every page of the history."""
+    """Repetitions of each stage in `profile` and of each page in `history`."""
     postgres: str = POSTGRES_URL
 
     def __post_init__(self) -> None:
         if urlsplit(self.postgres).hostname not in {"127.0.0.1", "localhost", "::1"}:
             raise ValueError("--postgres must name a server on this machine")
-
-    def but(self, **changes: Any) -> Options:
-        return replace(self, **changes)
 
 
 THOROUGH = Options(

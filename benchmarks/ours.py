@@ -1,4 +1,4 @@
-"""The program itself, as its owner runs it: migrated, with its own server, router and log lines."""
+"""wechat_bot as a server of the benchmarks: migrated, with its own server, router and log lines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def settings(
     workers: int = WORKERS,
     port: int = 0,
 ) -> dict[str, str]:
-    """An environment for the program. What is not named has its default, whatever ``.env`` says."""
+    """Return the environment of the program. Other settings have their defaults, whatever ``.env`` says."""
     blank = {field.name.upper(): "" for field in fields(Settings)}
     return environment(
         **blank
@@ -51,7 +51,7 @@ def settings(
 
 
 def migrate(directory: Path, environ: dict[str, str]) -> None:
-    """Make the tables, as ``flask db upgrade`` does."""
+    """Run ``flask db upgrade``."""
     command = [sys.executable, "-m", "flask", "db", "upgrade"]
     result = subprocess.run(command, cwd=directory, env=environ, capture_output=True, text=True, timeout=60)
     if result.returncode:
@@ -67,7 +67,7 @@ def server(
     synchronous: Synchronous = Synchronous.FULL,
     workers: int = WORKERS,
 ) -> Server:
-    """The program on an empty `database`."""
+    """Migrate the empty `database` and return the program on it."""
     environ = settings(mode, database, synchronous=synchronous, workers=workers)
     migrate(directory, environ)
     return Server(

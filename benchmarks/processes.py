@@ -1,4 +1,4 @@
-"""Processes of a benchmark: started, watched through ``/proc`` and stopped."""
+"""Starts and stops processes, and reads their CPU time and memory from ``/proc``."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 
 class NotStarted(Exception):
-    """A server does not listen; its last words."""
+    """A server does not listen; the message has the last line of its log."""
 
 
 def environment(**values: str) -> dict[str, str]:
-    """Ours with `values`; bytecode is kept, as it is where the program is used."""
+    """Return the environment of this process with `values`; bytecode is cached, as in production."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return inherited | values
 
@@ -37,7 +37,10 @@ def free_port() -> int:
 def listening(
     command: Sequence[str], port: int, *, directory: Path, environ: Mapping[str, str]
 ) -> Iterator[int]:
-    """The process id of a server that listens on `port`; it and its children end with the block."""
+    """Start a server and yield its process id; it and its children are stopped at the end of the block.
+
+    :raises NotStarted: when it does not listen on `port`.
+    """
     log = directory / f"server-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -59,12 +62,12 @@ def _await_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             time.sleep(0.02)
         else:
             return
-    words = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-    raise NotStarted(f"did not start: {words[-1]}")
+    lines = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+    raise NotStarted(f"did not start: {lines[-1]}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the process and its group, which it leads."""
+    """Stop the process group, of which `process` is the leader."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
@@ -76,35 +79,35 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def tree(root: int) -> list[int]:
-    """A process and its descendants."""
+    """Return the process ids of `root` and its descendants."""
     children = defaultdict(list)
     for pid, stat in _stats():
         children[int(stat[1])].append(pid)
     found = [root]
-    for pid in found:  # grows while it is walked
+    for pid in found:  # grows during the iteration
         found += children[pid]
     return found
 
 
 def cpu_seconds(root: int) -> float:
-    """CPU time that a process, its descendants and those of them that have ended have used."""
+    """Return the CPU time of a process and its descendants, including ended children."""
     wanted = set(tree(root))
     return sum(sum(map(int, stat[11:15])) for pid, stat in _stats() if pid in wanted) / _TICK
 
 
 def _stats() -> Iterator[tuple[int, list[str]]]:
-    """The fields of ``/proc/<pid>/stat`` of all processes, from the third on."""
+    """Yield the process id and the fields of ``/proc/<pid>/stat``, from the third on, of all processes."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 stat = (entry / "stat").read_text()
             except OSError:
-                continue  # it has ended
+                continue  # the process has ended
             yield int(entry.name), stat.rpartition(")")[2].split()
 
 
-def resident(pid: int) -> dict[str, int]:
-    """Bytes of memory that a process has: ``VmRSS``, and of it ``RssAnon`` that it shares with no file."""
+def memory_usage(pid: int) -> dict[str, int]:
+    """Return the resident memory in bytes: ``VmRSS``, and ``RssAnon``, the part that belongs to no file."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     fields = dict(line.split(":", 1) for line in lines)
     return {name: int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "RssAnon") if name in fields}

@@ -1,4 +1,4 @@
-"""Results as Markdown: tables, the machine that they are of, and the file that keeps them."""
+"""Formats results as Markdown, describes the machine, and updates ``RESULTS.md``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Report:
-    """What a command found: Markdown, and what went wrong, if anything did."""
+    """The results of a command as Markdown, and its problems."""
 
     body: str
     problems: list[str] = field(default_factory=list)
@@ -48,16 +48,16 @@ def verdict(value: float, goal: float, *, at_least: bool = False) -> str:
     return "met" if (value >= goal if at_least else value <= goal) else "**missed**"
 
 
-def section(name: str, found: Report, machine: str, *, quick: bool) -> str:
-    """The results of one command, with date and machine."""
+def section(name: str, result: Report, machine: str, *, quick: bool) -> str:
+    """Return the section of one command, with date and machine."""
     warning = "\nA smoke run: the figures mean nothing.\n" if quick else ""
-    made = f"`benchmarks/run {name}`, {datetime.now():%Y-%m-%d %H:%M}. {machine}"
-    problems = "".join(f"\n**{problem}**\n" for problem in found.problems)
-    return f"## {TITLES[name]}\n\n{made}\n{warning}{problems}\n{found.body}"
+    source = f"`benchmarks/run {name}`, {datetime.now():%Y-%m-%d %H:%M}. {machine}"
+    problems = "".join(f"\n**{problem}**\n" for problem in result.problems)
+    return f"## {TITLES[name]}\n\n{source}\n{warning}{problems}\n{result.body}"
 
 
-def keep(path: Path, name: str, new: str) -> None:
-    """Put a section into the file, in the place of the one of the same command."""
+def save(path: Path, name: str, new: str) -> None:
+    """Write a section to the file, replacing that of the same command."""
     text = path.read_text(encoding="utf-8") if path.exists() else _TITLE
     sections = _sections(text) | {TITLES[name]: new}
     in_order = [sections[title].rstrip() + "\n" for title in TITLES.values() if title in sections]
@@ -70,7 +70,7 @@ def _sections(text: str) -> dict[str, str]:
 
 
 def machine(options: Options) -> str:
-    """What the figures depend on, in one paragraph."""
+    """Return one paragraph about the machine and the versions."""
     libraries = [f"{name} {version(name)}" for name in _LIBRARIES]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
@@ -97,17 +97,17 @@ def _postgres(url: str) -> str:
 
 
 def _node() -> str:
-    number = _said("node", "--version")
+    number = _output("node", "--version")
     return f"Node.js {number.removeprefix('v')}" if number else "no Node.js"
 
 
 def _commit() -> str:
-    commit = _said("git", "--no-optional-locks", "-C", str(ROOT), "describe", "--always", "--dirty")
+    commit = _output("git", "--no-optional-locks", "-C", str(ROOT), "describe", "--always", "--dirty")
     return f" Commit {commit}." if commit else ""
 
 
-def _said(*command: str) -> str:
-    """The output of a command, or nothing when it fails or is missing."""
+def _output(*command: str) -> str:
+    """Return the output of a command, "" when it fails or is missing."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):

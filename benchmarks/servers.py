@@ -1,4 +1,4 @@
-"""Servers that take turns."""
+"""Servers that are measured in turns."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Server:
     name: str
     mode: Mode
     command: Callable[[int], Sequence[str]]
-    """What listens on a port."""
+    """Returns the command line for a port."""
     environ: Mapping[str, str]
     directory: Path
-    """Where it runs and logs."""
+    """Working directory and place of the log."""
     database: Database | None = None
     recorded: str = ""
     """The query that counts the incoming messages in the database."""
@@ -33,15 +33,15 @@ class Server:
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """What one turn of a server showed."""
+    """Results of one turn of a server."""
 
     load: Load
     server_us: float
-    """CPU time of all its processes for each request."""
+    """CPU time of all its processes, in microseconds for each request."""
     database_us: float | None
-    """That of the database's processes, if it has any."""
+    """CPU time of the database's processes; None if it has none."""
     rows: int | None
-    """Messages recorded meanwhile, if the server records."""
+    """Messages recorded during the turn; None if the server does not record."""
 
     @property
     def cpu_us(self) -> float:
@@ -50,7 +50,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that listens, and has answered a sample of pushes rightly."""
+    """A server that listens, and has answered a sample of pushes correctly."""
 
     server: Server
     port: int
@@ -58,12 +58,14 @@ class Running:
 
     def turn(self, requests: Path, *, connections: int, seconds: int) -> Turn:
         rows, server, database = self._rows(), cpu_seconds(self.pid), self._database_seconds()
-        seen = load.replay(self.port, requests, connections=connections, seconds=seconds)
-        each = 1e6 / max(1, seen.requests)
-        server_us = (cpu_seconds(self.pid) - server) * each
-        database_us = None if database is None else ((self._database_seconds() or 0.0) - database) * each
+        result = load.replay(self.port, requests, connections=connections, seconds=seconds)
+        us_per_request = 1e6 / max(1, result.requests)
+        server_us = (cpu_seconds(self.pid) - server) * us_per_request
+        database_us = (
+            None if database is None else ((self._database_seconds() or 0.0) - database) * us_per_request
+        )
         written = None if rows is None else (self._rows() or 0) - rows
-        return Turn(load=seen, server_us=server_us, database_us=database_us, rows=written)
+        return Turn(load=result, server_us=server_us, database_us=database_us, rows=written)
 
     def _rows(self) -> int | None:
         database = self.server.database
@@ -75,7 +77,11 @@ class Running:
 
 @contextmanager
 def running(server: Server) -> Iterator[Running]:
-    """`server`, listening on a free port; NotStarted, WrongAnswer."""
+    """Start `server` on a free port, and stop it at the end of the block.
+
+    :raises NotStarted: when it does not listen.
+    :raises WrongAnswer: when it answers pushes incorrectly.
+    """
     port = free_port()
     started = listening(server.command(port), port, directory=server.directory, environ=server.environ)
     with started as pid:

@@ -1,6 +1,6 @@
-"""``profile``: where the time of a push goes, stage by stage, in one warm thread of one process.
+"""``profile``: measures the stages of a push in one warm thread.
 
-Real pushes go through the WSGI application, whose parts are wrapped with clocks meanwhile.
+Pushes go through the WSGI application, while its functions are wrapped with clocks.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ from werkzeug.test import EnvironBuilder
 
 from wechat_bot import create_app
 from wechat_bot.blueprints import callback
+from wechat_bot.env_file import load_settings
 from wechat_bot.extensions import db
 from wechat_bot.routing import Router
 from wechat_bot.services.inbox.handling import HandlerRunner
 from wechat_bot.services.inbox.lookup import InboxReader
 from wechat_bot.services.inbox.recorder import Recorder
-from wechat_bot.settings import Settings, Synchronous
+from wechat_bot.settings import Synchronous
 from wechat_bot.wechat.credentials import Mode
 from wechat_bot.wechat.webhook import Webhook
+from wechat_bot.wiring import services
 
 from . import ours, traffic
 from .databases import Database, SQLite, postgres
@@ -41,39 +43,39 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 BATCH = 100
-"""Pushes in one round, one of each of as many followers, whom the database knows."""
+"""Pushes in one round, each of another follower in the database."""
 WARM_UP_ROUNDS = 3
 
 TOTAL = "**a push through the WSGI application**"
 CONSTANT = "for comparison: a view that returns a constant"
 REST = "the rest: Flask, Werkzeug, glue"
 STAGES: Mapping[str, tuple[Any, str]] = {
-    "`webhook.open`": (Webhook, "open"),
-    "recall, one read": (InboxReader, "recall"),
-    "`router.resolve`": (Router, "resolve"),
-    "handler, reply fitted": (HandlerRunner, "run"),
-    "record, one transaction": (Recorder, "record"),
-    "`webhook.seal`": (Webhook, "seal"),
-    "log line": (callback.log, "info"),
+    "`webhook.open`": (Webhook, Webhook.open.__name__),
+    "lookup, one read": (InboxReader, InboxReader.load.__name__),
+    "`router.resolve`": (Router, Router.resolve.__name__),
+    "handler, reply fitted": (HandlerRunner, HandlerRunner.run.__name__),
+    "record, one transaction": (Recorder, Recorder.record.__name__),
+    "`webhook.seal`": (Webhook, Webhook.seal.__name__),
+    "log line": (callback.log, callback.log.info.__name__),
 }
-"""What a push consists of, in its order."""
+"""The stages of a push in their order: object and function name. A rename fails at import."""
 
 
 @dataclass
 class Clock:
-    """Nanoseconds by stage: on the wall, and of this thread's CPU."""
+    """Nanoseconds by stage: wall-clock time, and CPU time of this thread."""
 
     wall: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     cpu: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     @contextmanager
     def wrapped(self, owner: Any, name: str, stage: str) -> Iterator[None]:
-        """Count the time of the function `name` of `owner` as that of `stage`."""
+        """Add the time of the function `name` of `owner` to `stage` during the block."""
         with patch.object(owner, name, self.timed(getattr(owner, name), stage)):
             yield
 
     def timed(self, function: Callable[P, R], stage: str) -> Callable[P, R]:
-        """`function`, whose time counts."""
+        """Wrap `function`, so that its time is added to `stage`."""
 
         @functools.wraps(function)
         def timed(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -88,7 +90,7 @@ class Clock:
 
 
 Costs = dict[str, tuple[float, float]]
-"""Medians of the rounds by stage: µs for each push on the wall, and of CPU."""
+"""Medians by stage, in microseconds for each push: wall-clock time and CPU time."""
 
 
 def run(options: Options) -> Report:
@@ -112,32 +114,33 @@ def _profile(database: Database, synchronous: Synchronous, directory: Path, roun
 
 @contextmanager
 def _application(database: Database, synchronous: Synchronous, directory: Path) -> Iterator[Flask]:
-    """The application, which takes plain and encrypted pushes and logs to a file."""
+    """Create the application in compatible mode, for plain and encrypted pushes; it logs to a file."""
     environ = ours.settings(Mode.COMPATIBLE, database, synchronous=synchronous)
     ours.migrate(directory, environ)
     with (directory / "log").open("w") as log, redirect_stdout(log):
-        app = create_app(Settings.load(directory / "no.env", environ))
+        app = create_app(load_settings(directory / "no.env", environ))
         app.add_url_rule("/constant", view_func=lambda: Response("success"), methods=["POST"])
         yield app
+        services(app).close()
         with app.app_context():
             db.engine.dispose()
 
 
 def _costs(app: Flask, mode: Mode, rounds: int) -> Costs:
-    """Medians of `rounds` rounds, after those that warm up."""
-    seen = [_round(app, mode) for _ in range(WARM_UP_ROUNDS + rounds)][WARM_UP_ROUNDS:]
-    stages = dict.fromkeys(stage for clock in seen for stage in clock.wall)
+    """Return medians of `rounds` rounds, after warm-up rounds."""
+    clocks = [_round(app, mode) for _ in range(WARM_UP_ROUNDS + rounds)][WARM_UP_ROUNDS:]
+    stages = dict.fromkeys(stage for clock in clocks for stage in clock.wall)
     return {
         stage: (
-            statistics.median(clock.wall[stage] for clock in seen) / BATCH / 1000,
-            statistics.median(clock.cpu[stage] for clock in seen) / BATCH / 1000,
+            statistics.median(clock.wall[stage] for clock in clocks) / BATCH / 1000,
+            statistics.median(clock.cpu[stage] for clock in clocks) / BATCH / 1000,
         )
         for stage in stages
     }
 
 
 def _round(app: Flask, mode: Mode) -> Clock:
-    """A batch of new pushes to a view that returns a constant, and one with clocks at all stages."""
+    """Measure a batch of new pushes to a view that returns a constant, and one to the callback."""
     clock = Clock()
     _push_batch(app, mode, "/constant", clock.timed(_call, CONSTANT))
     with _clocks(clock):
@@ -155,7 +158,7 @@ def _push_batch(app: Flask, mode: Mode, path: str, call: Callable[[Flask, dict[s
 
 @contextmanager
 def _clocks(clock: Clock) -> Iterator[None]:
-    """Clocks at all stages, which are taken away again."""
+    """Wrap all stages with `clock` during the block."""
     with ExitStack() as stack:
         for stage, (owner, name) in STAGES.items():
             stack.enter_context(clock.wrapped(owner, name, stage))
@@ -167,12 +170,15 @@ def _environ(path: str, query: str, body: bytes) -> dict[str, Any]:
 
 
 def _call(app: Flask, environ: dict[str, Any]) -> None:
-    """What a server does with a request; RuntimeError when it is not answered with success."""
+    """Call the application as a server does.
+
+    :raises RuntimeError: when the status is not 200.
+    """
     statuses: list[str] = []
 
     def start_response(status: str, headers: Any, error: Any = None) -> Callable[[bytes], object]:
         statuses.append(status)
-        return len  # which nobody calls
+        return len  # WSGI requires a callable; it is not used
 
     b"".join(app.wsgi_app(environ, start_response))
     if statuses != ["200 OK"]:
@@ -180,7 +186,7 @@ def _call(app: Flask, environ: dict[str, Any]) -> None:
 
 
 def _table(name: str, modes: Mapping[Mode, Costs]) -> str:
-    """Stages as rows; for each mode the time on the wall and that of the CPU."""
+    """Format the stages as rows, with wall-clock and CPU time for each mode."""
     head = [name, *(f"{mode}, {what} µs" for mode in modes for what in ("wall", "CPU"))]
     rows = [
         [stage, *(f"{cost:.0f}" for costs in modes.values() for cost in costs[stage])]

@@ -1,4 +1,4 @@
-"""``startup``: how long it takes from nothing to the first answer."""
+"""``startup``: measures the start of the program, from import to the first answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from .report import Report, table, verdict
 
 GOAL_APP = 0.6
 GOAL_ANSWER = 3.0
+"""Maximum seconds."""
 ANSWER_SECONDS = 30
+"""Timeout of a start."""
 
 _IMPORT = """
 from time import perf_counter
@@ -49,7 +51,7 @@ def run(options: Options) -> Report:
 
 
 def _repeat(times: int, measure: Callable[[], float]) -> list[float]:
-    """`times` results; the first of all, which compiles bytecode or makes the database, is not kept."""
+    """Return `times` results, without a first one that compiles bytecode or creates the database."""
     measure()
     return [measure() for _ in range(times)]
 

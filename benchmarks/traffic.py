@@ -1,4 +1,4 @@
-"""Pushes as the platform makes them, written down for ``wrk`` to replay, and a look at the answers."""
+"""Generates pushes as the platform sends them, writes them to files for ``wrk``, and checks answers."""
 
 from __future__ import annotations
 
@@ -17,17 +17,13 @@ from wechat_bot.wechat.replies import TextReply
 TOKEN = "benchmarks2026"
 AES_KEY = "h7Vw2KqzN5xRb8mTc4JdYf1GpL9sEa6UoXi3ZtWnQyM"
 APP_ID = "wx8c1f0a5b7d92e346"
-ACCOUNT_ENVIRONMENT = {
-    "WECHAT_TOKEN": TOKEN,
-    "WECHAT_APP_ID": APP_ID,
-    "WECHAT_ENCODING_AES_KEY": AES_KEY,
-}
-"""The account that all servers serve; ours and the peers read it from the environment."""
+ACCOUNT_ENVIRONMENT = {"WECHAT_TOKEN": TOKEN, "WECHAT_APP_ID": APP_ID, "WECHAT_ENCODING_AES_KEY": AES_KEY}
+"""The account of all servers, as environment variables of wechat_bot and the peers."""
 
 OPENIDS = 10_000
-"""Followers, who write equally often."""
+"""Number of followers, who write equally often."""
 FILES = 2
-"""One for each thread of wrk."""
+"""Number of files with requests, one for each thread of wrk."""
 _VOCABULARY = """
 你好 请问 在吗 谢谢 营业时间 地址 怎么走 停车 订单 快递 发货 退款 换货 发票 会员 积分 优惠券
 价格 多少钱 有没有 现货 尺码 颜色 预约 取消 改期 明天 下午 周末 几点 开门 老师 课程 报名
@@ -37,7 +33,7 @@ _WORDS = _VOCABULARY.split()
 
 
 class WrongAnswer(Exception):
-    """A server does not answer as the platform demands."""
+    """A server does not answer as the platform requires."""
 
 
 def credentials(mode: Mode) -> Credentials:
@@ -49,36 +45,36 @@ def openid(number: int) -> str:
     return "o" + base64.urlsafe_b64encode(digest).decode()[:27]
 
 
-def text(chance: random.Random) -> str:
-    """One to six words, which no handler knows."""
-    return "".join(chance.choices(_WORDS, k=chance.randint(1, 6)))
+def text(rng: random.Random) -> str:
+    """Return one to six words that match no handler."""
+    return "".join(rng.choices(_WORDS, k=rng.randint(1, 6)))
 
 
 def pushes(mode: Mode, numbers: range, base: int, followers: int = OPENIDS) -> Iterator[tuple[str, bytes]]:
-    """Query string and body of pushes; `base` and their `numbers` make their MsgIds.
+    """Yield query string and body of pushes; a MsgId is `base` plus the number of the push.
 
-    Each has a time stamp and a nonce of its own. Followers take turns, in an order without order.
+    Each has its own timestamp and nonce. Followers take turns in a random order.
     """
-    platform = FakePlatform(credentials(mode), _nowhere)
+    platform = FakePlatform(credentials(mode), _refuse_to_send)
     order = random.Random(1).sample(range(followers), followers)
-    chance = random.Random(numbers.start)
+    rng = random.Random(numbers.start)
     for number in numbers:
         fields = platform.message(
             "text",
             FromUserName=openid(order[number % followers]),
-            Content=text(chance),
+            Content=text(rng),
             MsgId=str(base + number),
         )
         query, body, _ = platform.request(fields)
         yield query, body
 
 
-def _nowhere(method: str, query: str, body: bytes, timeout: float) -> tuple[int, bytes]:
-    raise NotImplementedError("these requests are only written down")
+def _refuse_to_send(method: str, query: str, body: bytes, timeout: float) -> tuple[int, bytes]:
+    raise NotImplementedError("these requests are only written to files")
 
 
 def write(mode: Mode, directory: Path, count: int) -> None:
-    """Write `count` requests, of which no two are the same and none was ever written before."""
+    """Write `count` requests that differ from each other and from all written before."""
     base = time.time_ns()
     with ProcessPoolExecutor(FILES) as pool:
         written = [
@@ -90,7 +86,7 @@ def write(mode: Mode, directory: Path, count: int) -> None:
 
 
 def _write_file(mode: Mode, path: Path, numbers: range, base: int) -> None:
-    """Requests for wrk, between zero bytes."""
+    """Write requests for wrk, separated by zero bytes."""
     path.write_bytes(b"\0".join(_http(*push) for push in pushes(mode, numbers, base)))
 
 
@@ -103,25 +99,25 @@ def _http(query: str, body: bytes) -> bytes:
 
 
 def check(url: str, mode: Mode, count: int = 30) -> None:
-    """Push `count` messages of as many followers and read the answers in full; WrongAnswer.
+    """Push a message of each of `count` followers and check the answers.
 
-    Each must have status 200, its signature and encryption right, the addresses swapped and a text inside.
+    :raises WrongAnswer: when status, signature, encryption or addresses are wrong, or the reply is no text.
     """
     platform = FakePlatform(credentials(mode), _lenient_sender(url))
-    chance = random.Random()
+    rng = random.Random()
     for number in range(count):
         follower = platform.follower(openid(number))
-        attempt = follower.push_once(follower.message("text", Content=text(chance)))
+        attempt = follower.push_once(follower.message("text", Content=text(rng)))
         if attempt.problem or not isinstance(attempt.reply, TextReply):
             raise WrongAnswer(f"answers wrongly: {attempt.problem or 'no text'}")
 
 
 def _lenient_sender(url: str) -> Send:
-    """Sends to `url`; blanks around the answer, which some peers send, are forgiven."""
+    """Return a function that sends to `url` and strips the whitespace that some peers put around answers."""
     send = http_sender(url)
 
-    def forgiving(method: str, query: str, body: bytes, timeout: float) -> tuple[int, bytes]:
+    def send_and_strip(method: str, query: str, body: bytes, timeout: float) -> tuple[int, bytes]:
         status, answer = send(method, query, body, timeout)
         return status, answer.strip()
 
-    return forgiving
+    return send_and_strip

@@ -10,7 +10,7 @@ from alembic.autogenerate.api import AutogenContext
 from flask import current_app
 
 from wechat_bot.extensions import db
-from wechat_bot.models import UTCDateTime
+from wechat_bot.models.columns import UTCDateTime
 
 
 def render_item(kind: str, item: Any, autogen_context: AutogenContext) -> str | Literal[False]:

@@ -1,4 +1,4 @@
-"""Brings the front-end files of other projects into the tree, as the manifests beside them say.
+"""Downloads third-party front-end files with npm, as the manifests beside them say.
 
 Run it after a change of a version or of the list of icons: ``python scripts/vendor.py``. Needs npm.
 """
@@ -21,10 +21,10 @@ ICONS = "@tabler/icons"
 
 def main() -> None:
     for folder in FOLDERS:
-        fill(folder, folder / "manifest.json")
+        update(folder, folder / "manifest.json")
 
 
-def fill(vendor: Path, manifest_file: Path) -> None:
+def update(vendor: Path, manifest_file: Path) -> None:
     manifest = json.loads(manifest_file.read_text(encoding="utf-8"))
     for name, package in manifest["packages"].items():
         with TemporaryDirectory() as folder, fetched(name, package["version"], folder) as archive:
@@ -38,7 +38,7 @@ def fill(vendor: Path, manifest_file: Path) -> None:
 
 
 def fetched(name: str, version: str, folder: str) -> tarfile.TarFile:
-    """The package as its authors published it."""
+    """Download a package and open its archive."""
     command = ["npm", "pack", f"{name}@{version}", "--silent", "--pack-destination", folder]
     archive = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     return tarfile.open(Path(folder) / archive)
@@ -52,7 +52,7 @@ def read(archive: tarfile.TarFile, path: str) -> bytes:
 
 
 def sprite(archive: tarfile.TarFile, names: list[str]) -> str:
-    """One file of all `names`, of which a page shows one by ``<use href="icons.svg#name">``."""
+    """Combine the icons into one SVG file; a page shows one by ``<use href="icons.svg#name">``."""
     symbols = []
     for name in sorted(names):
         svg = read(archive, f"icons/outline/{name}.svg").decode()

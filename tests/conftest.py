@@ -1,4 +1,4 @@
-"""Applications on a fresh database, and a platform that pushes to them."""
+"""Fixtures of all tests: applications on fresh databases, and simulated platforms that push to them."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def databases() -> Iterator[Databases]:
 
 @pytest.fixture(params=["sqlite", *SERVERS])
 def any_database(request: pytest.FixtureRequest, tmp_path: Path, databases: Databases) -> Iterator[str]:
-    """The URL of a database without data: of SQLite, and of each server."""
+    """The URL of an empty database, on SQLite and on each database server."""
     with databases.borrow(request.param, tmp_path) as url:
         yield url
 
 
 @pytest.fixture(params=[*SERVERS])
 def server_database(request: pytest.FixtureRequest, tmp_path: Path, databases: Databases) -> Iterator[str]:
-    """The URL of a database without data of each server."""
+    """The URL of an empty database on each database server."""
     with databases.borrow(request.param, tmp_path) as url:
         yield url
 
@@ -77,7 +77,7 @@ MakeApp = Callable[..., Flask]
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite database as `flask db upgrade` makes it, to be copied."""
+    """A migrated SQLite database, which is copied for each test."""
     path = tmp_path_factory.mktemp("migrated") / "bot.db"
     with create_app(Settings(database_url=f"sqlite:///{path}")).app_context():
         upgrade()
@@ -87,7 +87,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_app(settings: Settings, migrated: Path) -> Iterator[MakeApp]:
-    """Makes applications with a migrated database; keyword arguments change the settings."""
+    """Creates applications with a migrated database; keyword arguments change the settings."""
     made: list[Flask] = []
 
     def make(router: Router | None = None, api: FakeAPI | None = None, **changes: object) -> Flask:
@@ -104,8 +104,7 @@ def make_app(settings: Settings, migrated: Path) -> Iterator[MakeApp]:
 
     yield make
     for app in made:
-        services(app).call_stats.close()
-        services(app).inbox.close()
+        services(app).close()
 
 
 @pytest.fixture
@@ -132,13 +131,13 @@ def platform(app: Flask) -> FakePlatform:
 
 @contextmanager
 def statements(engine: Engine) -> Iterator[list[str]]:
-    """What is sent to the database meanwhile, but for BEGIN."""
+    """Collect the statements that are sent to the database during the block, except BEGIN."""
     sent: list[str] = []
 
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+    def collect(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
         if not statement.startswith("BEGIN"):
             sent.append(statement)
 
-    event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "before_cursor_execute", collect)
     yield sent
-    event.remove(engine, "before_cursor_execute", note)
+    event.remove(engine, "before_cursor_execute", collect)

@@ -1,4 +1,4 @@
-"""Databases for tests: new files of SQLite, and databases of servers, which are emptied and used again."""
+"""Databases for tests: new SQLite files, and databases on servers, which are emptied and reused."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ SERVERS = {
     "postgresql": os.environ.get("TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1/postgres"),
     "mariadb": os.environ.get("TEST_MYSQL_URL", "mysql+pymysql://root@127.0.0.1/mysql"),
 }
-"""Where databases for tests are created and dropped."""
+"""The servers on which databases for tests are created and dropped."""
 
 TABLES = {*MessageLog.metadata.tables, "message_search", "follower_search", "alembic_version"}
 
 
 class Databases:
-    """Creates databases, and keeps those that are empty again, because migrating takes a second."""
+    """Creates databases, and reuses them after emptying, because a migration takes a second."""
 
     def __init__(self) -> None:
         self._spare: dict[str, list[str]] = {kind: [] for kind in SERVERS}
 
     @contextmanager
     def borrow(self, kind: str, folder: Path) -> Iterator[str]:
-        """The URL of a database without data; a server that is not reachable skips the test, or fails it
-        in CI."""
+        """Yield the URL of an empty database. An unreachable server skips the test, or fails it in CI."""
         if kind == "sqlite":
             yield f"sqlite:///{folder}/bot.db"
             return
@@ -75,7 +74,7 @@ def _administer(kind: str, statement: str) -> None:
 
 
 def _empty(url: str) -> bool:
-    """Take all rows out; False if a test has left more than rows."""
+    """Delete all rows; False if a test has changed tables or settings of the database."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:

@@ -17,9 +17,9 @@ from tests.hostile import HOSTILE, PUSHED, body
 from wechat_bot.extensions import db
 from wechat_bot.models import Direction, Follower, MessageLog
 from wechat_bot.services.messages.export import stream
-from wechat_bot.services.messages.history import MessageFilter
+from wechat_bot.services.messages.filters import MessageFilter
 from wechat_bot.services.search.index import MESSAGES as INDEX
-from wechat_bot.services.search.index import Query, highlight
+from wechat_bot.services.search.tokens import Query, highlight
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat import replies, xml
 from wechat_bot.wechat.replies import Reply
@@ -144,7 +144,7 @@ def test_lone_surrogates_are_safe_queries_on_every_database(make_app: MakeApp, a
 def finders(engine: Engine, query: Query) -> set[str]:
     """Who sent what `query` finds."""
     with engine.connect() as connection:
-        found = INDEX.found(query, engine.dialect.name)
+        found = INDEX.matching_ids(query, engine.dialect.name)
         who = select(Follower.openid).join(MessageLog, MessageLog.follower_id == Follower.id)
         return set(connection.scalars(who.where(MessageLog.id.in_(found))))
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from flask_migrate import check, downgrade, upgrade
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from tests.conftest import MakeApp
 from wechat_bot.extensions import db
-from wechat_bot.models import MessageLog
+from wechat_bot.models import (
+    BotSession,
+    Conversation,
+    FollowerSync,
+    HourIndex,
+    MessageLog,
+    PendingUpdate,
+    UpdateKind,
+)
 
 TABLES = set(MessageLog.metadata.tables)
 SEARCH_TABLES = {"message_search", "follower_search"}
@@ -46,3 +57,63 @@ def test_the_tables_of_mariadb_take_every_character(make_app: MakeApp, any_datab
                 ).bindparams(tables=tuple(TABLES))
             )
             assert set(charsets) == {"utf8mb4"}
+
+
+NOW = "2026-11-01 12:00:00"
+ROWS_OF_0004 = f"""
+INSERT INTO accounts (id, app_id, created_at) VALUES (1, 'wx1', '{NOW}');
+INSERT INTO followers (id, account_id, openid, subscribed, follow_count, scene, alias, remark, unionid,
+  source, first_seen_at, last_seen_at) VALUES (7, 1, 'o7', TRUE, 1, '', '', '', '', '', '{NOW}', '{NOW}');
+INSERT INTO conversations (id, follower_id, state, session, version) VALUES (3, 7, 'naming', '{{"a": 1}}', 5);
+INSERT INTO threads (follower_id, last_id, last_in_id, read_id, messages_in, messages_out, status, starred)
+  VALUES (7, 2, 1, 1, 1, 1, 'open', TRUE);
+INSERT INTO syncs (id, account_id, state, started_by, started_at, seen_at, `cursor`, total, done, error)
+  VALUES (2, 1, 'failed', 'li', '{NOW}', '{NOW}', 'o7', 9, 4, '45009 reach max api daily quota limit');
+INSERT INTO writebacks (id, follower_id, what, value, created_at, attempts, error)
+  VALUES (4, 7, 'remark', '小明', '{NOW}', 0, '');
+INSERT INTO hours (hour, first_id) VALUES (490000, 1);
+INSERT INTO message_logs (id, account_id, follower_id, direction, kind, event, text, payload, platform_id,
+  created_at, received_at, state, attempts, origin, error) VALUES
+  (1, 1, 7, 'in', 'text', '', '你好', '{{}}', '1', '{NOW}', '{NOW}', 'answered', 1, 'commands.hello', ''),
+  (2, 1, 7, 'out', 'text', '', '在', '{{}}', '', '{NOW}', '{NOW}', 'failed', 1, 'operator:5',
+   '45015 out of time'),
+  (3, 1, 7, 'out', 'text', '', '在', '{{}}', '', '{NOW}', '{NOW}', 'failed', 1, 'operator:5', 'interrupted')
+"""
+
+
+def test_names_change_and_every_row_stays(make_app: MakeApp, any_database: str) -> None:
+    app = make_app(database_url=any_database)
+    with app.app_context():
+        downgrade(revision="0004")
+        with db.engine.execution_options(writes=True).begin() as connection:
+            preparer = connection.dialect.identifier_preparer
+            for statement in ROWS_OF_0004.split(";\n"):
+                connection.execute(text(statement.replace("`cursor`", preparer.quote("cursor"))))
+        before = _rows(OLD_NAMES)
+        upgrade()
+        with db.engine.connect() as connection:
+            session = connection.execute(
+                select(BotSession.state, BotSession.session, BotSession.version)
+            ).one()
+            assert session == ("naming", {"a": 1}, 5)
+            assert connection.scalar(select(Conversation.status)) == "open"
+            assert connection.scalar(select(FollowerSync.errcode)) == 45009
+            assert connection.scalar(select(PendingUpdate.kind)) == UpdateKind.REMARK
+            assert connection.scalar(select(HourIndex.first_id)) == 1
+            found = select(MessageLog.operator_id, MessageLog.errcode).order_by(MessageLog.id)
+            assert connection.execute(found).all() == [(None, None), (5, 45015), (5, None)]
+        downgrade(revision="0004")
+        assert _rows(OLD_NAMES) == before
+        upgrade()
+        db.engine.dispose()
+
+
+OLD_NAMES = ("conversations", "threads", "syncs", "writebacks", "hours", "message_logs")
+
+
+def _rows(tables: Iterable[str]) -> dict[str, list[Any]]:
+    with db.engine.connect() as connection:
+        return {
+            name: list(connection.execute(text(f"SELECT * FROM {name} ORDER BY 1")).mappings().all())
+            for name in tables
+        }

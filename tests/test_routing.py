@@ -12,14 +12,7 @@ import pytest
 
 from tests.wechat.corpus import BODIES
 from wechat_bot.routing import Answer, Context, Route, Router, key, keyword, matches, normalize, state
-from wechat_bot.wechat.messages import (
-    ClickEvent,
-    Event,
-    ImageMessage,
-    Message,
-    SubscribeEvent,
-    TextMessage,
-)
+from wechat_bot.wechat.messages import ClickEvent, Event, ImageMessage, Message, SubscribeEvent, TextMessage
 
 HELLO = BODIES["messages/text"]
 CLICK = BODIES["events/click"]

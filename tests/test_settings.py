@@ -14,13 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import AES_KEY, APP_ID, APP_SECRET, TOKEN
-from wechat_bot.settings import (
-    Environment,
-    Settings,
-    SettingsError,
-    create_env_file,
-    env_text,
-)
+from wechat_bot.env_file import create_env_file, env_text, load_settings
+from wechat_bot.settings import Environment, Settings, SettingsError
 from wechat_bot.wechat.credentials import Mode
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +25,7 @@ PRODUCTION = {"APP_ENV": "production", "SECRET_KEY": SECRET, "WECHAT_TOKEN": TOK
 
 
 def load(environ: Mapping[str, str], env_file: Path = NOWHERE) -> Settings:
-    return Settings.load(env_file, environ)
+    return load_settings(env_file, environ)
 
 
 def problems(environ: Mapping[str, str], env_file: Path = NOWHERE) -> list[str]:
@@ -135,11 +130,7 @@ def test_a_directory_is_no_settings_file(tmp_path: Path) -> None:
         ("DATABASE_URL", "oracle://db", "DATABASE_URL must begin with sqlite://, postgres:// or mysql://."),
         ("DATABASE_URL", "sqlite://", "DATABASE_URL must name a file"),
         ("MEDIA_MAX_BYTES", "0", "MEDIA_MAX_BYTES must be 1 or more."),
-        (
-            "MEDIA_URL",
-            "https://bucket",
-            "MEDIA_URL must be a folder, or begin with s3://",
-        ),
+        ("MEDIA_URL", "https://bucket", "MEDIA_URL must be a folder, or begin with s3://"),
         ("MEDIA_URL", "s3://", "MEDIA_URL must be a folder, or begin with s3://"),
         ("REDIS_URL", "localhost:6379", "REDIS_URL must begin with redis://, rediss:// or unix://."),
         ("WECHAT_API_BASE_URL", "api.weixin.qq.com", "WECHAT_API_BASE_URL must begin with https://"),

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 
 def create_app(
-    settings: Settings | None = None,
-    router: Router | None = None,
-    transport: Transport | None = None,
+    settings: Settings | None = None, router: Router | None = None, transport: Transport | None = None
 ) -> Flask:
     """Create the application. Opens no connection.
 
@@ -32,10 +30,10 @@ def create_app(
 
     from . import extensions, handlers, languages, logs, security
     from .database.engine import engine_options
-    from .settings import Settings
+    from .env_file import load_settings
     from .wiring import EXTENSION, build_services
 
-    settings = settings or Settings.load()
+    settings = settings or load_settings()
     logs.configure_logging(settings)
     folder = str(Path(settings.instance_path).absolute()) if settings.instance_path else None
     app = Flask(__name__, instance_path=folder)

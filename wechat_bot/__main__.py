@@ -1,4 +1,4 @@
-"""``make run``: everything the program needs, in one foreground command."""
+"""``make run``: prepare the settings and the database, and run server and worker in the foreground."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from flask_migrate import upgrade
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import create_app
+from .env_file import create_env_file, load_settings
 from .extensions import db
 from .server import PortBusy, check_port, serve
-from .services.operators.management import FIRST_NAME, create_first
-from .settings import Settings, SettingsError, create_env_file
+from .services.operators.management import FIRST_ADMIN_NAME, create_first
+from .settings import Settings, SettingsError
 from .wechat.credentials import Mode
 from .wiring import services
 
 MODES = {Mode.PLAIN: "明文模式", Mode.COMPATIBLE: "兼容模式", Mode.SAFE: "安全模式"}
-"""What the platform's console calls them."""
+"""The names of the modes in the platform's console."""
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
         create_env_file(env_file)
         print("Wrote .env with fresh secrets.")
     try:
-        settings = Settings.load(env_file)
+        settings = load_settings(env_file)
         if settings.secrets_are_known and settings.reachable_from_outside:
             raise SettingsError(
                 [f"HOST={settings.host} lets others in: set SECRET_KEY and WECHAT_TOKEN of your own."]
@@ -38,7 +39,7 @@ def main() -> None:
         _stop(str(error))
     app = create_app(settings)
     _prepare_database(app)
-    print(_screen(settings, _first_password(app)))
+    print(_welcome(settings, _create_first_operator(app)))
     serve(settings)
 
 
@@ -48,11 +49,12 @@ def _prepare_database(app: Flask) -> None:
             upgrade()
             db.engine.dispose()
     except SQLAlchemyError as error:
-        _stop(f"The database cannot be used ({_brief(error)}): correct DATABASE_URL, or start the database.")
+        reason = str(error).partition("\n")[0]
+        _stop(f"The database cannot be used ({reason}): correct DATABASE_URL, or start the database.")
 
 
-def _first_password(app: Flask) -> str | None:
-    """The password of the first operator, who is made when the console is on and there is none."""
+def _create_first_operator(app: Flask) -> str | None:
+    """Create the first operator of a console that has none, and return the password."""
     settings: Settings = services(app).settings
     if not settings.console_is_on:
         return None
@@ -62,26 +64,20 @@ def _first_password(app: Flask) -> str | None:
     return password
 
 
-def _brief(error: Exception) -> str:
-    return str(error).partition("\n")[0]
-
-
 def _stop(problem: str) -> NoReturn:
     print(problem, file=sys.stderr)
     sys.exit(1)
 
 
-def _screen(settings: Settings, first_password: str | None) -> str:
-    """What to open, how to try it, and what to enter in the platform's console."""
+def _welcome(settings: Settings, first_password: str | None) -> str:
+    """Return the text with the addresses to open and the values for the platform's console."""
     address = f"http://{settings.host}:{settings.port}"
-    console = (
-        f"\n  Read what followers wrote, in the console:\n    {address}/admin/\n"
-        if settings.console_is_on
-        else ""
-    )
-    if first_password:  # also outside a terminal: nobody could sign in otherwise
+    console = ""
+    if settings.console_is_on:
+        console = f"\n  Read what followers wrote, in the console:\n    {address}/admin/\n"
+    if first_password:  # also outside a terminal, because nobody could sign in otherwise
         console += (
-            f"    Name {FIRST_NAME}, password {first_password}  (shown once; change it there)\n"
+            f"    Name {FIRST_ADMIN_NAME}, password {first_password}  (shown once; change it there)\n"
             "\n  See it with made-up conversations, in another terminal:\n    .venv/bin/flask wechat seed\n"
         )
     demos = f"\n  Learn Flask from the demos:\n    {address}/demo/\n" if settings.demos_are_on else ""
@@ -99,19 +95,19 @@ def _screen(settings: Settings, first_password: str | None) -> str:
 
 
 def _console_entries(settings: Settings) -> list[tuple[str, str]]:
-    """Secrets show on a terminal only: what else reads the output may keep it."""
-    shown = sys.stdout.isatty()
+    """Return names and values for the platform's console. Secrets are shown on a terminal only."""
+    show_secrets = sys.stdout.isatty()
     key = settings.wechat_encoding_aes_key or "any; it is not used"
     return [
         ("URL", "https://<your public name>/wechat"),
-        ("Token", settings.wechat_token if shown else "WECHAT_TOKEN in .env"),
-        ("EncodingAESKey", key if shown else "WECHAT_ENCODING_AES_KEY in .env"),
+        ("Token", settings.wechat_token if show_secrets else "WECHAT_TOKEN in .env"),
+        ("EncodingAESKey", key if show_secrets else "WECHAT_ENCODING_AES_KEY in .env"),
         ("消息加解密方式", MODES[settings.credentials.mode]),
     ]
 
 
 def _padded(name: str) -> str:
-    """`name` and blanks, 18 columns wide; a Chinese character takes two."""
+    """Pad `name` with blanks to 18 columns. A Chinese character takes two."""
     return name + " " * (18 - len(name) - sum(char > "\u2e80" for char in name))
 
 

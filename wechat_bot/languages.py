@@ -29,10 +29,7 @@ def init_app(app: Flask) -> None:
 
 
 def select_language() -> str:
-    """Return the language of this request.
-
-    Flask-Babel calls this once, and only if the response has text to translate.
-    """
+    """Return the language of this request. Called once, and only if it has text to translate."""
     after_this_request(_add_vary)
     choice = request.args.get("lang")
     if choice in LANGUAGES:

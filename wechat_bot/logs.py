@@ -18,8 +18,6 @@ request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
 
 class TextFormatter(logging.Formatter):
-    """Formats a record as a line of text."""
-
     def format(self, record: logging.LogRecord) -> str:
         head = f"{_time(record)} {record.levelname} {request_id.get()} {record.name}"
         line = f"{head}: {record.getMessage()}"
@@ -27,8 +25,6 @@ class TextFormatter(logging.Formatter):
 
 
 class JSONFormatter(logging.Formatter):
-    """Formats a record as a JSON object on one line."""
-
     def format(self, record: logging.LogRecord) -> str:
         entry = {
             "time": _time(record),
@@ -55,13 +51,9 @@ def configure_logging(settings: Settings) -> None:
             "disable_existing_loggers": False,
             "formatters": {"line": {"()": formatter}},
             "handlers": {
-                "stdout": {
-                    "class": "logging.StreamHandler",
-                    "stream": "ext://sys.stdout",
-                    "formatter": "line",
-                }
+                "line": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"}
             },
-            "root": {"level": "WARNING", "handlers": ["stdout"]},
+            "root": {"level": "WARNING", "handlers": ["line"]},
             "loggers": {
                 "wechat_bot": {"level": settings.log_level.value},
                 "psycopg": {"level": "ERROR"},  # its warnings are about errors that are handled

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -45,7 +44,7 @@ _CALL_SECONDS = Histogram(
 )
 
 
-class Metrics:
+class Metrics(Collector):
     """The counters of an application, and gauges from its database."""
 
     def __init__(self, engine: Engine, digest_left: Callable[[], int]) -> None:
@@ -70,18 +69,11 @@ class Metrics:
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         else:
             registry.register(_METRICS)
-        registry.register(_DatabaseCollector(self._engine, self._digest_left))
+        registry.register(self)
         return generate_latest(registry)
 
-
-class _DatabaseCollector(Collector):
-    """Gauges from the database; only ``wechat_database_up`` if the database cannot be reached."""
-
-    def __init__(self, engine: Engine, digest_left: Callable[[], int]) -> None:
-        self._engine = engine
-        self._digest_left = digest_left
-
     def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Read the gauges; only ``wechat_database_up`` if the database cannot be reached."""
         try:
             yield from self._gauges()
             up = 1
@@ -92,9 +84,7 @@ class _DatabaseCollector(Collector):
     def _gauges(self) -> Iterator[GaugeMetricFamily]:
         with self._engine.connect() as connection:
             backlog = status.backlog(connection)
-            alive = len(
-                [worker for worker in status.workers(connection) if worker.is_alive(datetime.now(UTC))]
-            )
+            alive = sum(map(status.is_alive, status.workers(connection)))
         for name, meaning, counts in (
             ("wechat_outgoing_messages", "Outgoing messages that are not sent, by state.", backlog.outgoing),
             (

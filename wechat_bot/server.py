@@ -1,4 +1,4 @@
-"""The server: every option of it, in one place."""
+"""The HTTP server with its options, and the background worker process beside it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,20 @@ from granian.log import LogLevels
 from .settings import Settings
 
 STOP_SECONDS = 30
-"""So long slow handlers and jobs may go on when the server is stopped."""
+"""Grace period for slow handlers and jobs when the server stops, in seconds."""
 WORKER_PAUSE = 1.0
-"""Seconds before the worker is started, and started again."""
+"""Seconds before the worker process is started, and before it is restarted."""
 
 
 class PortBusy(Exception):
-    """Something else listens there."""
+    """Another program already listens on the port."""
 
 
 def check_port(settings: Settings) -> None:
-    """PortBusy, with a remedy, when the server could not listen."""
+    """Check that the server can listen on its address.
+
+    :raises PortBusy: with a remedy, if it cannot.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -45,19 +48,19 @@ def check_port(settings: Settings) -> None:
 
 
 def load_app(target: str) -> Any:
-    """Load the application in a worker, which ends when the main process is gone.
+    """Load the application in a server process, which ends when the main process is gone.
 
-    Otherwise workers of a killed server would go on to take a share of the connections.
+    Otherwise the processes of a killed server would continue to accept a share of the connections.
     """
     _follow_parent()
     module, _, name = target.partition(":")
     app = getattr(import_module(module), name)
-    gc.freeze()  # what lives as long as the process need not be looked through again and again
+    gc.freeze()  # garbage collection skips objects that live as long as the process
     return app
 
 
 def _follow_parent() -> None:
-    """Let the main process alone decide when this one ends: Ctrl-C reaches it no longer."""
+    """End with the main process only. Ctrl-C does not reach this process, which has its own group."""
     os.setpgrp()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -70,9 +73,9 @@ def _end_with_parent() -> None:
 
 
 def serve(settings: Settings) -> None:
-    """Serve ``wsgi:app``, with a process for background jobs beside it, until a signal ends both.
+    """Serve ``wsgi:app``, with a worker process beside it, until a signal ends both.
 
-    All processes begin as new ones, so that they share no thread or connection with this one.
+    All processes are spawned, so that they share no thread or connection with this one.
     """
     multiprocessing.set_start_method("spawn", force=True)
     server = Granian(
@@ -87,15 +90,15 @@ def serve(settings: Settings) -> None:
         runtime_mode=RuntimeModes.mt,
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,
-        log_level=LogLevels.error,  # it warns of many threads, which wait for slow handlers
+        log_level=LogLevels.error,  # it warns of many threads, but they only wait for slow handlers
     )
-    with _counting_together(settings), _jobs_done():
+    with _metrics_folder(settings), _background_worker():
         server.serve(target_loader=load_app)
 
 
 @contextmanager
-def _counting_together(settings: Settings) -> Iterator[None]:
-    """One folder where all processes count what Prometheus reads, unless the environment names one."""
+def _metrics_folder(settings: Settings) -> Iterator[None]:
+    """Provide a folder where all processes keep their metrics, unless the environment names one."""
     name = "PROMETHEUS_MULTIPROC_DIR"
     if not settings.metrics_are_on or name in os.environ:
         yield
@@ -106,33 +109,33 @@ def _counting_together(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def _jobs_done() -> Iterator[None]:
-    """A worker does jobs meanwhile; one that dies is replaced."""
-    ended = threading.Event()
+def _background_worker() -> Iterator[None]:
+    """Run a worker process inside the context. A worker that dies is replaced."""
+    stopping = threading.Event()
     current: list[BaseProcess] = []
 
-    def keep_working() -> None:
-        while not ended.wait(WORKER_PAUSE):  # also at the beginning: the server starts first
-            process = multiprocessing.get_context("spawn").Process(target=_work, name="jobs")
+    def supervise() -> None:
+        while not stopping.wait(WORKER_PAUSE):  # also at first, so that the server starts first
+            process = multiprocessing.get_context("spawn").Process(target=_run_worker, name="jobs")
             process.start()
             current[:] = [process]
             process.join()
 
-    keeper = threading.Thread(target=keep_working)
-    keeper.start()
+    supervisor = threading.Thread(target=supervise)
+    supervisor.start()
     try:
         yield
     finally:
-        ended.set()
+        stopping.set()
         for process in current:
             process.terminate()
             process.join(STOP_SECONDS)
             process.kill()
-        keeper.join()
+        supervisor.join()
 
 
-def _work() -> None:
+def _run_worker() -> None:
     _follow_parent()
-    os.nice(10)  # pushes are answered first
+    os.nice(10)  # answering pushes has priority
     worker = import_module("wechat_bot.worker")
     worker.work(import_module("wsgi").app)

@@ -1,21 +1,14 @@
-"""Every setting: its name, type, default and meaning. ``.env.example`` is this list, written out."""
+"""The settings: names, types, defaults, descriptions and validation."""
 
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
-import secrets
-import string
-from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.util import find_spec
-from io import StringIO
-from pathlib import Path
-from typing import Any, get_type_hints
-
-from dotenv.parser import Original, parse_stream
+from typing import Any
 
 from .wechat.account_kinds import AccountKind
 from .wechat.credentials import Credentials, Mode
@@ -23,7 +16,7 @@ from .wechat.errors import CredentialsError
 
 
 class SettingsError(Exception):
-    """All that is wrong with the settings, one sentence with a remedy for each problem."""
+    """Settings are invalid. `problems` has one sentence with a remedy for each problem."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -59,27 +52,51 @@ class Switch(StrEnum):
 
 
 IN_MEMORY = "memory:"
-"""A queue of jobs within this process, for tests."""
+"""The JOB_QUEUE_URL of a queue within the process, for tests."""
 
 DEVELOPMENT_SECRET = "development"
-"""What SECRET_KEY and WECHAT_TOKEN are in development when nobody set them."""
+"""The default of SECRET_KEY and WECHAT_TOKEN in development."""
 
-_GROUPS = {
-    "app_env": "The program",
-    "host": "The server (make run)",
-    "database_url": "The database",
-    "wechat_token": "The Official Account",
-    "wechat_answer_seconds": "Answering",
-    "media_url": "Media",
+_MINIMUMS = {
+    "trusted_proxies": 0,
+    "web_workers": 1,
+    "web_threads": 1,
+    "database_connections": 1,
+    "wechat_slow_handlers": 1,
+    "wechat_session_ttl": 1,
+    "media_max_bytes": 1,
 }
+_PATTERNS = (
+    ("wechat_message_mode", rf"({'|'.join(Mode)})?$", "be plain, compatible, safe or empty"),
+    (
+        "database_url",
+        r"$|(sqlite|postgres(ql)?|mysql|mariadb)(\+\w+)?://",
+        "begin with sqlite://, postgres:// or mysql://",
+    ),
+    (
+        "database_url",
+        r"(?!sqlite://(/?|/:memory:)$)",
+        "name a file: a database in memory is not shared by all connections",
+    ),
+    ("redis_url", r"$|(rediss?|unix)://", "begin with redis://, rediss:// or unix://"),
+    (
+        "job_queue_url",
+        rf"$|(rediss?|unix|postgres(ql)?)://|{IN_MEMORY}$",
+        "begin with redis://, rediss://, unix:// or postgres://",
+    ),
+    ("media_url", r"s3://[^/?]|(?!.*://)", "be a folder, or begin with s3:// and the name of a bucket"),
+    ("wechat_api_base_url", r"simulator$|https?://[^/]", "begin with https:// or http://, or be simulator"),
+    ("wechat_api_proxy", r"$|https?://[^/]", "begin with http:// or https://"),
+)
+"""Settings, the pattern that the beginning of each must match, and the rule in words."""
 
 
-def _setting(default: Any, meaning: str, *, secret: bool = False) -> Any:
-    return field(default=default, metadata={"meaning": meaning}, repr=not secret)
+def _setting(default: Any, description: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"description": description}, repr=not secret)
 
 
-def _secret(meaning: str) -> Any:
-    return _setting("", meaning, secret=True)
+def _secret(description: str) -> Any:
+    return _setting("", description, secret=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +108,10 @@ class AccountSettings:
     customer_service: Switch
     api_base_url: str
     api_is_simulated: bool
-    """Whether the simulator plays the platform's API."""
     api_proxy: str
     answer_seconds: float
     session_ttl: int
-    """Seconds."""
+    """In seconds."""
     apology: str
     thinking: str
     slow_handlers: int
@@ -106,117 +122,115 @@ class AccountSettings:
 
     @property
     def has_api(self) -> bool:
-        """Whether there are AppID and AppSecret, without which there is no API."""
+        """Whether AppID and AppSecret are set, which the API requires."""
         return bool(self.credentials.app_id and self.credentials.app_secret)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings, checked when made: SettingsError lists all problems at once.
+    """The settings of the application, validated when they are created.
 
-    In development a missing SECRET_KEY or WECHAT_TOKEN is "development"; production refuses that.
+    In development SECRET_KEY and WECHAT_TOKEN default to "development", which production refuses.
+
+    :raises SettingsError: with all problems at once.
     """
 
     app_env: Environment = _setting(
-        Environment.DEVELOPMENT, "development or production; production refuses secrets that others know."
+        Environment.DEVELOPMENT, "development or production. Production refuses well-known secrets."
     )
-    secret_key: str = _secret("Signs cookies; 16 characters or more, best 64 random hex digits.")
-    secret_key_previous: str = _secret("The key before, while its cookies are still in use.")
-    trusted_proxies: int = _setting(0, "How many reverse proxies stand before the program.")
+    secret_key: str = _secret("Signs cookies: at least 16 characters, preferably 64 random hex digits.")
+    secret_key_previous: str = _secret("The previous SECRET_KEY, while its cookies are still valid.")
+    trusted_proxies: int = _setting(0, "The number of reverse proxies in front of the program.")
     log_level: LogLevel = _setting(
-        LogLevel.INFO, "DEBUG, INFO, WARNING or ERROR; only DEBUG shows what followers wrote."
+        LogLevel.INFO, "DEBUG, INFO, WARNING or ERROR. Only DEBUG logs the content of messages."
     )
-    log_format: LogFormat = _setting(LogFormat.TEXT, "text or json: a line to read, or an object to collect.")
+    log_format: LogFormat = _setting(LogFormat.TEXT, "text or json (one JSON object per line).")
     instance_path: str = _setting(
         "",
-        "The folder of the SQLite database, the queue, media and the simulator; empty: instance, beside the"
-        " program.",
+        "The folder of the SQLite database, the job queue, media and the simulator's data. Empty: instance.",
     )
-    console_enabled: Switch = _setting(
-        Switch.YES, "Whether operators may sign in to the console at /admin: yes or no."
-    )
+    console_enabled: Switch = _setting(Switch.YES, "Whether the console at /admin is available: yes or no.")
     demos_enabled: Switch = _setting(
         Switch.AUTO,
-        "Whether anybody may open the Flask tutorial at /demo: auto (in development, not in production),"
-        " yes or no.",
+        "Whether the public Flask tutorial at /demo is available: auto (in development only), yes or no.",
     )
     simulator_enabled: Switch = _setting(
         Switch.AUTO,
-        "Whether the phone at /simulator is there: auto (in development, not in production), yes or no. Where"
-        " others can reach it, operators sign in first.",
+        "Whether the simulator at /simulator is available: auto (in development only), yes or no. It requires"
+        " an operator's sign-in if other machines can reach it.",
     )
     metrics_enabled: Switch = _setting(
-        Switch.NO, "Whether Prometheus may read figures at /metrics: yes or no. From this machine, or with:"
+        Switch.NO, "Whether metrics for Prometheus are available at /metrics: yes or no."
     )
-    metrics_token: str = _secret("The bearer token with which /metrics is read from other machines.")
+    metrics_token: str = _secret("The bearer token required to read /metrics from other machines.")
 
     host: str = _setting("127.0.0.1", "The address to listen on.")
     port: int = _setting(5000, "The port to listen on.")
-    web_workers: int = _setting(2, "Processes that answer requests.")
-    web_threads: int = _setting(32, "Requests that one process answers at once; slow handlers keep one each.")
+    web_workers: int = _setting(2, "The number of processes that answer requests.")
+    web_threads: int = _setting(
+        32, "The number of requests that one process handles at once, including waiting ones."
+    )
 
     database_url: str = _secret(
-        "sqlite:///…, postgres://…, mysql://…; empty: instance/wechat_bot.db (SQLite)."
+        "sqlite:///…, postgres://… or mysql://…. Empty: the SQLite file instance/wechat_bot.db."
     )
     database_connections: int = _setting(
-        4, "Connections of one process for writing, and as many for reading; count all processes."
+        4, "The number of connections per process for writing, and as many again for reading."
     )
     sqlite_synchronous: Synchronous = _setting(
         Synchronous.FULL,
-        "FULL: a power cut takes back no acknowledged message; NORMAL: faster, it may take back the last.",
+        "SQLite only. FULL: messages survive a power failure. NORMAL: faster, but the last may be lost.",
     )
-    redis_url: str = _secret("redis://…; the queue of background jobs, unless JOB_QUEUE_URL says otherwise.")
+    redis_url: str = _secret("redis://…, the queue of background jobs unless JOB_QUEUE_URL is set.")
     job_queue_url: str = _secret(
-        "redis://… or postgres://…; empty: REDIS_URL, or the file instance/jobs.db of this machine."
+        "redis://… or postgres://…, the queue of background jobs. Empty: REDIS_URL or instance/jobs.db."
     )
 
-    wechat_token: str = _secret("The Token entered in the platform's console; 3 to 32 letters, digits.")
-    wechat_token_previous: str = _secret("The Token before, while it is being changed.")
-    wechat_app_id: str = _setting(
-        "", "AppID, wx and 16 hex digits; needed for the encrypted modes and the API."
-    )
-    wechat_app_secret: str = _secret("AppSecret; needed for the API.")
-    wechat_encoding_aes_key: str = _secret("EncodingAESKey, 43 letters and digits.")
-    wechat_encoding_aes_key_previous: str = _secret("The key before, while it is being changed.")
+    wechat_token: str = _secret("The Token entered in the platform's console: 3 to 32 letters and digits.")
+    wechat_token_previous: str = _secret("The previous Token, while it is being changed.")
+    wechat_app_id: str = _setting("", "The AppID: wx and 16 hex digits. Encrypted modes and the API need it.")
+    wechat_app_secret: str = _secret("The AppSecret. The API needs it.")
+    wechat_encoding_aes_key: str = _secret("The EncodingAESKey: 43 letters and digits.")
+    wechat_encoding_aes_key_previous: str = _secret("The previous EncodingAESKey, while it is being changed.")
     wechat_message_mode: str = _setting(
         "",
-        "plain, compatible (either is accepted) or safe (nothing but encrypted);"
-        " empty: safe if there is a key, plain if not.",
+        "plain, compatible (accepts plain and encrypted messages) or safe (accepts only encrypted messages)."
+        " Empty: safe if there is an EncodingAESKey, otherwise plain.",
     )
     wechat_api_base_url: str = _setting(
         "https://api.weixin.qq.com",
-        "Where the platform's API is; simulator: the one that the simulator plays, for a made-up account.",
+        "The URL of the platform's API, or simulator for the simulated API, with a made-up account.",
     )
     wechat_account_kind: AccountKind = _setting(
         AccountKind.UNKNOWN,
         "The kind of the account: unverified_subscription, verified_subscription, unverified_service,"
-        " verified_service, test, or unknown (what the platform refuses is remembered).",
+        " verified_service, test, or unknown (features that the platform refuses are remembered).",
     )
-    wechat_api_proxy: str = _secret("http://… or https://…, a proxy to the platform's API; empty: none.")
+    wechat_api_proxy: str = _secret("http://… or https://…, a proxy for calls of the API. Empty: none.")
     wechat_customer_service: Switch = _setting(
         Switch.AUTO,
-        "Whether the account may send customer-service messages: auto (tried when AppSecret is set, and"
-        " remembered when the platform refuses), yes or no.",
+        "Whether the account may send customer-service messages: auto (if AppSecret is set, until the"
+        " platform refuses one), yes or no.",
     )
 
     wechat_answer_seconds: float = _setting(
-        4.5, "After how long a push must be answered; the platform waits 5 seconds."
+        4.5, "Seconds within which a push is answered. The platform waits 5 seconds."
     )
     wechat_session_ttl: int = _setting(
-        86400, "Seconds that a dialogue's session lives after its last change."
+        86400, "Seconds after its last change at which a follower's session with the bot expires."
     )
-    wechat_apology: str = _setting("", "What a follower reads when a handler failed; empty: nothing.")
+    wechat_apology: str = _setting("", "The reply when a handler fails. Empty: no reply.")
     wechat_thinking: str = _setting(
         "还在思考，稍等片刻后回复任意内容，即可查看答案。",
-        "What a follower reads when a slow answer has to be fetched with another message.",
+        "The reply when an answer takes too long and the follower must send another message to get it.",
     )
-    wechat_slow_handlers: int = _setting(16, "Slow handlers that one process runs at once.")
+    wechat_slow_handlers: int = _setting(16, "The number of slow handlers that one process runs at once.")
 
     media_url: str = _secret(
-        "Where pictures, voices and videos are kept: a folder, or s3://bucket/prefix?endpoint=https://…;"
-        " empty: instance/media."
+        "The storage of images, voices and videos: a folder, or s3://bucket/prefix?endpoint=https://…."
+        " Empty: instance/media."
     )
-    media_max_bytes: int = _setting(20 << 20, "The largest file that is kept, in bytes.")
+    media_max_bytes: int = _setting(20 << 20, "The maximum size of a stored file, in bytes.")
 
     def __post_init__(self) -> None:
         if self.app_env is Environment.DEVELOPMENT:
@@ -237,48 +251,21 @@ class Settings:
                 yield "WECHAT_TOKEN is known to others: choose 3 to 32 letters and digits of your own."
         if not 0 <= self.port <= 65535:
             yield "PORT must be 0 to 65535."
-        for name in (
-            "web_workers",
-            "web_threads",
-            "database_connections",
-            "wechat_slow_handlers",
-            "media_max_bytes",
-            "wechat_session_ttl",
-        ):
-            if getattr(self, name) < 1:
-                yield f"{name.upper()} must be 1 or more."
-        if self.trusted_proxies < 0:
-            yield "TRUSTED_PROXIES must be 0 or more."
+        for name, minimum in _MINIMUMS.items():
+            if getattr(self, name) < minimum:
+                yield f"{name.upper()} must be {minimum} or more."
         if not 0 < self.wechat_answer_seconds < 5:
             yield "WECHAT_ANSWER_SECONDS must be less than the platform's 5 and more than 0."
-        if self.wechat_message_mode not in {"", *Mode}:
-            yield "WECHAT_MESSAGE_MODE must be plain, compatible, safe or empty."
-        if self.database_url and not re.match(
-            r"(sqlite|postgres(ql)?|mysql|mariadb)(\+\w+)?://", self.database_url
-        ):
-            yield "DATABASE_URL must begin with sqlite://, postgres:// or mysql://."
-        if re.fullmatch(r"sqlite://(/?|/:memory:)", self.database_url):
-            yield "DATABASE_URL must name a file: a database in memory is not shared by all connections."
-        if self.redis_url and not re.match(r"(rediss?|unix)://", self.redis_url):
-            yield "REDIS_URL must begin with redis://, rediss:// or unix://."
-        if self.job_queue_url and not re.match(
-            rf"(rediss?|unix|postgres(ql)?)://|{IN_MEMORY}$", self.job_queue_url
-        ):
-            yield "JOB_QUEUE_URL must begin with redis://, rediss://, unix:// or postgres://."
-        if "://" in self.media_url and not re.match(r"s3://[^/?]", self.media_url):
-            yield "MEDIA_URL must be a folder, or begin with s3:// and the name of a bucket."
+        for name, pattern, rule in _PATTERNS:
+            if not re.match(pattern, getattr(self, name)):
+                yield f"{name.upper()} must {rule}."
         if self.media_url.startswith("s3://") and find_spec("boto3") is None:
             yield "MEDIA_URL names a bucket, which needs boto3: pip install 'wechat-bot[s3]'."
-        if self.api_is_simulated:
-            if not self.simulator_is_on:
-                yield (
-                    "WECHAT_API_BASE_URL=simulator is for a made-up account, and the simulator is off: set"
-                    " WECHAT_APP_ID and WECHAT_APP_SECRET to your account's, and empty WECHAT_API_BASE_URL."
-                )
-        elif not re.match(r"https?://[^/]", self.wechat_api_base_url):
-            yield "WECHAT_API_BASE_URL must begin with https:// or http://, or be simulator."
-        if self.wechat_api_proxy and not re.match(r"https?://[^/]", self.wechat_api_proxy):
-            yield "WECHAT_API_PROXY must begin with http:// or https://."
+        if self.api_is_simulated and not self.simulator_is_on:
+            yield (
+                "WECHAT_API_BASE_URL=simulator is for a made-up account, and the simulator is off: set"
+                " WECHAT_APP_ID and WECHAT_APP_SECRET to your account's, and empty WECHAT_API_BASE_URL."
+            )
         try:
             _ = self.credentials
         except CredentialsError as error:
@@ -306,7 +293,10 @@ class Settings:
 
     @property
     def credentials(self) -> Credentials:
-        """The account's credentials; CredentialsError."""
+        """The account's credentials.
+
+        :raises CredentialsError: when they are not valid.
+        """
         keys = _present(self.wechat_encoding_aes_key, self.wechat_encoding_aes_key_previous)
         mode = self.wechat_message_mode or (Mode.SAFE if keys else Mode.PLAIN)
         return Credentials(
@@ -319,19 +309,18 @@ class Settings:
 
     @property
     def sqlalchemy_url(self) -> str:
-        """DATABASE_URL with the driver that the extras install."""
+        """DATABASE_URL with the name of the driver that the package extras install."""
         url = self.database_url or "sqlite:///wechat_bot.db"
         url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
         return re.sub(r"^(mysql|mariadb)://", r"\1+pymysql://", url)
 
     @property
     def api_is_simulated(self) -> bool:
-        """Whether the simulator plays the platform's API."""
+        """Whether the simulator provides the platform's API."""
         return self.wechat_api_base_url == "simulator"
 
     @property
     def api_base_url(self) -> str:
-        """Where the platform's API is."""
         if not self.api_is_simulated:
             return self.wechat_api_base_url
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
@@ -339,37 +328,39 @@ class Settings:
 
     @property
     def console_is_on(self) -> bool:
-        """Whether CONSOLE_ENABLED says so; "auto" is "yes"."""
+        """Whether the console is enabled. "auto" means "yes"."""
         return self.console_enabled is not Switch.NO
 
     @property
     def metrics_are_on(self) -> bool:
-        """Whether METRICS_ENABLED says so; "auto" is "no"."""
+        """Whether metrics are enabled. "auto" means "no"."""
         return self.metrics_enabled is Switch.YES
 
     @property
     def demos_are_on(self) -> bool:
-        """Whether DEMOS_ENABLED, or else the environment, switches the demos on."""
+        """Whether the demos are enabled. "auto" means in development only."""
         if self.demos_enabled is Switch.AUTO:
             return self.app_env is Environment.DEVELOPMENT
         return self.demos_enabled is Switch.YES
 
     @property
     def simulator_is_on(self) -> bool:
-        """Whether SIMULATOR_ENABLED, or else the environment, switches the simulator on; it is off where
-        nobody could sign in to it."""
+        """Whether the simulator is enabled. "auto" means in development only.
+
+        It is always off where a sign-in is required and the console, which has the sign-in page, is off.
+        """
         if self.simulator_enabled is Switch.AUTO and self.app_env is not Environment.DEVELOPMENT:
             return False
         return self.simulator_enabled is not Switch.NO and (self.simulator_is_open or self.console_is_on)
 
     @property
     def simulator_is_open(self) -> bool:
-        """Whether it may be used without signing in: in development, by this machine alone."""
+        """Whether the simulator requires no sign-in: in development, if only this machine can reach it."""
         return self.app_env is Environment.DEVELOPMENT and not self.reachable_from_outside
 
     @property
     def reachable_from_outside(self) -> bool:
-        """Whether HOST lets other machines in."""
+        """Whether other machines can connect to HOST."""
         try:
             return not ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -377,94 +368,9 @@ class Settings:
 
     @property
     def secrets_are_known(self) -> bool:
-        """Whether a default of development is in use."""
+        """Whether a secret has its well-known default of development."""
         return DEVELOPMENT_SECRET in {self.secret_key, self.wechat_token}
-
-    @classmethod
-    def load(cls, env_file: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
-        """The settings from `env_file` (``.env`` of the working directory unless given) and the
-        environment, which wins. Blank values count as not set. SettingsError."""
-        values = {**_read_env_file(env_file or Path(".env")), **environ}
-        types = get_type_hints(cls)
-        parsed: dict[str, Any] = {}
-        problems = []
-        for setting in fields(cls):
-            name, text = setting.name.upper(), (values.get(setting.name.upper()) or "").strip()
-            if not text:
-                continue
-            try:
-                parsed[setting.name] = types[setting.name](text)
-            except ValueError:
-                problems.append(f"{name} is {text!r}, but must be {_expected(types[setting.name])}.")
-        try:
-            settings = cls(**parsed)
-        except SettingsError as error:
-            problems += error.problems
-        if problems:
-            raise SettingsError(problems)
-        return settings
-
-
-def _read_env_file(path: Path) -> dict[str, str]:
-    if not path.exists():
-        return {}
-    try:
-        bindings = list(parse_stream(StringIO(path.read_text(encoding="utf-8"))))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path} cannot be read ({error}): correct or remove it."]) from error
-    bad = [
-        str(_line(binding.original))
-        for binding in bindings
-        if binding.error or (binding.key and binding.value is None)
-    ]
-    if bad:
-        raise SettingsError([f"{path} has lines that are not NAME=value: correct line {', '.join(bad)}."])
-    return {binding.key: binding.value or "" for binding in bindings if binding.key}
-
-
-def _line(original: Original) -> int:
-    """The number of the line, not counting the blank ones that the parser takes for its beginning."""
-    blank = len(original.string) - len(original.string.lstrip())
-    return original.line + original.string[:blank].count("\n")
 
 
 def _present(*values: str) -> tuple[str, ...]:
     return tuple(value for value in values if value)
-
-
-def _expected(kind: type) -> str:
-    if issubclass(kind, StrEnum):
-        return " or ".join(kind)
-    return {int: "a whole number", float: "a number"}[kind]
-
-
-def env_text(values: Mapping[str, str] | None = None) -> str:
-    """A ``.env`` with every setting, its meaning and its default, or the one in `values`."""
-    values = values or {}
-    lines = ["# Settings of wechat_bot. The real environment wins over this file."]
-    for setting in fields(Settings):
-        if setting.name in _GROUPS:
-            lines += ["", f"## {_GROUPS[setting.name]}"]
-        lines += [f"# {setting.metadata['meaning']}", f"{setting.name.upper()}={_value(setting, values)}"]
-    return "\n".join(lines) + "\n"
-
-
-def _value(setting: Field[Any], values: Mapping[str, str]) -> str:
-    return values.get(setting.name.upper(), str(setting.default))
-
-
-def create_env_file(path: Path) -> None:
-    """Write `path` with fresh secrets, readable by its owner alone; FileExistsError if it is there."""
-    letters = string.ascii_letters + string.digits
-    values = {
-        "SECRET_KEY": secrets.token_hex(32),
-        "WECHAT_TOKEN": "".join(secrets.choice(letters) for _ in range(24)),
-        "WECHAT_ENCODING_AES_KEY": "".join(secrets.choice(letters) for _ in range(43)),
-        "WECHAT_MESSAGE_MODE": Mode.PLAIN.value,  # as a new account has it
-        # An account that only the simulator knows, so that everything can be tried.
-        "WECHAT_APP_ID": f"wx{secrets.token_hex(8)}",
-        "WECHAT_APP_SECRET": secrets.token_hex(16),
-        "WECHAT_API_BASE_URL": "simulator",
-    }
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(env_text(values))

@@ -1,6 +1,6 @@
-"""Test a bot without an account: `FakePlatform` pushes to an application, `FakeAPI` answers its API calls.
+"""Tools for testing a bot without an account.
 
-::
+`FakePlatform` pushes messages to an application, and `FakeAPI` answers its calls of the platform's API::
 
     platform = FakePlatform.of(app)
     assert platform.text("改名") == "怎么称呼你？"
@@ -9,43 +9,41 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NoAnswer
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from typing import Any, Self
 
 from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from .simulator.api import FakeAPI
+from .database.transactions import in_transaction
+from .simulator.api import SimulatedAPI
 from .simulator.platform import NOTICE, OPENID, Attempt, Delivery, Send, SimulatedPlatform, http_sender
 from .simulator.state import APIFault, APIFaultKind, SimulatedAccount
 from .simulator.store import FileStore
 from .wechat.account_kinds import AccountKind
+from .wechat.credentials import Credentials
 from .wiring import services
 
-__all__ = [
-    "NOTICE",
-    "OPENID",
-    "APIFault",
-    "APIFaultKind",
-    "AccountKind",
-    "Attempt",
-    "Delivery",
-    "FakeAPI",
-    "FakePlatform",
-    "FileStore",
-    "Send",
-    "SimulatedAccount",
-    "client_sender",
-    "http_sender",
-    "listening",
-]
+
+class FakeAPI(SimulatedAPI):
+    """The simulated API for tests. It refuses calls that are made within a database transaction."""
+
+    def __init__(
+        self, credentials: Credentials, clock: Callable[[], float] = time.time, **options: Any
+    ) -> None:
+        super().__init__(credentials, clock, **{"before_call": _refuse_in_transaction, **options})
+
+
+def _refuse_in_transaction() -> None:
+    assert not in_transaction.get(), "the network is used within a transaction"
 
 
 class FakePlatform(SimulatedPlatform):
-    """The platform for tests: it pushes into an application without a network."""
+    """The simulated platform for tests. It pushes to an application without a network."""
 
     @classmethod
     def of(cls, app: Flask, **options: Any) -> Self:
@@ -56,7 +54,7 @@ class FakePlatform(SimulatedPlatform):
 def client_sender(app: Flask, path: str = "/wechat") -> Send:
     """Return a function that sends through the test client of `app`.
 
-    A request that exceeds the time-out goes on in the background, as it would on a server.
+    A request that exceeds the time-out continues in the background, as it would on a server.
     """
 
     def send(method: str, query: str, body: bytes, timeout: float) -> tuple[int, bytes]:
@@ -67,7 +65,7 @@ def client_sender(app: Flask, path: str = "/wechat") -> Send:
         pool = ThreadPoolExecutor(1)
         try:
             return pool.submit(request).result(timeout)
-        except NoAnswer as error:
+        except FutureTimeoutError as error:
             raise TimeoutError from error
         finally:
             pool.shutdown(wait=False)

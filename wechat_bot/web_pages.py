@@ -1,4 +1,4 @@
-"""For your own pages that followers open in WeChat: who the visitor is, and WeChat's functions in JavaScript.
+"""Support for web pages that followers open in WeChat: OAuth sign-in of visitors, and the JS-SDK.
 
 ::
 
@@ -11,8 +11,8 @@
     def poster() -> str:
         return render_template("poster.html", config=jssdk_config("updateAppMessageShareData"))
 
-The names ``code`` and ``state`` in the query of such a page belong to WeChat (``wechat-platform.md`` sections
-7.19 and 7.20).
+The query parameters ``code`` and ``state`` of such a page are reserved for WeChat (``wechat-platform.md``
+sections 7.19 and 7.20).
 """
 
 from __future__ import annotations
@@ -39,23 +39,27 @@ from .wiring import services
 P = ParamSpec("P")
 
 BASE, USERINFO = "snsapi_base", "snsapi_userinfo"
-REMEMBERED = 7 * 86400
-"""Seconds for which a visitor need not be asked again."""
-SNAPSHOT_REMEMBERED = 300
-"""The same for one who is not real."""
+VISITOR_TTL = 7 * 86400
+"""Seconds for which a visitor stays signed in."""
+SNAPSHOT_TTL = 300
+"""The same for a snapshot visitor."""
 JSSDK = "https://res.wx.qq.com/open/js/jweixin-1.6.0.js"
-"""The script that has ``wx.config``."""
+"""URL of the script that defines ``wx.config``."""
 JSSDK_POLICY = HEADERS["Content-Security-Policy"].replace(
     "script-src 'self'", "script-src 'self' https://res.wx.qq.com"
 )
-"""The Content-Security-Policy of a page with `JSSDK`."""
+"""The Content-Security-Policy of a page that loads `JSSDK`."""
 
 _VISITOR, _STATE = "wechat_visitor", "wechat_state"
 
 
 @dataclass(frozen=True)
 class Visitor:
-    """Who opened a page. Name and picture need the scope snsapi_userinfo; a snapshot visitor is not real."""
+    """The follower who opened a page.
+
+    Name and picture need the scope snsapi_userinfo. A snapshot visitor is a made-up identity, which WeChat
+    gives to pages in its snapshot mode.
+    """
 
     openid: str
     unionid: str = ""
@@ -65,22 +69,25 @@ class Visitor:
 
 
 def app_client() -> WeChatClient:
-    """The client of the account; 503 when AppID or AppSecret are missing."""
-    client = services().client
-    return client or abort(503, _("还没有配置 AppID 和 AppSecret：填进 .env 后重启即可。"))
+    """Return the client of the account. Answers with 503 when AppID or AppSecret are missing."""
+    return services().client or abort(503, _("还没有配置 AppID 和 AppSecret：填进 .env 后重启即可。"))
 
 
 def oauth_required(
     scope: str = BASE, client: Callable[[], WeChatClient] = app_client
 ) -> Callable[[Callable[Concatenate[Visitor, P], ResponseReturnValue]], Callable[P, ResponseReturnValue]]:
-    """Give a view, below its route, the visitor; who is unknown goes to WeChat and comes back.
+    """Decorate a view, below its route, so that it gets the visitor as its first argument.
 
-    `scope` is `BASE` (the openid, nobody is asked) or `USERINFO` (name and picture, the visitor is asked; let
-    a tap lead to such a page, or WeChat shows a snapshot with a made-up visitor). The visitor is remembered
-    in the session for `REMEMBERED` seconds. A sign-in counts only in the browser that began it: its state is
-    random, and in the session. A session that somebody planted tells them nothing: it is the signed cookie
-    itself, and another one after the sign-in. Requests other than GET are answered with 401 when the visitor
-    is unknown.
+    An unknown visitor is redirected to WeChat and back. Requests other than GET and HEAD of unknown visitors
+    are answered with 401. The visitor is stored in the session for `VISITOR_TTL` seconds.
+
+    A sign-in is valid only in the browser that began it, because its random state is in the session. An
+    attacker who plants a session learns nothing from it: the session is the signed cookie itself, and the
+    sign-in replaces it.
+
+    :param scope: `BASE` for the openid, without a question to the visitor, or `USERINFO` for name and
+        picture, for which WeChat asks the visitor. A page with `USERINFO` should be opened by a tap, because
+        WeChat otherwise shows it as a snapshot with a made-up visitor.
     """
 
     def decorate(
@@ -88,16 +95,16 @@ def oauth_required(
     ) -> Callable[P, ResponseReturnValue]:
         @functools.wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
-            if visitor := _remembered(scope):
+            if visitor := _load_visitor(scope):
                 return view(visitor, *args, **kwargs)
             if request.method not in {"GET", "HEAD"}:
                 abort(401)
             if "state" in request.args:
-                _remember(_identify(client(), scope), scope)
-                target = _address()
+                _store_visitor(_identify(client(), scope), scope)
+                target = _page_url()
             else:
                 state = session.setdefault(_STATE, secrets.token_hex(16))
-                target = client().oauth.authorize_url(_address(), scope, state)
+                target = client().oauth.authorize_url(_page_url(), scope, state)
             response = redirect(target, 303)
             response.headers["Cache-Control"] = "no-store"
             return response
@@ -110,31 +117,33 @@ def oauth_required(
 def jssdk_config(
     *apis: str, open_tags: tuple[str, ...] = (), client: Callable[[], WeChatClient] = app_client
 ) -> dict[str, Any]:
-    """The argument of ``wx.config`` for the page that this request is for; APIError.
+    """Return the argument of ``wx.config`` for the page of the current request.
 
-    The page's domain must be registered in the platform's console, and its address reach us unchanged.
+    The domain of the page must be registered in the platform's console, and a proxy must not change its URL.
+
+    :raises APIError: if the platform issues no ticket.
     """
-    query = request.query_string.decode("latin-1")  # as it came: every character counts
+    query = request.query_string.decode("latin-1")  # unchanged, because the URL is signed
     page = iri_to_uri(request.base_url)
     config = client().jssdk.config(f"{page}?{query}" if query else page)
     return {**config, "jsApiList": list(apis), "openTagList": list(open_tags)}
 
 
-def _remembered(scope: str) -> Visitor | None:
-    known = session.get(_VISITOR)
-    if known is None or known["until"] < time.time() or scope not in {BASE, known["scope"]}:
+def _load_visitor(scope: str) -> Visitor | None:
+    stored = session.get(_VISITOR)
+    if stored is None or stored["until"] < time.time() or scope not in {BASE, stored["scope"]}:
         return None
-    return Visitor(**known["visitor"])
+    return Visitor(**stored["visitor"])
 
 
-def _remember(visitor: Visitor, scope: str) -> None:
-    until = time.time() + (SNAPSHOT_REMEMBERED if visitor.is_snapshot else REMEMBERED)
+def _store_visitor(visitor: Visitor, scope: str) -> None:
+    until = time.time() + (SNAPSHOT_TTL if visitor.is_snapshot else VISITOR_TTL)
     session.pop(_STATE)
     session[_VISITOR] = {"visitor": asdict(visitor), "scope": scope, "until": until}
 
 
 def _identify(client: WeChatClient, scope: str) -> Visitor:
-    """Who came back from WeChat, to the browser that had been sent there."""
+    """Return the visitor who came back from WeChat. Aborts if the state or the code is invalid."""
     expected, state = session.get(_STATE, ""), request.args["state"]
     if not expected or not hmac.compare_digest(expected.encode(), state.encode()):
         abort(403, _("这次登录不是从这个浏览器开始的：重新打开这个页面。"))
@@ -145,7 +154,7 @@ def _identify(client: WeChatClient, scope: str) -> Visitor:
         visitor = Visitor(granted.openid, granted.unionid, is_snapshot=granted.is_snapshotuser)
         if scope == BASE:
             return visitor
-        shown = client.oauth.user(granted.access_token, granted.openid)
+        profile = client.oauth.user(granted.access_token, granted.openid)
     except AuthorizationEnded:
         abort(400, _("这次授权已经用过或过期：重新打开这个页面。"))
     except APIError as error:
@@ -153,15 +162,15 @@ def _identify(client: WeChatClient, scope: str) -> Visitor:
         abort(502, _("微信现在没有回答是谁：过一会儿再试。"))
     return Visitor(
         granted.openid,
-        shown.unionid or granted.unionid,
-        shown.nickname,
-        shown.headimgurl,
+        profile.unionid or granted.unionid,
+        profile.nickname,
+        profile.headimgurl,
         visitor.is_snapshot,
     )
 
 
-def _address() -> str:
-    """This page as the browser shows it, without what WeChat added."""
+def _page_url() -> str:
+    """Return the URL of the current page without the parameters that WeChat added."""
     query = [(name, value) for name, value in request.args.items(multi=True) if name not in {"code", "state"}]
     page = iri_to_uri(request.base_url)
     return f"{page}?{urlencode(query)}" if query else page

@@ -131,35 +131,44 @@ def _build_account(
     app: Flask, shared: SharedServices, account: AccountSettings, router: Router, transport: Transport | None
 ) -> Services:
     """Build the services of one account from its values, and register its jobs."""
-    settings, engine, jobs = shared.settings, shared.engine, shared.jobs
+    engine, jobs = shared.engine, shared.jobs
     account_id = partial(ensure_account, engine, account.app_id)
     capabilities = Capabilities(engine, account)
     call_stats = CallStats(engine, account_id, shared.metrics)
-    tokens = DatabaseTokens(engine, account_id)
     client = None
     if account.has_api:
-        client = WeChatClient(
-            account.credentials,
-            account.api_base_url,
-            transport,
-            proxy=account.api_proxy,
-            store=tokens,
-            observe=call_stats.record_call,
-        )
-    archive = Archive(
-        engine,
-        open_store(settings.media_url, shared.instance),
-        client,
-        Pictures(account.credentials, transport, account.api_proxy),
-        capabilities,
-        Converter.of_this_machine(),
-        settings.media_max_bytes,
-    )
+        tokens, observe = DatabaseTokens(engine, account_id), call_stats.record_call
+        proxy, url = account.api_proxy, account.api_base_url
+        client = WeChatClient(account.credentials, url, transport, proxy=proxy, store=tokens, observe=observe)
+    archive = _create_archive(shared, account, client, capabilities, transport)
     outbox = Outbox(engine, client, capabilities, archive, jobs.enqueue)
     followers = FollowerSynchronizer(engine, client, capabilities, jobs.enqueue)
+    executor = ThreadPoolExecutor(account.slow_handlers, thread_name_prefix="slow")
+    inbox = Inbox(
+        account,
+        account_id,
+        engine,
+        shared.reader,
+        router,
+        outbox,
+        executor,
+        app.app_context,
+        partial(services, app),
+    )
+    doctor = Doctor(
+        shared.settings,
+        account,
+        account_id,
+        engine,
+        shared.migrations,
+        shared.instance,
+        capabilities,
+        transport,
+        call_stats.record_call,
+    )
     jobs.register(Job.SEND, outbox.send)
     jobs.register(Job.SHOW_TYPING, outbox.show_typing)
-    jobs.register(Job.FETCH_MEDIA, archive.fetch)
+    jobs.register(Job.FETCH_MEDIA, archive.download)
     jobs.register(Job.SYNC_FOLLOWERS, followers.run)
     return Services(
         **vars(shared),
@@ -171,28 +180,30 @@ def _build_account(
         archive=archive,
         outbox=outbox,
         answers=Answers(engine, capabilities, outbox, archive),
-        inbox=Inbox(
-            account,
-            account_id,
-            engine,
-            shared.reader,
-            router,
-            outbox,
-            ThreadPoolExecutor(account.slow_handlers, thread_name_prefix="slow"),
-            app.app_context,
-            partial(services, app),
-        ),
+        inbox=inbox,
         followers=followers,
         write_back=WriteBack(engine, client, capabilities),
-        doctor=Doctor(
-            settings,
-            account,
-            account_id,
-            engine,
-            shared.migrations,
-            shared.instance,
-            capabilities,
-            transport,
-            call_stats.record_call,
-        ),
+        doctor=doctor,
+    )
+
+
+def _create_archive(
+    shared: SharedServices,
+    account: AccountSettings,
+    client: WeChatClient | None,
+    capabilities: Capabilities,
+    transport: Transport | None,
+) -> Archive:
+    settings = shared.settings
+    blobs = open_store(settings.media_url, shared.instance)
+    pictures = Pictures(account.credentials, transport, account.api_proxy)
+    return Archive(
+        shared.engine,
+        blobs,
+        client,
+        pictures,
+        capabilities,
+        Converter.detect(),
+        shared.jobs.enqueue,
+        settings.media_max_bytes,
     )

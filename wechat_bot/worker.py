@@ -1,4 +1,4 @@
-"""``flask wechat worker``, which `make run` starts beside the server: all that is done in the background."""
+"""The background worker: ``flask wechat worker``, which `make run` starts beside the server."""
 
 from __future__ import annotations
 
@@ -13,60 +13,62 @@ from datetime import UTC, datetime
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from .extensions import db
-from .services.accounts import ensure_account
 from .services.health.heartbeats import heartbeat, is_leader, sign_off
 from .services.inbox.recovery import recover
 from .wiring import services
 
 THREADS = 4
-"""Jobs at once: they wait for the platform most of the time."""
-STEP = 10
-"""Seconds after which a digest that is far behind lets go."""
+"""Number of jobs that run at once. They wait for the platform most of the time."""
+PROJECTOR_SECONDS = 10
+"""Time limit of one round of the projector, in seconds."""
 
 
 def work(app: Flask) -> None:
-    """Do jobs until SIGTERM (what has begun is finished) or SIGINT."""
+    """Run jobs and periodic tasks until SIGTERM or SIGINT. After SIGTERM running jobs are completed."""
+    bot = services(app)
     name = f"{socket.gethostname()}:{os.getpid()}"
-    ended = threading.Event()
-    duties: list[tuple[float, Callable[[], object]]] = [
-        (10, lambda: heartbeat(db.engine, name)),
-        (10, lambda: recover(db.engine, services(app).outbox, datetime.now(UTC))),
-        (1, lambda: services(app).projector.catch_up(STEP)),
-        (1, services(app).archive.fetch_due),
+    stopping = threading.Event()
+    tasks: list[tuple[float, Callable[[], object]]] = [
+        (10, lambda: heartbeat(bot.engine, name)),
+        (10, lambda: recover(bot.engine, bot.outbox, datetime.now(UTC))),
+        (1, lambda: bot.projector.catch_up(PROJECTOR_SECONDS)),
+        (1, bot.archive.download_due),
         (10, lambda: synchronize_followers(app, name)),
     ]
-    loops = [threading.Thread(target=_repeat, args=(app, ended, *duty)) for duty in duties]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # until the consumer has its own handler
+    loops = [threading.Thread(target=_repeat, args=(app, stopping, *task)) for task in tasks]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # until the consumer sets its own handler
     try:
         for loop in loops:
             loop.start()
-        services(app).jobs.consumer(THREADS).run()
+        bot.jobs.consumer(THREADS).run()
     finally:
-        ended.set()
+        stopping.set()
         for loop in loops:
             if loop.ident:
                 loop.join()
-        with app.app_context():
-            sign_off(db.engine, name)
+        sign_off(bot.engine, name)
 
 
 def synchronize_followers(app: Flask, name: str) -> None:
-    """Have the platform's list read when it is time, and tell what operators changed; one worker does."""
-    if is_leader(db.engine, name):
-        account_id = ensure_account(db.engine, services(app).settings.wechat_app_id)
-        services(app).followers.keep_going(account_id, datetime.now(UTC))
-        services(app).write_back.send(account_id)
+    """Start follower synchronizations that are due, and send pending updates to the platform.
+
+    Only the leader of the workers does so.
+    """
+    bot = services(app)
+    if is_leader(bot.engine, name):
+        account_id = bot.account_id
+        bot.followers.start_due(account_id, datetime.now(UTC))
+        bot.write_back.send(account_id)
 
 
-def _repeat(app: Flask, ended: threading.Event, seconds: float, do: Callable[[], object]) -> None:
-    """What no worker was woken for is found, and no error ends it."""
-    while not ended.is_set():
+def _repeat(app: Flask, stopping: threading.Event, seconds: float, task: Callable[[], object]) -> None:
+    """Run a task every so many `seconds`. Errors are logged and do not end the loop."""
+    while not stopping.is_set():
         try:
             with app.app_context():
-                do()
+                task()
         except SQLAlchemyError as error:
             app.logger.warning("the database is in the way: %s", str(error).partition("\n")[0])
         except Exception:
             app.logger.exception("a round of the worker failed")
-        ended.wait(seconds)
+        stopping.wait(seconds)

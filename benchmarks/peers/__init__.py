@@ -1,4 +1,7 @@
-"""The peers, each as its own documentation runs it. Missing when one cannot be installed."""
+"""Servers of the peers, each run as its documentation says.
+
+:raises tools.Missing: when one cannot be installed.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def werobot(name: str, mode: Mode, directory: Path) -> Server:
 
 
 def _gunicorn(name: str, mode: Mode, directory: Path, peer: str) -> Server:
-    """Two synchronous workers, in `directory`, where WeRoBot keeps its sessions."""
+    """Run two synchronous workers in `directory`, where WeRoBot stores its sessions."""
     gunicorn = tools.python_peer(peer) / "gunicorn"
     command = [str(gunicorn), "--workers", str(PROCESSES), "--worker-class", "sync", "--log-level", "warning"]
     command += ["--chdir", str(directory), "--pythonpath", str(tools.PEERS)]
@@ -39,7 +42,7 @@ def _gunicorn(name: str, mode: Mode, directory: Path, peer: str) -> Server:
 
 
 def co_wechat(name: str, mode: Mode, directory: Path, database: Database | None = None) -> Server:
-    """Two processes; they record if there is a `database`, on SQLite with synchronous=NORMAL."""
+    """Run two processes; with a `database` they record messages, on SQLite with synchronous=NORMAL."""
     node, modules = tools.node(), tools.node_modules()
     program = str(tools.PEERS / "node/app.js")
     return Server(

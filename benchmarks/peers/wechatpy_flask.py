@@ -1,4 +1,4 @@
-"""wechatpy in a Flask view, as wechatpy's own example of an echo does it. Records nothing."""
+"""An echo bot with wechatpy in a Flask view, as in wechatpy's example. It records nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WeRoBot with its Flask view, as documented: sessions in SQLite, its default, committed for each message."""
+"""An echo bot with WeRoBot in a Flask view; its sessions in SQLite are committed for each message."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from tests.conftest import APP_ID, APP_SECRET, MakeApp
 from wechat_bot.testing import OPENID, FakeAPI
-from wechat_bot.web_pages import BASE, REMEMBERED, USERINFO, Visitor, jssdk_config, oauth_required
+from wechat_bot.web_pages import BASE, USERINFO, VISITOR_TTL, Visitor, jssdk_config, oauth_required
 from wechat_bot.wechat.api.jssdk import sign
 
 SITE = "https://bot.example.com"
@@ -133,7 +133,7 @@ def test_a_visitor_is_asked_again_after_a_week(browser: FlaskClient, api: FakeAP
     with browser.session_transaction(base_url=SITE) as session:
         session["wechat_visitor"] = {
             **session["wechat_visitor"],
-            "until": session["wechat_visitor"]["until"] - REMEMBERED,
+            "until": session["wechat_visitor"]["until"] - VISITOR_TTL,
         }
     sent_to_wechat(browser)
 

@@ -18,7 +18,7 @@ from wechat_bot.wiring import services
 
 @pytest.fixture
 def app(make_app: MakeApp, api: FakeAPI) -> Flask:
-    """A program that was told of three voices."""
+    """An application that has received three voices."""
     app = make_app(api=api, wechat_app_secret=APP_SECRET)
     for _ in range(3):
         FakePlatform.of(app).voice(api.give_media("voice", AMR, "a.amr", "audio/amr"))
@@ -45,5 +45,5 @@ def test_voices_are_converted_once_there_is_ffmpeg(app: Flask) -> None:
     run(app, "fetch")
     status, output = run(app, "convert")
     assert (status, "apt install ffmpeg" in output) == (1, True)
-    archive.converter = Converter.of_this_machine()
+    archive.converter = Converter.detect()
     assert run(app, "convert") == (0, "3 voices can be played now.\n")

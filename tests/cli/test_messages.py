@@ -1,4 +1,4 @@
-"""Commands for what was said: ``flask wechat export`` and ``flask search rebuild``."""
+"""``flask wechat export`` and ``flask search rebuild``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sqlalchemy import Engine, select
 
 from tests.services.messages.journal import Journal
 from wechat_bot.models import AuditEntry
-from wechat_bot.services.projections.projector import Projector
-from wechat_bot.services.search.index import MESSAGES, Query
+from wechat_bot.services.search.index import MESSAGES
+from wechat_bot.services.search.tokens import Query
 from wechat_bot.wiring import services
 
 
@@ -62,11 +62,10 @@ def test_what_is_wrong_with_a_filter_is_told(app: Flask, arguments: list[str], s
 
 def test_the_index_is_built_again(app: Flask, engine: Engine) -> None:
     Journal(engine).add_many(["我要退款"] * 3)
-    digest: Projector = services(app).projector
-    digest.catch_up()
+    services(app).projector.catch_up()
     with engine.begin() as connection:
         MESSAGES.clear(connection)
     result = app.test_cli_runner().invoke(args=["search", "rebuild"])
     assert result.exit_code == 0
     with engine.connect() as connection:
-        assert len(connection.scalars(MESSAGES.found(Query.parse("退款"), "sqlite")).all()) == 3
+        assert len(connection.scalars(MESSAGES.matching_ids(Query.parse("退款"), "sqlite")).all()) == 3

@@ -32,8 +32,8 @@ def li(run: Run) -> str:
     return "li"
 
 
-def told(result: Result) -> str:
-    """The one sentence of an error."""
+def error_of(result: Result) -> str:
+    """Return the one sentence of an error."""
     assert result.exit_code == 1
     assert "Traceback" not in result.output
     assert result.output.startswith("Error: ")
@@ -98,7 +98,7 @@ def test_an_operator_is_looked_after(engine: Engine, run: Run, li: str) -> None:
     ],
 )
 def test_what_is_wrong_is_one_sentence(run: Run, li: str, arguments: tuple[str, ...], sentence: str) -> None:
-    assert told(run(*arguments, input="short\n")).startswith(sentence)
+    assert error_of(run(*arguments, input="short\n")).startswith(sentence)
 
 
 def test_roles_that_do_not_exist_are_told(run: Run) -> None:
@@ -111,12 +111,12 @@ def test_a_database_without_tables_is_told(
 ) -> None:
     app = create_app(replace(settings, database_url=f"sqlite:///{tmp_path}/empty.db"))
     result = app.test_cli_runner().invoke(args=["operator", *arguments])
-    assert told(result) == "The database has no tables yet: run flask db upgrade."
+    assert error_of(result) == "The database has no tables yet: run flask db upgrade."
     services(app).inbox.close()
 
 
 def test_a_database_that_is_away_is_told(settings: Settings) -> None:
     app = create_app(replace(settings, database_url="postgresql://127.0.0.1:1/none"))
     result = app.test_cli_runner().invoke(args=["operator", "list"])
-    assert told(result) == "The database cannot be used: unreachable."
+    assert error_of(result) == "The database cannot be used: unreachable."
     services(app).inbox.close()

@@ -1,4 +1,4 @@
-"""`flask wechat …` as a developer uses it, against a bot that listens on a port."""
+"""``flask wechat push`` and ``chat``, as a developer uses them, against a bot that listens on a port."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from click.testing import Result
 from flask import Flask
-from sqlalchemy import update
 
 from tests.conftest import MakeApp
-from wechat_bot.extensions import db
-from wechat_bot.models import MessageLog, MessageState
-from wechat_bot.testing import NOTICE, FakePlatform, listening
+from wechat_bot.testing import NOTICE, listening
 
 Run = Callable[..., Result]
 
@@ -89,13 +86,3 @@ def test_nobody_listening_is_told(app: Flask) -> None:
     shown = app.test_cli_runner().invoke(args=["wechat", "push", "--url", "http://127.0.0.1:1/wechat"])
     assert shown.exit_code == 1
     assert "no connection" in shown.output
-
-
-def test_a_sweep_tells_how_much_it_found(app: Flask) -> None:
-    FakePlatform.of(app).text("帮助")
-    with app.app_context():
-        long_ago = db.func.datetime("2026-01-01")
-        db.session.execute(update(MessageLog).values(state=MessageState.RECEIVED, received_at=long_ago))
-        db.session.commit()
-    shown = app.test_cli_runner().invoke(args=["wechat", "sweep"])
-    assert shown.output == "2 messages were brought to an end.\n"

@@ -15,8 +15,9 @@ from tests.hostile import PUSHED
 from wechat_bot.extensions import db
 from wechat_bot.models import Conversation, ConversationStatus, Follower, MessageLog, Note
 from wechat_bot.services.audit import Actor
-from wechat_bot.services.conversations import actions
+from wechat_bot.services.followers import profiles
 from wechat_bot.testing import FakePlatform
+from wechat_bot.wiring import services
 
 PAGES = [
     "/admin/conversations?tab=all",
@@ -274,8 +275,8 @@ def test_nothing_that_followers_or_operators_write_runs(console: Console) -> Non
         last = db.session.scalar(select(MessageLog.id).order_by(MessageLog.id.desc()))
         actor = Actor(1, "admin", "")
         for text in PUSHED.values():
-            actions.rename(db.engine, actor, follower_id, text[:64])
-            actions.tag(db.engine, actor, [follower_id], text[:32])
+            profiles.rename(db.engine, services().capabilities, actor, follower_id, text[:64])
+            profiles.tag(db.engine, services().capabilities, actor, [follower_id], text[:32])
     page: Page = console.sign_in("/admin/messages")
     for path in (
         "/admin/messages",

@@ -48,7 +48,7 @@ def receive(app: Flask, api: FakeAPI) -> Receive:
         services(app).projector.catch_up()
         if fetch:
             archive: Archive = services(app).archive
-            archive.fetch_due()
+            archive.download_due()
 
     return receive
 
@@ -119,5 +119,5 @@ def test_a_picture_that_is_still_on_its_way_appears_by_itself(
     receive("image", picture(), "image/jpeg", fetch=False)
     page = console.sign_in(CONVERSATION)
     expect(page.get_by_text("正在取回…")).to_be_visible()
-    services(app).archive.fetch_due()
+    services(app).archive.download_due()
     expect(page.locator(".picture img")).to_be_visible()

@@ -1,4 +1,4 @@
-"""A demo account is recorded as if its messages had been pushed."""
+"""Sample messages are recorded as if they had been pushed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from wechat_bot.sample_data.dialogues import dialogues
 from wechat_bot.sample_data.traffic import ZONE
 from wechat_bot.settings import Environment, Settings
 from wechat_bot.testing import FakePlatform
-from wechat_bot.wechat import messages
+from wechat_bot.wechat import parsing
 from wechat_bot.wiring import services
 
 UNTIL = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -43,8 +43,8 @@ def filled(app: Flask, wanted: Plan) -> Engine:
 
 def logs(engine: Engine) -> list[Any]:
     with engine.connect() as connection:
-        told = select(MessageLog, Follower.openid).outerjoin(Follower, Follower.id == MessageLog.follower_id)
-        return list(connection.execute(told.order_by(MessageLog.id)))
+        rows = select(MessageLog, Follower.openid).outerjoin(Follower, Follower.id == MessageLog.follower_id)
+        return list(connection.execute(rows.order_by(MessageLog.id)))
 
 
 def followers(engine: Engine) -> list[Any]:
@@ -53,15 +53,15 @@ def followers(engine: Engine) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
-    """Three thousand messages, as they are recorded."""
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """Three thousand rows of the message log."""
     folder: Path = tmp_path_factory.mktemp("seed")
     app = create_app(Settings(database_url=f"sqlite:///{folder}/bot.db"))
     with app.app_context():
         upgrade()
-    told = logs(filled(app, plan(3000)))
+    recorded = logs(filled(app, plan(3000)))
     services(app).inbox.close()
-    return told
+    return recorded
 
 
 def test_as_many_messages_as_wanted_are_recorded_on_every_database(
@@ -104,8 +104,8 @@ def test_a_seeded_message_equals_what_pushing_it_would_have_stored(make_app: Mak
     received = [log for log in logs(seeded) if log.direction == Direction.IN]
     answers = [log for log in logs(seeded) if log.direction == Direction.OUT]
     by_handlers = [log for log in answers if not log.origin.startswith("shop.")]
-    for told, names in ((received, RECEIVED), (by_handlers, ANSWERED)):
-        assert values(told, names) == values([pushed[log.dedup_key] for log in told], names)
+    for sample, names in ((received, RECEIVED), (by_handlers, ANSWERED)):
+        assert values(sample, names) == values([pushed[log.dedup_key] for log in sample], names)
 
 
 def values(rows: list[Any], names: tuple[str, ...]) -> list[tuple[Any, ...]]:
@@ -127,19 +127,19 @@ def test_followers_come_with_scenes_leave_and_return(make_app: MakeApp) -> None:
     assert max(person.follow_count for person in people) >= 2
 
 
-def test_every_kind_of_message_is_there(told: list[Any]) -> None:
-    kinds = {log.kind for log in told if log.direction == Direction.IN}
+def test_every_kind_of_message_is_there(recorded: list[Any]) -> None:
+    kinds = {log.kind for log in recorded if log.direction == Direction.IN}
     assert kinds > {"text", "image", "voice", "video", "shortvideo", "location", "link", "file", "event"}
     assert {"sticker", "finder_card"} & kinds
-    events = {log.event for log in told}
+    events = {log.event for log in recorded}
     assert events > {"subscribe", "unsubscribe", "scan", "click", "view", "location", "templatesendjobfinish"}
-    assert {log.kind for log in told if log.direction == Direction.OUT} >= {"text", "news", "image"}
-    assert {bool(log.text) for log in told if log.kind == "voice"} == {True, False}
+    assert {log.kind for log in recorded if log.direction == Direction.OUT} >= {"text", "news", "image"}
+    assert {bool(log.text) for log in recorded if log.kind == "voice"} == {True, False}
 
 
 def test_messages_go_well_but_for_a_few(make_app: MakeApp) -> None:
-    told = logs(filled(make_app(), plan(12_000)))
-    states = Counter(log.state for log in told)
+    recorded = logs(filled(make_app(), plan(12_000)))
+    states = Counter(log.state for log in recorded)
     assert set(states) >= {
         MessageState.ANSWERED,
         MessageState.SENT,
@@ -147,28 +147,28 @@ def test_messages_go_well_but_for_a_few(make_app: MakeApp) -> None:
         MessageState.LATE,
         MessageState.UNKNOWN,
     }
-    assert states[MessageState.ANSWERED] + states[MessageState.SENT] > 0.98 * len(told)
-    assert {log.attempts for log in told if log.direction == Direction.IN} == {1, 2, 3}
-    assert {log.channel for log in told} == {None, Channel.REPLY, Channel.CUSTOMER}
-    assert all(log.error for log in told if log.state in {MessageState.FAILED, MessageState.UNKNOWN})
+    assert states[MessageState.ANSWERED] + states[MessageState.SENT] > 0.98 * len(recorded)
+    assert {log.attempts for log in recorded if log.direction == Direction.IN} == {1, 2, 3}
+    assert {log.channel for log in recorded} == {None, Channel.REPLY, Channel.CUSTOMER}
+    assert all(log.error for log in recorded if log.state in {MessageState.FAILED, MessageState.UNKNOWN})
 
 
-def test_messages_are_in_the_order_of_their_arrival_and_end_when_they_should(told: list[Any]) -> None:
-    arrived = [log.received_at for log in told if log.direction == Direction.IN]
+def test_messages_are_in_the_order_of_their_arrival_and_end_when_they_should(recorded: list[Any]) -> None:
+    arrived = [log.received_at for log in recorded if log.direction == Direction.IN]
     assert arrived == sorted(arrived)
     assert UNTIL - timedelta(days=60) <= arrived[0] < UNTIL - timedelta(days=59)
     assert UNTIL - timedelta(hours=3) < arrived[-1] <= UNTIL
 
 
-def test_people_write_by_day_more_than_at_night_and_few_write_much(told: list[Any]) -> None:
-    hours = Counter(log.received_at.astimezone(ZONE).hour for log in told)
+def test_people_write_by_day_more_than_at_night_and_few_write_much(recorded: list[Any]) -> None:
+    hours = Counter(log.received_at.astimezone(ZONE).hour for log in recorded)
     assert sum(hours[hour] for hour in range(1, 5)) * 8 < sum(hours[hour] for hour in range(18, 22))
-    busiest = Counter(log.follower_id for log in told).most_common()
-    assert sum(count for _, count in busiest[: len(busiest) // 5]) > 0.35 * len(told)
+    busiest = Counter(log.follower_id for log in recorded).most_common()
+    assert sum(count for _, count in busiest[: len(busiest) // 5]) > 0.35 * len(recorded)
 
 
-def test_all_phone_numbers_are_made_up(told: list[Any]) -> None:
-    texts = "\n".join(log.text for log in told)
+def test_all_phone_numbers_are_made_up(recorded: list[Any]) -> None:
+    texts = "\n".join(log.text for log in recorded)
     assert re.search("199-0000-[0-9]{4}", texts)
     assert not re.search(r"(?<![0-9])1[3-9][0-9]{9}(?![0-9])", texts)
 
@@ -177,12 +177,12 @@ def test_every_line_of_the_dialogues_can_be_said(make_app: MakeApp) -> None:
     topics = Counter(dialogue.topic for dialogue in dialogues())
     assert topics["退款"] >= 3
     assert sum(topics.values()) > 60
-    told = logs(filled(make_app(), plan(9000)))
-    assert not [log.text for log in told if re.search(r"[{}]", log.text)]
+    recorded = logs(filled(make_app(), plan(9000)))
+    assert not [log.text for log in recorded if re.search(r"[{}]", log.text)]
     for dialogue in dialogues():
         for line in dialogue.lines:
             if line.answer:
-                assert any(log.origin == line.answer.origin for log in told), line.answer.origin
+                assert any(log.origin == line.answer.origin for log in recorded), line.answer.origin
 
 
 def test_messages_are_never_added_to_an_account_in_use_by_mistake(make_app: MakeApp) -> None:
@@ -225,7 +225,7 @@ def test_production_is_not_filled_by_mistake(make_app: MakeApp) -> None:
     assert run(app, "--messages", "5", "--yes").exit_code == 0
 
 
-def test_seeded_fields_are_messages(told: list[Any]) -> None:
-    for log in told:
+def test_seeded_fields_are_messages(recorded: list[Any]) -> None:
+    for log in recorded:
         if log.direction == Direction.IN:
-            assert messages.parse(log.payload).dedup_key == log.dedup_key
+            assert parsing.parse(log.payload).dedup_key == log.dedup_key

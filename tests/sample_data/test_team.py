@@ -1,4 +1,4 @@
-"""The team of the demo account has worked on its conversations."""
+"""Sample data includes the work of operators."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from wechat_bot.models import (
     Role,
     Tag,
 )
-from wechat_bot.sample_data.pictures import PAINTED, attach_pictures
-from wechat_bot.sample_data.team import OPEN, UNREAD
-from wechat_bot.services.media.formats import check
+from wechat_bot.sample_data.pictures import PICTURE_COUNT, attach_pictures
+from wechat_bot.sample_data.team import OPEN_COUNT, UNREAD_COUNT
+from wechat_bot.services.media.formats import identify
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wiring import services
 
@@ -71,11 +71,11 @@ def test_old_conversations_are_done_and_new_ones_unread(app: Flask) -> None:
     waiting = column(
         engine, select(Conversation.follower_id).where(Conversation.status == ConversationStatus.OPEN)
     )
-    assert 0 < len(waiting) <= OPEN
+    assert 0 < len(waiting) <= OPEN_COUNT
     unread = column(
         engine, select(Conversation.follower_id).where(Conversation.read_id < Conversation.last_id)
     )
-    assert len(unread) == UNREAD
+    assert len(unread) == UNREAD_COUNT
 
 
 def test_operators_share_the_work_and_leave_notes(app: Flask) -> None:
@@ -91,10 +91,10 @@ def test_pictures_of_made_up_followers_are_there_to_be_seen(make_app: MakeApp, a
     with engine.connect() as connection:
         pictures = connection.execute(select(Media.__table__).where(Media.kind == "image")).all()
     assert {row.state for row in pictures} == {MediaState.STORED}
-    assert len({row.digest for row in pictures}) == PAINTED
+    assert len({row.digest for row in pictures}) == PICTURE_COUNT
     archive = services(app).archive
     for row in pictures[:3]:
-        assert check("image", archive.read(row.digest), row.size).content_type == row.content_type
+        assert identify("image", archive.read(row.digest), row.size).content_type == row.content_type
         assert archive.read(row.thumbnail)
 
 

@@ -1,4 +1,4 @@
-"""The program as it is started: `python -m wechat_bot` in a process group of its own."""
+"""Starts and stops the program, `python -m wechat_bot`, in a process group of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @dataclass
 class Program:
-    """One installation: a folder, a database and a port, and the process if it runs."""
+    """An installation with its folder, database and port, and its process while it runs."""
 
     folder: Path
     environment: dict[str, str]
@@ -64,10 +64,10 @@ class Program:
                 assert time.monotonic() < deadline, self.log.read_text()
                 time.sleep(0.05)
 
-    def stop(self, how: signal.Signals) -> int:
-        """Signal the whole group, wait, and return the exit code."""
+    def stop(self, number: signal.Signals) -> int:
+        """Signal the process group, wait for its end, and return the exit code."""
         assert self.process
-        os.killpg(self.process.pid, how)
+        os.killpg(self.process.pid, number)
         return self.process.wait(40)
 
     def platform(self, mode: Mode = Mode.SAFE) -> FakePlatform:
@@ -80,7 +80,7 @@ MakeProgram = Callable[..., Program]
 
 @pytest.fixture
 def make_program(tmp_path: Path) -> Iterator[MakeProgram]:
-    """Makes installations; keyword arguments are their environment. What runs at the end is killed."""
+    """Creates installations; keyword arguments are their environment. They are killed at the end."""
     made: list[Program] = []
 
     def make(**environment: str) -> Program:

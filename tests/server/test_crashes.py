@@ -1,4 +1,4 @@
-"""kill -9 of everything under load: nothing acknowledged is lost, nothing is stored twice."""
+"""All processes are killed under load: no acknowledged message is lost, and none is stored twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KILLS = 6
 
 
 def push_until(stop: threading.Event, platform: FakePlatform, acknowledged: list[str]) -> None:
-    """Push one message after the other, each until it is answered, as the platform does."""
+    """Push one message after the other, each until it is acknowledged, as the platform does."""
     while not stop.is_set():
         fields = platform.message("text", Content="帮助")
         while not stop.is_set():

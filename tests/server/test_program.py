@@ -1,4 +1,4 @@
-"""The program as its owner starts, stops and misconfigures it."""
+"""Start, stop and wrong settings of the program, as its owner meets them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from tests.server.conftest import ROOT, MakeProgram, Program
-from wechat_bot.settings import Settings
+from wechat_bot.env_file import load_settings
 
 
 def test_it_writes_its_env_migrates_answers_and_ends_cleanly(program: Program) -> None:
@@ -25,14 +25,14 @@ def test_it_writes_its_env_migrates_answers_and_ends_cleanly(program: Program) -
     assert platform.verify_url()
     assert str(platform.text("帮助")).startswith("我会这些")
     assert httpx2.get(f"{program.url}/readyz").text == "database: ok"
-    assert Settings.load(program.folder / ".env", {}).secrets_are_known is False
+    assert load_settings(program.folder / ".env", {}).secrets_are_known is False
     assert program.stop(signal.SIGINT) == 0
     log = program.log.read_text()
     assert "Traceback" not in log
     assert f"{program.url}/admin/" in log
     assert log.count("Name admin, password ") == 1
     assert "flask wechat seed" in log
-    assert Settings.load(program.folder / ".env", {}).wechat_token not in log, "no secret outside a terminal"
+    assert load_settings(program.folder / ".env", {}).wechat_token not in log, "no secret outside a terminal"
 
 
 def run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -56,7 +56,7 @@ def test_a_busy_port_is_told_with_a_remedy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "told"),
+    ("environment", "sentences"),
     [
         ({"PORT": "many", "LOG_LEVEL": "loud"}, ["PORT is 'many'", "LOG_LEVEL is 'loud'"]),
         ({"APP_ENV": "production", "SECRET_KEY": "secret"}, ["SECRET_KEY is missing or too short"]),
@@ -66,11 +66,11 @@ def test_a_busy_port_is_told_with_a_remedy(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_settings_are_told_all_at_once(
-    tmp_path: Path, environment: dict[str, str], told: list[str]
+    tmp_path: Path, environment: dict[str, str], sentences: list[str]
 ) -> None:
     ended = run(tmp_path, **environment)
     assert ended.returncode == 1
-    assert all(sentence in ended.stderr for sentence in told)
+    assert all(sentence in ended.stderr for sentence in sentences)
     assert "Traceback" not in ended.stderr
 
 

@@ -1,4 +1,4 @@
-"""The worker is killed again and again: every message is sent once, or nobody knows and says so."""
+"""The worker is killed repeatedly: every message is sent once, or its state is unknown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from wechat_bot.database.transactions import retry_conflicts, transaction
 from wechat_bot.extensions import db
 from wechat_bot.models import Follower, MessageLog, MessageState
 from wechat_bot.services.accounts import ensure_account
-from wechat_bot.services.outbox.sending import outgoing
+from wechat_bot.services.messages.records import outgoing_row
 from wechat_bot.testing import FakeAPI, listening
 from wechat_bot.wechat.replies import TextReply
 from wechat_bot.wiring import services
@@ -37,7 +37,7 @@ KILLS = 4
 
 
 def queue_messages(app: Flask) -> None:
-    """As if operators had written them a minute ago."""
+    """Queue messages of operators that were written a minute ago."""
     with app.app_context():
         account_id = ensure_account(db.engine, services(app).settings.wechat_app_id)
         now = datetime.now(UTC) - timedelta(minutes=1)
@@ -48,13 +48,14 @@ def queue_messages(app: Flask) -> None:
         db.session.flush()
         ids = db.session.scalars(select(Follower.id)).all()
         rows = [
-            outgoing(
+            outgoing_row(
                 account_id,
                 ids[n % FOLLOWERS],
                 TextReply(str(n)),
                 MessageState.QUEUED,
                 f"operator:{n}",
-                "operator:1",
+                origin="operator:1",
+                operator_id=1,
             )
             | {"received_at": now}
             for n in range(MESSAGES)
@@ -62,11 +63,11 @@ def queue_messages(app: Flask) -> None:
         db.session.execute(insert(MessageLog), rows)
         db.session.commit()
     for follower_id in ids:
-        services(app).outbox.wake(follower_id, 0)
+        services(app).outbox.schedule(follower_id, 0)
 
 
 def left(app: Flask) -> int:
-    """How many messages are not done with."""
+    """Return the number of messages that are not settled."""
     open_ = MessageLog.state.in_([MessageState.QUEUED, MessageState.SENDING])
     with app.app_context():
         return db.session.scalar(select(func.count()).select_from(MessageLog).where(open_)) or 0
@@ -91,7 +92,7 @@ def worker(folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Pop
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
-    """The URL of a Redis of our own, and what restarts it; it keeps nothing."""
+    """Start Redis without persistence; yield its URL, and a function that restarts it."""
     program = shutil.which("redis-server")
     if program is None:
         if os.environ.get("CI"):
@@ -164,14 +165,14 @@ def test_every_message_is_sent_once_or_marked_as_unknown(
                 process.send_signal(signal.SIGKILL)
             if kill == KILLS // 2:
                 restart_redis()
-        age_what_was_being_sent(app)
+        age_sending_messages(app)
         with worker(tmp_path, environment):
             wait_until(lambda: not left(app))
-    outcomes(app, api)
+    check_outcomes(app, api)
 
 
-def age_what_was_being_sent(app: Flask) -> None:
-    """Let what the killed workers were sending be so old as to be given up."""
+def age_sending_messages(app: Flask) -> None:
+    """Age the messages that killed workers were sending, so that recovery ends them."""
     with app.app_context():
         _age(db.engine)
 
@@ -184,7 +185,7 @@ def _age(engine: Engine) -> None:
         connection.execute(sending.values(received_at=old))
 
 
-def outcomes(app: Flask, api: FakeAPI) -> None:
+def check_outcomes(app: Flask, api: FakeAPI) -> None:
     sent = Counter(each["text"]["content"] for each in api.sent)
     assert max(sent.values()) == 1, "none is doubled"
     with app.app_context():

@@ -1,4 +1,4 @@
-"""An account whose API is called without any client of ours."""
+"""Calls of the simulated API over plain HTTP, without the client of this project."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Clock:
 
 @dataclass
 class Caller:
-    """Calls a played API, with a token of its own."""
+    """Calls a simulated API with an access token."""
 
     api: FakeAPI
     clock: Clock
@@ -61,7 +61,7 @@ class Caller:
         return self.raw("POST", path, query, files=files).json()
 
     def errcode(self, path: str, body: Any = None, **query: Any) -> int:
-        """The errcode of a POST; 0 for success."""
+        """Make a POST call and return its errcode, 0 for success."""
         return int(self.post(path, body, **query).get("errcode", 0))
 
     def state(self, change: Callable[[PlatformState], object]) -> None:
@@ -80,5 +80,5 @@ def make_caller(account: SimulatedAccount | None = None, store: StateStore | Non
 
 @pytest.fixture
 def caller() -> Caller:
-    """Of a verified service account that enforces everything."""
+    """A caller with a verified service account that is strict."""
     return make_caller(SimulatedAccount(strict=True))

@@ -1,4 +1,4 @@
-"""Drafts, publishing, mass sending and comments as sections 7.9 to 7.11 and 7.16 say."""
+"""Drafts, publishing, mass sending and comments (sections 7.9 to 7.11 and 7.16)."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_draft_is_published_after_a_while(caller: Caller, thumb: str) -> None:
     assert caller.post("/cgi-bin/freepublish/get", asked)["publish_status"] == 5
 
 
-def test_what_was_not_published_is_not_found(caller: Caller) -> None:
+def test_unpublished_articles_are_not_found(caller: Caller) -> None:
     assert caller.errcode("/cgi-bin/freepublish/submit", {"media_id": "none"}) == 40007
     assert caller.errcode("/cgi-bin/freepublish/get", {"publish_id": "1"}) == 53502
     assert caller.errcode("/cgi-bin/freepublish/getarticle", {"article_id": "none"}) == 53600
@@ -129,7 +129,7 @@ def received(caller: Caller) -> list[str]:
         return [sent.openid for sent in state.sent]
 
 
-def test_a_job_reaches_all_of_a_tag_and_tells_so(caller: Caller) -> None:
+def test_a_job_reaches_all_of_a_tag_and_causes_an_event(caller: Caller) -> None:
     caller.follow("o1", "o2", "o3")
     caller.post("/cgi-bin/tags/members/batchtagging", {"openid_list": ["o1", "o2"], "tagid": 2})
     caller.post("/cgi-bin/tags/members/batchblacklist", {"openid_list": ["o2"]})

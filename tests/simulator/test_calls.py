@@ -1,4 +1,4 @@
-"""What every call has in common: method, body, fields, permission, rid."""
+"""Checks of all calls: method, body, fields, permission, and the rid of failed calls."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import json
 import re
 
 import pytest
+from sqlalchemy import Engine
 
 from tests.conftest import APP_SECRET
 from tests.simulator.conftest import OK, TOKEN_QUERY, Caller, make_caller
+from wechat_bot.database.transactions import transaction
 from wechat_bot.simulator.state import to_json
 from wechat_bot.testing import SimulatedAccount
 from wechat_bot.wechat.account_kinds import AccountKind
@@ -17,7 +19,7 @@ SEND = "/cgi-bin/message/custom/send"
 TEXT = {"touser": "o1", "msgtype": "text", "text": {"content": "你好"}}
 
 
-def test_a_path_that_there_is_not_is_kept(caller: Caller) -> None:
+def test_an_unknown_path_is_collected(caller: Caller) -> None:
     assert caller.errcode("/cgi-bin/message/send") == 40066
     assert caller.api.unknown == ["/cgi-bin/message/send"]
     assert caller.api.calls == ["/cgi-bin/stable_token", "/cgi-bin/message/send"]
@@ -27,12 +29,12 @@ def test_a_path_that_there_is_not_is_kept(caller: Caller) -> None:
     ("method", "path", "errcode"),
     [("POST", "/cgi-bin/user/get", 43001), ("GET", SEND, 43002), ("GET", "/cgi-bin/stable_token", 43002)],
 )
-def test_a_wrong_method_is_kept(caller: Caller, method: str, path: str, errcode: int) -> None:
+def test_a_wrong_method_is_collected(caller: Caller, method: str, path: str, errcode: int) -> None:
     assert caller.raw(method, path).json()["errcode"] == errcode
     assert caller.api.unknown == [f"{method} {path}"]
 
 
-def test_fields_that_there_are_not_are_kept_and_do_no_harm(caller: Caller) -> None:
+def test_unknown_fields_are_collected_and_ignored(caller: Caller) -> None:
     caller.follow("o1")
     assert caller.post(SEND, TEXT | {"color": 1, "text": {"content": "x", "size": 2}}) == OK
     assert caller.get("/cgi-bin/user/get", after="o1")["total"] == 1
@@ -57,7 +59,7 @@ def test_fields_that_there_are_not_are_kept_and_do_no_harm(caller: Caller) -> No
     ],
     ids=lambda value: ascii(value)[:30],
 )
-def test_a_body_that_is_none_is_refused(caller: Caller, body: bytes, errcode: int) -> None:
+def test_an_invalid_body_is_refused(caller: Caller, body: bytes, errcode: int) -> None:
     assert caller.raw("POST", SEND, content=body).json()["errcode"] == errcode
 
 
@@ -78,7 +80,7 @@ def test_a_missing_field_is_named_by_its_errcode(
     assert caller.errcode(path, body) == errcode
 
 
-def test_escaped_chinese_is_shown_as_it_was_sent(caller: Caller) -> None:
+def test_escaped_chinese_is_not_decoded(caller: Caller) -> None:
     caller.follow("o1")
     escaped = rb'{"touser":"o1","msgtype":"text","text":{"content":"\u4f60 \\u4f60 \\\u4f60 \u000a"}}'
     assert caller.raw("POST", SEND, content=escaped).json() == OK
@@ -108,6 +110,11 @@ def test_a_secret_is_not_kept(caller: Caller) -> None:
     caller.http.post("/cgi-bin/stable_token", json=TOKEN_QUERY | {"appid": "wx0000000000000000"})
     with caller.api.store.opened() as state:
         assert APP_SECRET not in to_json(state)
+
+
+def test_a_call_within_a_transaction_is_refused(caller: Caller, engine: Engine) -> None:
+    with transaction(engine), pytest.raises(AssertionError, match="within a transaction"):
+        caller.get("/cgi-bin/tags/get")
 
 
 # Kinds of accounts (section 9.2)
@@ -152,7 +159,7 @@ def test_an_account_may_call_what_its_kind_has(kind: AccountKind) -> None:
     assert refused == {path for path, kinds in ALLOWED.items() if name not in kinds.split()}
 
 
-def test_an_account_without_menus_may_still_look_at_them() -> None:
+def test_an_account_without_menus_may_still_read_them() -> None:
     caller = make_caller(SimulatedAccount(kind=AccountKind.UNVERIFIED_SUBSCRIPTION))
     assert caller.get("/cgi-bin/get_current_selfmenu_info")["is_menu_open"] == 0
     assert caller.get("/cgi-bin/menu/get")["errcode"] == 48001

@@ -1,4 +1,4 @@
-"""Our client and the played API were written from the documentation apart: each checks the other."""
+"""The client and the simulated API, written independently after the documentation, fit together."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from wechat_bot.wechat.errors import APIError
 from wechat_bot.wechat.replies import ImageReply, MusicReply, NewsReply, TextReply, VideoReply, VoiceReply
 
 NOT_CALLED = {"/cgi-bin/token", "/cgi-bin/showqrcode"}
-"""Another way to a token, and a picture that browsers fetch."""
+"""Endpoints that the client does not use: another one for tokens, and a picture for browsers."""
 
 
-class Played:
-    """One account of which every method of the client finds what it asks for."""
+class ClientCalls:
+    """Calls every method of the client on one simulated account."""
 
     def __init__(self) -> None:
         self.api = FakeAPI(CREDENTIALS, Clock())
@@ -157,9 +157,9 @@ class Played:
         image = client.material.add("image", "a.png", PNG, "image/png")
         assert image.url
         video = client.material.add_video("a.mp4", MP4, "video/mp4", "片", "短片").media_id
-        kept = client.material.get(image.media_id)
-        assert isinstance(kept, Download)
-        assert kept.content == PNG
+        image_file = client.material.get(image.media_id)
+        assert isinstance(image_file, Download)
+        assert image_file.content == PNG
         found = client.material.get(video)
         assert isinstance(found, Video)
         assert found.title == "片"
@@ -298,21 +298,21 @@ class Played:
         assert self.api.token != before
 
 
-def test_the_client_and_the_played_api_know_the_same_paths_and_fields() -> None:
-    played = Played()
+def test_the_client_and_the_simulated_api_know_the_same_paths_and_fields() -> None:
+    calls = ClientCalls()
     for family in (
-        played.users_and_tags,
-        played.menus,
-        played.customer_service,
-        played.agents,
-        played.articles,
-        played.mass,
-        played.templates,
-        played.codes_and_keys,
-        played.web,
-        played.statistics,
-        played.account,
+        calls.users_and_tags,
+        calls.menus,
+        calls.customer_service,
+        calls.agents,
+        calls.articles,
+        calls.mass,
+        calls.templates,
+        calls.codes_and_keys,
+        calls.web,
+        calls.statistics,
+        calls.account,
     ):
         family()
-    assert played.api.unknown == []
-    assert ENDPOINTS.keys() - set(played.api.calls) == NOT_CALLED
+    assert calls.api.unknown == []
+    assert ENDPOINTS.keys() - set(calls.api.calls) == NOT_CALLED

@@ -1,4 +1,4 @@
-"""The shipped bot, as a follower meets it."""
+"""A conversation with the default bot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Customer-service messages, agents and sessions as sections 7.4 and 7.5 say."""
+"""Customer-service messages, agents and sessions (sections 7.4 and 7.5)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def sends(caller: Caller, times: int = 1) -> list[int]:
     return [caller.errcode(SEND, text()) for _ in range(times)]
 
 
-# When and how many
+# The window
 
 
 @pytest.mark.parametrize(
     ("action", "count", "seconds"),
     [("message", 5, 48 * 3600), ("click", 3, 60), ("follow", 3, 60), ("scan", 3, 60)],
 )
-def test_an_act_of_a_follower_allows_some_messages_for_some_time(
+def test_an_action_of_a_follower_allows_some_messages_for_some_time(
     caller: Caller, action: str, count: int, seconds: int
 ) -> None:
     caller.api.follower_acted("o1", action)
@@ -44,7 +44,7 @@ def test_an_act_of_a_follower_allows_some_messages_for_some_time(
     assert sends(caller) == [45015]
 
 
-def test_every_act_resets_to_the_larger_count_and_the_longer_time(caller: Caller) -> None:
+def test_every_action_resets_to_the_larger_count_and_the_longer_time(caller: Caller) -> None:
     caller.api.follower_acted("o1", "message")
     assert sends(caller, 4) == [0] * 4
     caller.api.follower_acted("o1", "click")
@@ -56,7 +56,7 @@ def test_every_act_resets_to_the_larger_count_and_the_longer_time(caller: Caller
     assert sends(caller, 5) == [0] * 4 + [45047]
 
 
-def test_what_an_old_act_left_is_gone(caller: Caller) -> None:
+def test_messages_of_a_closed_window_are_lost(caller: Caller) -> None:
     caller.api.follower_acted("o1", "message")
     caller.api.advance(48 * 3600)
     caller.api.follower_acted("o1", "click")
@@ -76,14 +76,14 @@ def test_only_followers_who_want_to_can_be_written_to(caller: Caller) -> None:
     assert sends(caller) == [43019]
 
 
-def test_strangers_may_be_written_to_unless_it_is_strict() -> None:
+def test_unknown_openids_are_accepted_unless_the_account_is_strict() -> None:
     caller = make_caller()
     assert sends(caller, 9) == [0] * 9
     caller.api.follower_acted("o1", "click")
     assert sends(caller, 4) == [0] * 3 + [45047]
 
 
-def test_what_the_platform_pushes_opens_the_window(caller: Caller) -> None:
+def test_pushes_open_the_window(caller: Caller) -> None:
     platform = FakePlatform(CREDENTIALS, lambda *_: (200, b"success"), openid="o1", api=caller.api)
     platform.follow("counter-7")
     assert caller.get("/cgi-bin/user/info", openid="o1")["qr_scene_str"] == "counter-7"
@@ -100,12 +100,12 @@ def test_what_the_platform_pushes_opens_the_window(caller: Caller) -> None:
     assert sends(caller) == [43004]
 
 
-# What
+# Kinds of messages
 
 
 @pytest.fixture
 def media(caller: Caller) -> Iterator[dict[str, str]]:
-    """media_ids by kind, and a follower who wrote."""
+    """Media ids by kind, for an account with a follower who just wrote."""
     caller.api.follower_acted("o1", "message")
     upload = "/cgi-bin/media/upload"
     yield {
@@ -273,7 +273,7 @@ def test_a_session_belongs_to_one_agent(caller: Caller) -> None:
     assert [event.name for event in caller.api.take_events()] == ["kf_create_session", "kf_close_session"]
 
 
-def test_what_agents_sent_is_recorded(caller: Caller) -> None:
+def test_messages_of_agents_are_recorded(caller: Caller) -> None:
     caller.api.follower_acted("o1", "message")
     caller.post("/customservice/kfaccount/add", ANNA)
     for content in ("一", "二", "三"):

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose, over real HTTP; and the state that processes share."""
+"""Faults of the simulated API, and its state, which processes share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TEXT = {"touser": "o1", "msgtype": "text", "text": {"content": "在吗"}}
 
 @pytest.fixture
 def network() -> Iterator[Caller]:
-    """Calls over HTTP."""
+    """A caller that uses real HTTP."""
     caller = make_caller()
     with listening(caller.api) as url, httpx2.Client(base_url=url) as http:
         caller.http = http
@@ -57,7 +57,7 @@ def test_a_fault_is_of_a_path_or_of_all_and_for_some_calls(caller: Caller) -> No
         (APIFaultKind.HUGE, 200, b'{"errmsg": "xxx'),
     ],
 )
-def test_an_answer_may_be_lost_after_the_call_was_carried_out(
+def test_a_response_may_be_lost_after_the_call_was_carried_out(
     caller: Caller, kind: APIFaultKind, status: int, start: bytes
 ) -> None:
     caller.follow("o1")
@@ -138,7 +138,7 @@ def test_processes_share_a_folder(tmp_path: Path) -> None:
     assert caller.get("/cgi-bin/user/get")["total"] == 40
 
 
-def test_what_one_process_was_given_another_serves(tmp_path: Path) -> None:
+def test_a_file_uploaded_to_one_process_is_served_by_another(tmp_path: Path) -> None:
     one, other = (make_caller(store=FileStore(tmp_path)) for _ in range(2))
     assert one.token == other.token
     media_id = one.upload("/cgi-bin/media/upload", PNG, "a.png", type="image")["media_id"]
@@ -148,7 +148,7 @@ def test_what_one_process_was_given_another_serves(tmp_path: Path) -> None:
     assert other.get("/cgi-bin/media/get", access_token=token, media_id=media_id)["errcode"] == 40007
 
 
-def test_what_fails_changes_nothing_in_the_folder(tmp_path: Path) -> None:
+def test_an_exception_leaves_the_folder_unchanged(tmp_path: Path) -> None:
     store = FileStore(tmp_path)
 
     def fail() -> None:

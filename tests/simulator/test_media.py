@@ -1,4 +1,4 @@
-"""Files as sections 7.7 and 7.8 say."""
+"""Temporary and permanent media (sections 7.7 and 7.8)."""
 
 from __future__ import annotations
 
@@ -96,11 +96,11 @@ def test_a_file_is_valid_for_three_days(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize(("media_id", "errcode"), [("", 41006), ("none", 40007)])
-def test_a_file_that_there_is_not_is_an_error(caller: Caller, media_id: str, errcode: int) -> None:
+def test_an_unknown_file_is_an_error(caller: Caller, media_id: str, errcode: int) -> None:
     assert caller.get(GET, media_id=media_id)["errcode"] == errcode
 
 
-def test_what_a_follower_sends_can_be_fetched(caller: Caller) -> None:
+def test_a_file_from_a_follower_can_be_fetched(caller: Caller) -> None:
     voice = caller.api.give_media("voice", AMR, "语音.amr", "audio/amr")
     for path in (GET, f"{GET}/jssdk"):
         answer = caller.raw("GET", path, {"media_id": voice})
@@ -134,12 +134,7 @@ def test_permanent_files_are_counted_listed_fetched_and_deleted(caller: Caller) 
     page = caller.post("/cgi-bin/material/batchget_material", {"type": "image", "offset": 0, "count": 1})
     assert (page["total_count"], page["item_count"]) == (2, 1)
     assert page["item"] == [
-        {
-            "media_id": second["media_id"],
-            "name": "二.png",
-            "update_time": int(NOON),
-            "url": second["url"],
-        }
+        {"media_id": second["media_id"], "name": "二.png", "update_time": int(NOON), "url": second["url"]}
     ]
     caller.api.advance(365 * 86400)
     caller.token = caller.new_token()

@@ -1,4 +1,4 @@
-"""Menus as section 7.3 says."""
+"""Custom menus (section 7.3)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_menu_is_made_shown_and_deleted(caller: Caller) -> None:
     assert caller.api.unknown == []
 
 
-def test_the_present_menu_is_shown_in_another_form(caller: Caller) -> None:
+def test_the_current_menu_is_shown_in_another_form(caller: Caller) -> None:
     info = "/cgi-bin/get_current_selfmenu_info"
     assert caller.get(info) == {"is_menu_open": 0, "selfmenu_info": {"button": []}}
     caller.post(CREATE, {"button": MENU})
@@ -143,7 +143,7 @@ def test_the_newest_menu_that_fits_is_the_one_that_a_follower_sees(caller: Calle
     ],
     ids=str,
 )
-def test_a_rule_that_there_is_not_is_refused(caller: Caller, rule: dict[str, str], errcode: int) -> None:
+def test_an_unknown_rule_is_refused(caller: Caller, rule: dict[str, str], errcode: int) -> None:
     caller.post(CREATE, {"button": MENU})
     assert caller.errcode(ADD, {"button": MENU, "matchrule": rule}) == errcode
 

@@ -1,4 +1,4 @@
-"""The fake platform judges answers as the real one does."""
+"""The simulated platform accepts and refuses answers as the real one does."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def text(content: str, **changes: str) -> bytes:
 
 
 @pytest.mark.parametrize("body", [b"success", b""])
-def test_success_and_nothing_are_silence(body: bytes) -> None:
+def test_success_and_an_empty_body_are_no_reply(body: bytes) -> None:
     assert platform(answering(body)).text("x") is None
 
 
@@ -57,16 +57,16 @@ def test_a_text_is_shown_and_other_replies_are_values() -> None:
         text("x", MsgType="event"),
     ],
 )
-def test_what_the_platform_does_not_understand_is_its_notice(body: bytes) -> None:
+def test_an_invalid_answer_shows_the_failure_notice(body: bytes) -> None:
     assert platform(answering(body)).text("x") == NOTICE
 
 
-def test_plain_text_in_safe_mode_is_its_notice() -> None:
+def test_a_plain_answer_in_safe_mode_shows_the_failure_notice() -> None:
     assert platform(answering(text("x")), SAFE).text("x") == NOTICE
 
 
 @pytest.mark.parametrize("status", [201, 302, 403, 500])
-def test_any_other_status_is_pushed_again_and_then_its_notice(status: int) -> None:
+def test_any_other_status_is_pushed_again_and_then_shows_the_failure_notice(status: int) -> None:
     fake = platform(answering(b"success", status))
     delivery = fake.push(fake.message("text", Content="x"))
     assert [attempt.status for attempt in delivery.attempts] == [status] * 3

@@ -1,4 +1,4 @@
-"""Conversations in files: played, compared, written down."""
+"""Scenarios: running them, checking expectations, reading and writing files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flask import Flask
 
 from tests.conftest import MakeApp
 from wechat_bot.simulator import scenarios
-from wechat_bot.simulator.scenarios import Expectation, PlayError, Scenario, Step
+from wechat_bot.simulator.scenarios import Expectation, Scenario, ScenarioError, Step
 from wechat_bot.testing import FakePlatform, listening
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "conversations").glob("*.yaml"))
@@ -35,7 +35,7 @@ def run(app: Flask, tmp_path: Path, text: str) -> tuple[int, str]:
     return shown.exit_code, shown.output
 
 
-def test_an_answer_that_is_not_expected_fails_and_is_told(app: Flask, tmp_path: Path) -> None:
+def test_an_unexpected_answer_fails_and_is_shown(app: Flask, tmp_path: Path) -> None:
     steps = "steps:\n- send: 改名\n  expect: 你是谁\n- send: 小明\n  expect: 好的，小明。\n"
     code, output = run(app, tmp_path, steps)
     assert code == 1
@@ -45,7 +45,7 @@ def test_an_answer_that_is_not_expected_fails_and_is_told(app: Flask, tmp_path: 
     assert "1 answers are not as expected." in output
 
 
-def test_the_failure_notice_fails_what_expects_nothing_in_particular(app: Flask, tmp_path: Path) -> None:
+def test_the_failure_notice_fails_a_step_without_expectation(app: Flask, tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text("steps:\n- send: 帮助\n", encoding="utf-8")
     nowhere = ["wechat", "play", str(file), "--url", "http://127.0.0.1:1/wechat"]
@@ -67,9 +67,7 @@ def test_the_failure_notice_fails_what_expects_nothing_in_particular(app: Flask,
         ("steps:\n- {send: a, expect: {pattern: '('}}", "step 1: pattern"),
     ],
 )
-def test_a_file_that_is_no_conversation_is_explained(
-    app: Flask, tmp_path: Path, text: str, problem: str
-) -> None:
+def test_an_invalid_file_is_explained(app: Flask, tmp_path: Path, text: str, problem: str) -> None:
     code, output = run(app, tmp_path, text)
     assert code == 1
     assert problem in output
@@ -89,16 +87,16 @@ def test_a_file_that_is_no_conversation_is_explained(
         Step({"MsgType": "event", "Event": "X", "Info": {"A": "1", "B": ["2", "3"]}}),
     ],
 )
-def test_what_is_written_down_is_read_back(step: Step) -> None:
+def test_a_dumped_scenario_can_be_loaded(step: Step) -> None:
     conversation = Scenario("名字", (step,))
     assert scenarios.load(scenarios.dump(conversation)) == conversation
 
 
-def test_expectations_tell_apart(platform: FakePlatform) -> None:
+def test_expectations_are_met_or_not(platform: FakePlatform) -> None:
     def passed(**expected: str) -> bool:
         [(kind, value)] = expected.items()
         step = Step({"MsgType": "text", "Content": "改名"}, Expectation(kind, value))
-        [result] = scenarios.play(platform.follower("oPlay" + kind + str(len(value))), Scenario("", (step,)))
+        [result] = scenarios.run(platform.follower("oPlay" + kind + str(len(value))), Scenario("", (step,)))
         return result.passed
 
     assert passed(text="怎么称呼你？发送“取消”不改。")
@@ -112,5 +110,5 @@ def test_expectations_tell_apart(platform: FakePlatform) -> None:
 
 
 def test_errors_name_their_step() -> None:
-    with pytest.raises(PlayError, match="step 1"):
+    with pytest.raises(ScenarioError, match="step 1"):
         scenarios.load("steps: [{}]")

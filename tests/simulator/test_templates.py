@@ -1,4 +1,4 @@
-"""Template messages and subscriptions as sections 7.12 and 7.13 say."""
+"""Template messages and subscriptions (sections 7.12 and 7.13)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_there_are_at_most_25_templates(caller: Caller, template: str) -> None:
     assert errcodes == [0] * 24 + [45026]
 
 
-def test_a_template_message_arrives_and_tells_so(caller: Caller, template: str) -> None:
+def test_a_template_message_arrives_and_causes_an_event(caller: Caller, template: str) -> None:
     mini = {"appid": "wx1", "pagepath": "p"}
     body = message(template, url="https://a.example/", miniprogram=mini, client_msg_id="m1")
     answer = caller.post(SEND, body)
@@ -97,7 +97,7 @@ def test_the_keyword_without_a_value_is_named(caller: Caller, template: str) -> 
     assert errmsg.startswith("argument invalid! data.thing2.value is empty rid: ")
 
 
-def test_nobody_else_gets_a_template_message(caller: Caller, template: str) -> None:
+def test_a_former_follower_gets_no_template_message(caller: Caller, template: str) -> None:
     caller.api.follower_acted("o1", "unfollow")
     assert caller.errcode(SEND, message(template)) == 43004
 

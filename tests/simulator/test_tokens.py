@@ -1,4 +1,4 @@
-"""Access tokens and quotas as sections 6.1 to 6.7 say."""
+"""Access tokens and quotas (sections 6.1 to 6.7)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ USERS = "/cgi-bin/user/get"
 
 
 def issue(caller: Caller) -> str:
-    """A token of the endpoint that issues a new one each time."""
+    """Get a token from the endpoint that issues a new one each time."""
     return str(caller.http.get(TOKEN, params=TOKEN_QUERY).json()["access_token"])
 
 
@@ -74,7 +74,7 @@ def test_force_is_for_every_30_seconds_and_20_times_a_day(caller: Caller) -> Non
 @pytest.mark.parametrize(
     ("token", "errcode"), [("", 41001), ("short", 40014), ("é" * 64, 40014), ("x" * 64, 40001)]
 )
-def test_a_wrong_token_is_told_apart(caller: Caller, token: str, errcode: int) -> None:
+def test_a_wrong_token_has_its_errcode(caller: Caller, token: str, errcode: int) -> None:
     assert errcode_with(caller, token) == errcode
 
 
@@ -144,7 +144,7 @@ def test_all_tokens_can_be_made_invalid(caller: Caller) -> None:
 
 
 def get_users(caller: Caller, times: int) -> int:
-    """The errcode of the last call."""
+    """Call the API several times, and return the errcode of the last call."""
     return [errcode_with(caller, caller.token) for _ in range(times)][-1]
 
 

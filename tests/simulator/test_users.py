@@ -1,4 +1,4 @@
-"""Followers, tags and the blacklist as sections 7.1 and 7.2 say."""
+"""Followers, tags and the blacklist (sections 7.1 and 7.2)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_page_has_at_most_10_000(caller: Caller) -> None:
     assert (page["total"], page["count"], page["next_openid"]) == (10_001, 10_000, "o9999")
 
 
-def test_nobody_is_known_by_name(caller: Caller) -> None:
+def test_a_profile_has_no_name(caller: Caller) -> None:
     caller.api.follower_acted("o1", "follow", "counter-7")
     info = caller.get(INFO, openid="o1", lang="zh_CN")
     assert info == {
@@ -56,14 +56,14 @@ def test_nobody_is_known_by_name(caller: Caller) -> None:
     }
 
 
-def test_of_someone_who_went_away_only_the_openid_is_known(caller: Caller) -> None:
+def test_a_former_follower_has_only_an_openid(caller: Caller) -> None:
     caller.follow("o1")
     caller.api.follower_acted("o1", "unfollow")
     assert caller.get(INFO, openid="o1") == {"subscribe": 0, "openid": "o1"}
 
 
 @pytest.mark.parametrize(("openid", "errcode"), [("foreign", 40003), ("", 41009)])
-def test_a_stranger_is_not_known(caller: Caller, openid: str, errcode: int) -> None:
+def test_an_unknown_openid_is_refused(caller: Caller, openid: str, errcode: int) -> None:
     assert caller.get(INFO, openid=openid)["errcode"] == errcode
 
 

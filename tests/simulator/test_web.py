@@ -50,7 +50,7 @@ def user(caller: Caller, token: str, openid: str = "o1") -> Any:
     return caller.http.get("/sns/userinfo", params=query).json()
 
 
-def test_only_who_agreed_tells_his_name(caller: Caller) -> None:
+def test_the_nickname_requires_the_scope_userinfo(caller: Caller) -> None:
     base = exchange(caller, caller.api.authorise("o1"))["access_token"]
     assert user(caller, base)["errcode"] == 48001
     token = exchange(caller, caller.api.authorise("o1", "snsapi_userinfo"))["access_token"]
@@ -215,7 +215,7 @@ def test_yesterday_is_complete_at_eight(caller: Caller) -> None:
 # The account
 
 
-def test_the_platform_tells_its_addresses(caller: Caller) -> None:
+def test_the_platform_returns_its_addresses(caller: Caller) -> None:
     for path in ("/cgi-bin/getcallbackip", "/cgi-bin/get_api_domain_ip"):
         assert "127.0.0.1" in caller.get(path)["ip_list"]
 

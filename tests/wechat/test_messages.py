@@ -15,7 +15,8 @@ from tests.wechat.corpus import BODIES, DATA, body
 from tests.wechat.strategies import thorough
 from wechat_bot.wechat import xml
 from wechat_bot.wechat.errors import MalformedMessage
-from wechat_bot.wechat.messages import CardEvent, Event, FollowerEvent, Message, parse
+from wechat_bot.wechat.messages import CardEvent, Event, FollowerEvent, Message
+from wechat_bot.wechat.parsing import parse
 
 HEAD = {"ToUserName": "gh_1a2b3c4d5e6f", "FromUserName": "oAbCd1EfGh2IjKl3MnOp4QrSt5Uv", "CreateTime": "1"}
 
@@ -80,11 +81,7 @@ def test_every_event_of_the_card_family_is_a_card_event(name: str) -> None:
 @pytest.mark.parametrize(
     ("names", "from_follower", "answerable"),
     [
-        (
-            "subscribe scan click scancode_push scancode_waitmsg pic_sysphoto location_select",
-            True,
-            True,
-        ),
+        ("subscribe scan click scancode_push scancode_waitmsg pic_sysphoto location_select", True, True),
         ("unsubscribe location view view_miniprogram", True, False),
         (
             "template_sent mass_sent published notice_popup kf_create_session verify_expired"

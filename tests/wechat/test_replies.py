@@ -25,8 +25,8 @@ from wechat_bot.wechat.replies import (
     TransferReply,
     VideoReply,
     VoiceReply,
-    fit,
     split,
+    split_for_passive_reply,
 )
 
 HELLO = BODIES["messages/text"]
@@ -209,8 +209,8 @@ def test_what_the_platform_does_not_understand_is_no_reply(fields: xml.Fields) -
 @example("a\x00b\x0b\ufffe\ud800\U0010ffff")
 def test_every_text_of_a_reply_is_what_xml_can_carry(text: str) -> None:
     reply = TextReply("x" + text)
-    assert reply.content == "x" + xml.legal(text)
-    assert Article(text).title == ImageReply("x" + text).media_id[1:] == xml.legal(text)
+    assert reply.content == "x" + xml.strip_illegal_characters(text)
+    assert Article(text).title == ImageReply("x" + text).media_id[1:] == xml.strip_illegal_characters(text)
     json.dumps(reply.to_customer_message(), ensure_ascii=False).encode()
 
 
@@ -247,7 +247,7 @@ def test_every_text_can_be_shown_in_parts(text: str) -> None:
     parts: list[str] = []
     rest: Reply | None = TextReply(text)
     while isinstance(rest, TextReply):
-        first, rest = fit(rest, HELLO)
+        first, rest = split_for_passive_reply(rest, HELLO)
         assert isinstance(first, TextReply)
         parts.append(first.content)
     assert all(len(part.encode()) <= 2048 for part in parts)
@@ -296,7 +296,7 @@ def test_of_several_articles_a_message_is_answered_with_one_and_an_event_with_al
     name: str, shown: int
 ) -> None:
     news = NewsReply(tuple(Article(f"{number}") for number in range(8)))
-    assert fit(news, BODIES[name]) == (NewsReply(news.articles[:shown]), None)
+    assert split_for_passive_reply(news, BODIES[name]) == (NewsReply(news.articles[:shown]), None)
 
 
 @pytest.mark.parametrize("message", [HELLO, BODIES["events/click"]], ids=["message", "event"])
@@ -304,8 +304,8 @@ def test_of_several_articles_a_message_is_answered_with_one_and_an_event_with_al
     "reply", [TextReply("short"), ImageReply("m"), TransferReply(), NewsReply((ARTICLE,))], ids=str
 )
 def test_a_reply_that_fits_is_shown_whole(reply: Reply, message: Message) -> None:
-    assert fit(reply, message) == (reply, None)
+    assert split_for_passive_reply(reply, message) == (reply, None)
 
 
 def test_blanks_alone_are_not_sent_later() -> None:
-    assert fit(TextReply("a" * 2048 + " \n"), HELLO) == (TextReply("a" * 2048), None)
+    assert split_for_passive_reply(TextReply("a" * 2048 + " \n"), HELLO) == (TextReply("a" * 2048), None)

@@ -1,14 +1,16 @@
-"""The platform: GET verifies the URL, POST pushes a message (``wechat-platform.md`` section 1)."""
+"""The callback URL: GET verifies it, POST receives a push (``wechat-platform.md`` section 1)."""
 
 from __future__ import annotations
 
 import logging
 import time
+import traceback
+from pathlib import Path
 
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from ..services.health.call_stats import VERIFIED
+from ..services.health.call_stats import PROGRAM_FAULT, VERIFIED
 from ..services.inbox.receiving import LeftUnanswered
 from ..services.inbox.recorder import NotRecorded
 from ..wechat.errors import MalformedMessage, Refusal, WebhookError
@@ -19,6 +21,7 @@ log = logging.getLogger(__name__)
 bp = Blueprint("callback", __name__)
 
 MAX_BODY = 1 << 20
+"""Maximum size of a push, in bytes."""
 
 
 def _text(text: str, status: int = 200, mimetype: str = "text/plain") -> Response:
@@ -42,7 +45,7 @@ def push() -> Response:
     reply = inbox.receive(incoming.message)
     answer = _text(webhook.seal(incoming, reply), mimetype="application/xml") if reply else _text("success")
     outcome = reply.kind if reply else "success"
-    log.info("%s answered with %s in %.0f ms", g.kind, outcome, _count(outcome) * 1000)
+    log.info("%s answered with %s in %.0f ms", g.kind, outcome, _record_push(outcome) * 1000)
     return answer
 
 
@@ -50,8 +53,8 @@ def _query() -> str:
     return request.query_string.decode("ascii", errors="replace")
 
 
-def _count(outcome: str) -> float:
-    """Count a push that has ended; the seconds that it took."""
+def _record_push(outcome: str) -> float:
+    """Record a push that was handled, and return its duration in seconds."""
     seconds: float = time.perf_counter() - g.started
     services().call_stats.record_push(g.kind, outcome, seconds)
     return seconds
@@ -67,14 +70,14 @@ def refuse(error: WebhookError) -> Response:
 @bp.errorhandler(LeftUnanswered)
 def leave_unanswered(_: LeftUnanswered) -> Response:
     log.info("left to the next push")
-    _count("unanswered")
+    _record_push("unanswered")
     return _text("not yet", 503)
 
 
 @bp.errorhandler(NotRecorded)
 def ask_again(error: NotRecorded) -> Response:
     log.error("not recorded, the platform shall push again: %s", error)
-    _count("not recorded")
+    _record_push("not recorded")
     return _text("unavailable", 503)
 
 
@@ -90,17 +93,25 @@ def explain(error: HTTPException) -> Response:
 
 
 @bp.errorhandler(Exception)
-def survive(_: Exception) -> Response:
+def report_fault(error: Exception) -> Response:
+    """Log a fault of the program and count it for the health page; the platform pushes the message again."""
     log.exception("a push failed, the platform shall push again")
+    services().call_stats.record_request(PROGRAM_FAULT, _describe(error))
     if "started" in g:
-        _count("failed")
+        _record_push("failed")
     return _text("unavailable", 503)
+
+
+def _describe(error: Exception) -> str:
+    """Return the type and the place of an error. Its text may contain what a follower wrote."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
 
 
 @bp.after_app_request
 def notice_wrong_path(response: Response) -> Response:
-    """The platform's requests are told from others by their signature, if the URL was entered wrongly."""
+    """Record requests with a valid signature at other paths: the URL in the platform's console is wrong."""
     signed = request.blueprint != bp.name and b"signature=" in request.query_string
-    if signed and services().webhook.has_signed(_query()):
+    if signed and services().webhook.has_valid_signature(_query()):
         services().call_stats.record_request(Refusal.WRONG_PATH, request.path)
     return response

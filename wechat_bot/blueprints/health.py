@@ -1,4 +1,4 @@
-"""Supervisors, load balancers and Prometheus: quick, and silent about details to strangers."""
+"""Health checks for supervisors and load balancers, and metrics for Prometheus. They reveal no details."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ bp = Blueprint("health", __name__)
 
 @bp.get("/healthz")
 def healthz() -> Response:
-    """The process answers."""
+    """Report that the process answers requests."""
     return Response("ok", mimetype="text/plain")
 
 
 @bp.get("/readyz")
 def readyz() -> Response:
-    """Messages can be recorded. Without a worker they still are, and answered."""
+    """Report whether messages can be recorded. That does not depend on a worker."""
     inbox = services().inbox
     state = check_database(db.engine, services().migrations)
     if state == "ok" and inbox.last_error:
@@ -32,25 +32,24 @@ def readyz() -> Response:
 
 @bp.get("/metrics")
 def metrics() -> Response:
-    """Figures for Prometheus, if they are on."""
-    figures = services().metrics or abort(404)
-    if not _may_read_figures():
+    recorded = services().metrics or abort(404)
+    if not _may_read_metrics():
         abort(401)
-    return Response(figures.text(), mimetype="text/plain")
+    return Response(recorded.text(), mimetype="text/plain")
 
 
-def _may_read_figures() -> bool:
-    """Whoever has the token, and this machine itself; a proxy on it speaks for others."""
+def _may_read_metrics() -> bool:
+    """Whether the request has the token, or comes from this machine and not through a proxy on it."""
     settings = services().settings
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
     if settings.metrics_token and compare_digest(given.encode(), settings.metrics_token.encode()):
         return True
-    return is_local() and "X-Forwarded-For" not in request.headers
+    return is_loopback(request.remote_addr or "") and "X-Forwarded-For" not in request.headers
 
 
-def is_local() -> bool:
-    """Whether the request comes from this machine."""
+def is_loopback(address: str) -> bool:
+    """Whether an IP address is that of this machine; False for other names."""
     try:
-        return ipaddress.ip_address(request.remote_addr or "").is_loopback
+        return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False

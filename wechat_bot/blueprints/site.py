@@ -1,4 +1,4 @@
-"""What belongs to no part alone: ``/`` and the pages for errors."""
+"""Pages of the whole site: the home page ``/`` and the error pages."""
 
 from __future__ import annotations
 
@@ -11,31 +11,21 @@ from werkzeug.wrappers import Response
 bp = Blueprint("site", __name__)
 
 HOMES = ("simulator.phone", "admin.home", "demos.index")
-"""``/`` leads to the first of these that is switched on."""
+"""``/`` redirects to the first of these endpoints that is registered."""
 
-TITLES = {
-    400: lazy_gettext("请求有误"),
-    401: lazy_gettext("需要登录"),
-    403: lazy_gettext("不允许"),
-    404: lazy_gettext("没有这个页面"),
-    405: lazy_gettext("不支持这种方法"),
-    413: lazy_gettext("太大了"),
-    415: lazy_gettext("不支持这种文件"),
-    429: lazy_gettext("太频繁了"),
-    500: lazy_gettext("出错了"),
-    503: lazy_gettext("暂时不行"),
+ERRORS = {
+    400: (lazy_gettext("请求有误"), lazy_gettext("服务器看不懂这个请求。")),
+    401: (lazy_gettext("需要登录"), lazy_gettext("先登录，才能看到这里的内容。")),
+    403: (lazy_gettext("不允许"), lazy_gettext("你没有做这件事的权限。")),
+    404: (lazy_gettext("没有这个页面"), lazy_gettext("网址可能打错了，或者内容已经搬走。")),
+    405: (lazy_gettext("不支持这种方法"), lazy_gettext("这个网址存在，但不接受这种 HTTP 方法。")),
+    413: (lazy_gettext("太大了"), lazy_gettext("发送的内容超过了上限。")),
+    415: (lazy_gettext("不支持这种文件"), ""),
+    429: (lazy_gettext("太频繁了"), lazy_gettext("请过一会儿再试。")),
+    500: (lazy_gettext("出错了"), lazy_gettext("是我们这边的问题，已经记录下来。")),
+    503: (lazy_gettext("暂时不行"), lazy_gettext("请过一会儿再试。")),
 }
-SENTENCES = {
-    400: lazy_gettext("服务器看不懂这个请求。"),
-    401: lazy_gettext("先登录，才能看到这里的内容。"),
-    403: lazy_gettext("你没有做这件事的权限。"),
-    404: lazy_gettext("网址可能打错了，或者内容已经搬走。"),
-    405: lazy_gettext("这个网址存在，但不接受这种 HTTP 方法。"),
-    413: lazy_gettext("发送的内容超过了上限。"),
-    429: lazy_gettext("请过一会儿再试。"),
-    500: lazy_gettext("是我们这边的问题，已经记录下来。"),
-    503: lazy_gettext("请过一会儿再试。"),
-}
+"""Title and sentence by status. Errors without them are shown under the standard's name."""
 
 
 @bp.get("/")
@@ -48,9 +38,10 @@ def home() -> ResponseReturnValue:
 
 @bp.app_errorhandler(HTTPException)
 def explain(error: HTTPException) -> Response:
-    """The designed page for browsers, one line for programs; status and headers are the error's own."""
+    """Answer browsers with an HTML page, programs with one line. Status and headers are the error's."""
     response = error.get_response()
-    title, sentence = TITLES.get(error.code or 500, error.name), _sentence(error)
+    title, sentence = ERRORS.get(error.code or 500, (error.name, error.name))
+    sentence = _own_sentence(error) or str(sentence or error.name)
     if "text/html" in request.headers.get("Accept", "text/html"):
         response.data = render_template("error.html", error=error, title=title, sentence=sentence)
     else:
@@ -59,9 +50,8 @@ def explain(error: HTTPException) -> Response:
     return response
 
 
-def _sentence(error: HTTPException) -> str:
+def _own_sentence(error: HTTPException) -> str | None:
+    """Return what the view that raised the error said about it."""
     if isinstance(error, BadRequestKeyError):
         return str(gettext("缺少字段 %(name)s。", name=error.args[0]))
-    if error.description and error.description != type(error).description:
-        return error.description
-    return str(SENTENCES.get(error.code or 500, error.name))
+    return error.description if error.description != type(error).description else None

@@ -1,4 +1,4 @@
-"""``flask wechat sync``: the followers as the platform lists them."""
+"""``flask wechat sync``: synchronise the followers with the platform's list."""
 
 from __future__ import annotations
 
@@ -7,21 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
-from flask.cli import with_appcontext
 
 from ..extensions import db
 from ..models import FollowerSync, SyncState
 from ..services.accounts.capabilities import Feature
 from ..wechat.errcodes import explain
 from ..wiring import services
-from .operators import ACTOR, handle_errors
+from .common import ACTOR, handle_errors, wechat
 
 Progress = Callable[[int, int], object]
 
 
-@click.command()
+@wechat.command()
 @click.option("--resume", is_flag=True, help="Go on with the run that failed or was interrupted.")
-@with_appcontext
 @handle_errors
 def sync(resume: bool) -> None:
     """Fetch the list of followers, with remarks and tags. Workers do it every night at four, Beijing time."""
@@ -36,15 +34,14 @@ def sync(resume: bool) -> None:
     sync_id = followers.resume(account_id) if resume else followers.begin(account_id, ACTOR)
     if sync_id is None:
         raise click.ClickException("There is nothing to go on with: leave out --resume.")
-    with _bar() as progress:
+    with _progress_bar() as progress:
         followers.run(sync_id, progress)
-    _tell(db.session.get_one(FollowerSync, sync_id))
+    _report(db.session.get_one(FollowerSync, sync_id))
 
 
-def _tell(run: FollowerSync) -> None:
+def _report(run: FollowerSync) -> None:
     if run.state == SyncState.FAILED:
-        code = run.error.split(" ", 1)[0]
-        remedy = explain(int(code), run.error).remedy.en if code.lstrip("-").isdigit() else ""
+        remedy = explain(run.errcode, run.error).remedy.en if run.errcode else ""
         raise click.ClickException(
             f"{run.done} of {run.total} followers, then: {run.error}. {remedy} Go on with --resume."
         )
@@ -54,8 +51,8 @@ def _tell(run: FollowerSync) -> None:
 
 
 @contextmanager
-def _bar() -> Iterator[Progress]:
-    """Shows how far a run is, to whoever looks at a terminal."""
+def _progress_bar() -> Iterator[Progress]:
+    """Show the progress of a run if the standard error is a terminal."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return

@@ -1,4 +1,4 @@
-"""``flask wechat doctor``: whether every step of the set-up is done."""
+"""``flask wechat doctor``: check the set-up of the program and of the account."""
 
 from __future__ import annotations
 
@@ -8,31 +8,29 @@ import unicodedata
 from collections.abc import Sequence
 
 import click
-from flask.cli import with_appcontext
 from flask_babel import force_locale
 
 from ..languages import LANGUAGES
-from ..services.health.findings import Check, Health
+from ..services.health.checks import Check, Health
 from ..wiring import services
+from .common import wechat
 
 MARKS = {Health.OK: "✓", Health.WARN: "!", Health.FAIL: "✗", Health.UNKNOWN: "·"}
 COLOURS = {Health.OK: "green", Health.WARN: "yellow", Health.FAIL: "red", Health.UNKNOWN: None}
 
 
 def _language() -> str:
-    spoken = os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
-    return "zh" if spoken.startswith("zh") else "en"
+    locale = os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
+    return "zh" if locale.startswith("zh") else "en"
 
 
-@click.command()
-@with_appcontext
+@wechat.command()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("--offline", is_flag=True, help="Without asking the platform.")
 @click.option("--language", type=click.Choice([*LANGUAGES]), default=_language, help="That of LANG, or en.")
 def doctor(as_json: bool, offline: bool, language: str) -> None:
     """Check every step of the set-up and say what to do. Fails when a step has failed."""
-    physician = services().doctor
-    diagnosis = physician.diagnose(online=not offline)
+    diagnosis = services().doctor.diagnose(online=not offline)
     services().call_stats.flush()
     with force_locale(language):
         if as_json:
@@ -55,5 +53,5 @@ def _print(checks: Sequence[Check]) -> None:
 
 
 def _width(text: str) -> int:
-    """Columns on a terminal: a Chinese character takes two."""
+    """Return the number of columns on a terminal: a Chinese character takes two."""
     return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)

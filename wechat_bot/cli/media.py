@@ -1,4 +1,4 @@
-"""``flask wechat media …``: look after the files of messages."""
+"""``flask wechat media …``: download and convert the files of messages."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import click
 from flask.cli import AppGroup
 
 from ..wiring import services
-from .operators import handle_errors
+from .common import handle_errors, wechat
 
 media = AppGroup("media", help="Look after the files of messages.")
+wechat.add_command(media)
 
 
 @media.command()
@@ -16,7 +17,7 @@ media = AppGroup("media", help="Look after the files of messages.")
 def fetch() -> None:
     """Fetch the files that are wanted, as workers do by themselves."""
     tried = 0
-    while count := services().archive.fetch_due():
+    while count := services().archive.download_due():
         tried += count
     click.echo(f"{tried} files were tried.")
 
@@ -25,6 +26,6 @@ def fetch() -> None:
 @handle_errors
 def convert() -> None:
     """Convert the voices that were stored while ffmpeg was missing."""
-    if not services().archive.converter.is_there:
+    if not services().archive.converter.is_available:
         raise click.ClickException("There is no ffmpeg: install it, e.g. apt install ffmpeg.")
-    click.echo(f"{services().archive.convert()} voices can be played now.")
+    click.echo(f"{services().archive.convert_voices()} voices can be played now.")

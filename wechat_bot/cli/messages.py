@@ -1,4 +1,4 @@
-"""``flask wechat export``: the history as a file."""
+"""``flask wechat export``: write the message history to a file."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
-from flask.cli import with_appcontext
 from sqlalchemy import func, select
 
 from ..extensions import db
 from ..models import MessageLog
 from ..services import audit
 from ..services.messages.export import ExportFormat, stream
-from ..services.messages.history import FilterError, MessageFilter
+from ..services.messages.filters import FilterError, MessageFilter
 from ..wiring import services
-from .operators import ACTOR, handle_errors
+from .common import ACTOR, handle_errors, wechat
 
 FILTERS = {
     "q": "Words, all of which occur.",
@@ -50,13 +49,12 @@ def _filter_options(command: Any) -> Any:
     return command
 
 
-@click.command()
+@wechat.command()
 @click.option("--format", "form", type=click.Choice([form.value for form in ExportFormat]), required=True)
 @click.option("--output", required=True, metavar="FILE", help="- is the standard output.")
 @click.option("--bom", is_flag=True, help="Begin with the mark by which spreadsheets know UTF-8.")
 @click.option("--zone", type=_Zone(), default="Asia/Shanghai", show_default=True, help="Of days and times.")
 @_filter_options
-@with_appcontext
 @handle_errors
 def export(form: str, output: str, bom: bool, zone: ZoneInfo, **filters: str) -> None:
     """Write messages to a file, newest first. That somebody did is in the audit log."""
@@ -67,10 +65,10 @@ def export(form: str, output: str, bom: bool, zone: ZoneInfo, **filters: str) ->
         raise click.UsageError(f"--{error.field}: {error.reason}.") from error
     services().projector.catch_up(seconds=60)
     detail = " ".join([form, *(f"{name}={value}" for name, value in given.items())])
-    audit.note(db.engine, ACTOR, "exported", detail=detail)
+    audit.record_now(db.engine, ACTOR, "exported", detail=detail)
     last = db.session.scalar(select(func.max(MessageLog.id))) or 0
     db.session.remove()
-    with _progress(last) as bar:
+    with _progress_bar(last) as bar:
         pieces = stream(
             db.engine,
             chosen,
@@ -89,8 +87,8 @@ def export(form: str, output: str, bom: bool, zone: ZoneInfo, **filters: str) ->
         part.replace(output)
 
 
-def _progress(last: int) -> AbstractContextManager[Any]:
-    """How far down the ids an export has come, for whoever looks at a terminal."""
+def _progress_bar(last: int) -> AbstractContextManager[Any]:
+    """Show the progress of an export, by message id, if the standard error is a terminal."""
     if not sys.stderr.isatty():
         return nullcontext()
     return click.progressbar(length=last, label="Exporting", file=sys.stderr)

@@ -1,32 +1,21 @@
-"""``flask operator …``: who may sign in to the console, for when nobody can."""
+"""``flask operator …``: manage the operators of the console, also when nobody can sign in."""
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
-from collections.abc import Callable
-from typing import Any, NoReturn
 
 import click
 from flask.cli import AppGroup
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 
 from ..extensions import db
 from ..models import Operator, Role
-from ..services.audit import Actor
-from ..services.health.status import check_database
 from ..services.operators import management, two_factor
-from ..services.operators.management import OperatorError
 from ..services.operators.passwords import generate
-from ..wiring import services
-
-ACTOR = Actor(None, "command line", "")
+from .common import ACTOR, handle_errors
 
 operator = AppGroup("operator", help="Who may sign in to the console.")
-
-Command = Callable[..., None]
 
 role_option = click.option(
     "--role", type=click.Choice([role.value for role in Role]), default=Role.OPERATOR.value, show_default=True
@@ -36,28 +25,6 @@ password_option = click.option(
     is_flag=True,
     help="Read the password from the standard input; else one is made and shown.",
 )
-
-
-def handle_errors(command: Command) -> Command:
-    """Errors are one sentence."""
-
-    @functools.wraps(command)
-    def told(*args: Any, **options: Any) -> None:
-        try:
-            command(*args, **options)
-        except OperatorError as error:
-            raise click.ClickException(str(error)) from error
-        except SQLAlchemyError as error:
-            _blame_database(error)
-
-    return told
-
-
-def _blame_database(error: SQLAlchemyError) -> NoReturn:
-    state = check_database(db.engine, services().migrations)
-    if state == "not migrated":
-        raise click.ClickException("The database has no tables yet: run flask db upgrade.") from error
-    raise click.ClickException(f"The database cannot be used: {state}.") from error
 
 
 @operator.command()

@@ -1,38 +1,36 @@
-"""``flask wechat seed``: a demo account."""
+"""``flask wechat seed``: fill the database with sample data."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 import click
-from flask.cli import with_appcontext
-from sqlalchemy.exc import IntegrityError
 
 from ..extensions import db
 from ..handlers import router
-from ..sample_data import AlreadyUsed, Plan
+from ..sample_data import AlreadyRecorded, AlreadyUsed, Plan
 from ..sample_data import seed as seed_messages
 from ..sample_data.pictures import attach_pictures
 from ..sample_data.team import add_team_activity
 from ..services.projections.projector import Projector
 from ..settings import Environment
 from ..wiring import services
+from .common import wechat
 
 
 def _time(text: str) -> datetime:
-    """`text`, in UTC unless it says otherwise; ValueError, which click explains."""
+    """Parse ISO 8601, in UTC unless `text` has an offset. click explains a ValueError."""
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-@click.command()
+@wechat.command()
 @click.option("--messages", type=click.IntRange(1), default=5000, show_default=True, help="How many.")
 @click.option("--seed", default=1, show_default=True, help="Another number, other messages.")
 @click.option("--followers", type=click.IntRange(1), help="How many; one for 40 messages unless given.")
 @click.option("--until", type=_time, metavar="TIME", help="When they end, ISO 8601; now unless given.")
 @click.option("--add", is_flag=True, help="Add to the messages that are there.")
 @click.option("--yes", is_flag=True, help="Do it in production.")
-@with_appcontext
 def seed(
     messages: int, seed: int, followers: int | None, until: datetime | None, add: bool, yes: bool
 ) -> None:
@@ -48,19 +46,19 @@ def seed(
         raise click.ClickException(
             "The database has messages. Pass --add to mix made-up ones with them for ever."
         ) from error
-    except IntegrityError as error:
+    except AlreadyRecorded as error:
         raise click.ClickException("These very messages are there already: pass another --seed.") from error
-    _digest(services().projector)
+    _update_projections(services().projector)
     add_team_activity(db.engine, seed)
     attach_pictures(db.engine, services().archive, seed)
-    click.echo(f"{messages} messages of {plan.people} followers.")
+    click.echo(f"{messages} messages of {plan.follower_count} followers.")
 
 
-def _digest(digest: Projector) -> None:
-    """Make all messages searchable."""
-    left = digest.catch_up(0)
+def _update_projections(projector: Projector) -> None:
+    """Process all recorded messages, so that lists, search and media include them."""
+    left = projector.catch_up(0)
     with click.progressbar(length=left, label="Indexing them") as bar:
         while left:
-            still = digest.catch_up(0.5)
-            bar.update(left - still)
-            left = still
+            rest = projector.catch_up(0.5)
+            bar.update(left - rest)
+            left = rest

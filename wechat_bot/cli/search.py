@@ -1,4 +1,4 @@
-"""``flask search …``: look after the index of what was said."""
+"""``flask search …``: maintain the full-text index of messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 from flask.cli import AppGroup
 
 from ..wiring import services
-from .operators import handle_errors
+from .common import handle_errors
 
 search = AppGroup("search", help="Look after the index of what was said.")
 
@@ -19,11 +19,11 @@ def rebuild() -> None:
     Messages are found again as it goes on. Interrupted, it goes on when it is called again, or by itself
     where the program runs.
     """
-    digest = services().projector
-    digest.rebuild_search()
-    left = digest.backlog()
+    projector = services().projector
+    projector.rebuild_search()
+    left = projector.backlog()
     with click.progressbar(length=left, label="Indexing messages") as bar:
-        while rest := digest.catch_up(0):
+        while rest := projector.catch_up(0):
             bar.update(max(left - rest, 0))
             left = rest
     click.echo("Every message can be found.")

@@ -1,24 +1,19 @@
-"""``flask wechat …``: talk to a bot as the platform does, and look after this one."""
+"""``flask wechat push``, ``chat`` and ``play``: talk to a bot as the platform does."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, TextIO
 from urllib.parse import parse_qsl
 
 import click
-from flask.cli import AppGroup
 
-from ..extensions import db
-from ..services.inbox.recovery import recover as sweep_messages
 from ..simulator import sample_messages, scenarios
 from ..simulator.platform import NOTICE, OPENID, Attempt, Delivery, SimulatedPlatform, new_openid
 from ..wechat.credentials import Credentials, Mode
 from ..wechat.errors import CredentialsError
 from ..wechat.replies import TextReply
 from ..wiring import services
-
-wechat = AppGroup("wechat", help="Talk to a bot as the platform does, and look after this one.")
+from .common import wechat
 
 
 def _platform_options(command: Any) -> Any:
@@ -109,31 +104,26 @@ def play_files(files: tuple[TextIO, ...], **options: Any) -> None:
 
 
 def _play(platform: SimulatedPlatform, file: TextIO) -> int:
-    """Play one file; how many steps failed."""
+    """Play one file and return the number of failed steps."""
     try:
         conversation = scenarios.load(file.read())
-    except scenarios.PlayError as error:
+    except scenarios.ScenarioError as error:
         raise click.ClickException(f"{file.name}: {error}") from error
     click.echo(f"{file.name}: {conversation.name}")
     failed = 0
-    for result in scenarios.play(platform, conversation):
+    for result in scenarios.run(platform, conversation):
         failed += not result.passed
         click.secho(
-            f"  {'✓' if result.passed else '✗'} {scenarios.sentence(result.step)}", fg=_COLOURS[result.passed]
+            f"  {'✓' if result.passed else '✗'} {scenarios.describe_action(result.step)}",
+            fg=_COLOURS[result.passed],
         )
         if not result.passed:
-            click.echo(f"    expected {scenarios.wanted(result.step)}, got {result.shown}: {result.text!r}")
+            expected = scenarios.describe_expectation(result.step)
+            click.echo(f"    expected {expected}, got {result.outcome}: {result.text!r}")
     return failed
 
 
 _COLOURS = {True: "green", False: "red"}
-
-
-@wechat.command()
-def sweep() -> None:
-    """End what a crash left behind; `make run` does it by itself."""
-    count = sweep_messages(db.engine, services().outbox, datetime.now(UTC))
-    click.echo(f"{count} messages were brought to an end.")
 
 
 def _field(text: str) -> tuple[str, str]:
@@ -147,7 +137,7 @@ def _message(platform: SimulatedPlatform, line: str) -> dict[str, Any]:
     command, _, argument = line.partition(" ")
     name = command.removeprefix("/")
     if line.startswith("/") and name in scenarios.ACTIONS:
-        return scenarios.complete(platform, scenarios.action(name, argument))
+        return scenarios.add_head(platform, scenarios.action(name, argument))
     return platform.message("text", Content=line)
 
 
@@ -163,12 +153,9 @@ def _print(delivery: Delivery) -> None:
 
 
 def _show(attempt: Attempt) -> str:
-    """The exchange as it was on the wire, and what was inside."""
+    """Format the exchange as it was sent and, in safe mode, as it was decrypted."""
     query = "\n".join(f"  {name} = {value}" for name, value in parse_qsl(attempt.query))
-    parts = [
-        f"→ POST, query:\n{query}",
-        f"→ body:\n  {attempt.body.decode(errors='replace')}",
-    ]
+    parts = [f"→ POST, query:\n{query}", f"→ body:\n  {attempt.body.decode(errors='replace')}"]
     if attempt.plain.encode() != attempt.body:
         parts.append(f"→ decrypted:\n  {attempt.plain}")
     parts.append(

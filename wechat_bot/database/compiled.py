@@ -1,13 +1,13 @@
-"""Statements for the path that every push takes, run by the driver itself.
+"""Statements for the path that every push takes, executed by the database driver itself.
 
-Preparing an execution costs SQLAlchemy more than running it costs the database: 150 µs against 20 for the
-read that begins a push (``docs/decisions/0002``). Here that is done once.
+Preparing an execution costs SQLAlchemy more than running it costs the database: 150 µs against 20 µs for the
+read that begins a push (``docs/decisions/0002``). Here it is done once, when the program starts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Semaphore
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ Convert = Callable[[Any], Any]
 
 
 class CompiledStatement:
-    """`statement`, compiled for `dialect`. An INSERT names its `columns`."""
+    """A statement that is compiled for one dialect. For an INSERT, `columns` names those that it sets."""
 
     def __init__(
         self, statement: Select[Any] | Insert | Update, dialect: Dialect, columns: Iterable[str] = ()
@@ -35,13 +35,12 @@ class CompiledStatement:
         results = statement.selected_columns if isinstance(statement, Select) else ()
         self._results = [_result(column.type, dialect) for column in results]
 
-    def run(self, cursor: DBAPICursor, values: Mapping[str, Any]) -> None:
-        """Run it once."""
+    def execute(self, cursor: DBAPICursor, values: Mapping[str, Any]) -> None:
         cursor.execute(self.sql, self._bound(values))
 
-    def one(self, cursor: DBAPICursor, values: Mapping[str, Any]) -> list[Any] | None:
-        """The only row of the result."""
-        self.run(cursor, values)
+    def fetch_one(self, cursor: DBAPICursor, values: Mapping[str, Any]) -> list[Any] | None:
+        """Execute it and return the only row of the result, or None."""
+        self.execute(cursor, values)
         row = cursor.fetchone()
         if row is None:
             return None
@@ -50,8 +49,8 @@ class CompiledStatement:
             for value, convert in zip(row, self._results, strict=True)
         ]
 
-    def many(self, cursor: DBAPICursor, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run it for each of `rows`."""
+    def executemany(self, cursor: DBAPICursor, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Execute it for each of `rows`."""
         cursor.executemany(self.sql, [self._bound(row) for row in rows])
 
     def _bound(self, values: Mapping[str, Any]) -> Any:
@@ -68,47 +67,52 @@ def _result(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
-class _Kept(NamedTuple):
+class _OpenConnection(NamedTuple):
     connection: Connection
     cursor: DBAPICursor
 
 
 class Connections:
-    """At most `limit` connections of the driver, each kept open with its cursor. Thread-safe.
+    """A pool of at most `limit` driver connections, each with a cursor that stays open. Thread-safe.
 
-    No transaction begins or ends by itself. The driver's errors become OperationalError, and close the
-    connection.
+    Transactions are begun and ended by the caller. An error of the driver closes its connection.
     """
 
     def __init__(self, engine: Engine, limit: int) -> None:
         self._engine = engine
         self._errors = engine.dialect.loaded_dbapi.Error
         self._slots = Semaphore(limit)
-        self._idle: list[_Kept] = []
+        self._idle: list[_OpenConnection] = []
 
     @contextmanager
     def borrow(self) -> Iterator[DBAPICursor]:
-        """A cursor that has a connection to itself; OperationalError when there is none."""
+        """Yield the cursor of a connection that nobody else uses meanwhile.
+
+        :raises OperationalError: for every error of the driver, and when there is no connection.
+        """
         with self._slots:
             try:
-                kept = self._idle.pop()
+                opened = self._idle.pop()
             except IndexError:
-                kept = self._open()
+                opened = self._open()
             try:
-                yield kept.cursor
+                yield opened.cursor
             except BaseException as error:
-                kept.connection.invalidate(error)
+                # SQLite keeps a closed connection, and its locks, for as long as a cursor has a statement.
+                with suppress(self._errors):
+                    opened.cursor.close()
+                opened.connection.invalidate(error)
                 if isinstance(error, self._errors):
                     raise OperationalError(None, None, error, connection_invalidated=True) from error
                 raise
-            self._idle.append(kept)
+            self._idle.append(opened)
 
-    def _open(self) -> _Kept:
+    def _open(self) -> _OpenConnection:
         connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        return _Kept(connection, connection.connection.cursor())
+        return _OpenConnection(connection, connection.connection.cursor())
 
     def close(self) -> None:
-        """Close what is idle, and what `engine` keeps."""
+        """Close the idle connections and the pool of `engine`."""
         while self._idle:
             self._idle.pop().connection.close()
         self._engine.dispose()

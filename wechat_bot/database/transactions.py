@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, UpdateBase
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -81,6 +82,23 @@ def retry_conflicts(function: Callable[P, R]) -> Callable[P, R]:
     return retried
 
 
+@retry_conflicts
+def write(engine: Engine, statement: UpdateBase) -> int:
+    """Execute one statement in a transaction of its own, and return the number of rows that it changed."""
+    with transaction(engine) as connection:
+        return connection.execute(statement).rowcount
+
+
 def is_transient(error: DBAPIError) -> bool:
     """Whether the same transaction may succeed later: the database was locked, lost or restarted."""
     return error.connection_invalidated or isinstance(error, OperationalError)
+
+
+def is_unavailable(error: Exception) -> bool:
+    """Whether the database is at fault: locked, full, read-only, lost, or without a free connection.
+
+    Other errors, such as a missing value, are faults of the program, which repeating does not cure.
+    """
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, OperationalError | InterfaceError | InternalError | NoConnection)

@@ -1,21 +1,18 @@
 """Official Accounts, their access tokens and their API permissions."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..extensions import Model
-from .columns import MYSQL, ROW_ID, UTCDateTime, exact
+from .columns import ROW_ID, UTCDateTime, exact
 
 
 class Account(Model):
     """An Official Account. The one of the environment has its app id, or none."""
 
     __tablename__ = "accounts"
-    __table_args__ = MYSQL
 
     id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
     app_id: Mapped[str] = mapped_column(exact(64), unique=True)
@@ -26,7 +23,6 @@ class AccessToken(Model):
     """A token or ticket of the API that all processes share."""
 
     __tablename__ = "access_tokens"
-    __table_args__ = MYSQL
 
     account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"), primary_key=True)
     kind: Mapped[str] = mapped_column(exact(32), primary_key=True)
@@ -40,7 +36,6 @@ class Capability(Model):
     """Whether the account may use a feature of the platform, as the platform or an operator said."""
 
     __tablename__ = "capabilities"
-    __table_args__ = MYSQL
 
     account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"), primary_key=True)
     feature: Mapped[str] = mapped_column(exact(32), primary_key=True)

@@ -1,15 +1,13 @@
 """The audit log of the console."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..extensions import Model
-from .columns import LONG_TEXT, MYSQL, ROW_ID, UTCDateTime, exact
+from ..extensions import MYSQL, Model
+from .columns import LONG_TEXT, ROW_ID, UTCDateTime, exact
 
 
 class AuditEntry(Model):

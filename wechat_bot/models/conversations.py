@@ -1,7 +1,5 @@
 """Conversations: the bot's session, the state that operators work with, notes, drafts and canned replies."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -9,15 +7,14 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..extensions import Model
-from .columns import LONG_TEXT, MYSQL, ROW_ID, UTCDateTime, exact
+from ..extensions import MYSQL, Model
+from .columns import LONG_TEXT, ROW_ID, UTCDateTime, exact
 
 
 class BotSession(Model):
     """The dialogue with a follower: its session, and where it stands."""
 
-    __tablename__ = "conversations"
-    __table_args__ = MYSQL
+    __tablename__ = "bot_sessions"
 
     id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
     follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"), unique=True)
@@ -43,12 +40,9 @@ class ConversationStatus(StrEnum):
 
 
 class Conversation(Model):
-    """A follower's conversation as operators list it: derived from the messages, plus what they decide.
+    """A follower's conversation as operators list it: a projection of the messages, plus what they decide."""
 
-    `services.digest` keeps it, behind the messages.
-    """
-
-    __tablename__ = "threads"
+    __tablename__ = "conversations"
     __table_args__ = (
         Index(None, "last_id"),
         Index(None, "status", "last_id"),
@@ -59,9 +53,7 @@ class Conversation(Model):
         MYSQL,
     )
 
-    follower_id: Mapped[int] = mapped_column(
-        ROW_ID, ForeignKey("followers.id"), primary_key=True, autoincrement=False
-    )
+    follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"), primary_key=True)
     last_id: Mapped[int] = mapped_column(ROW_ID)
     """The newest message."""
     last_in_id: Mapped[int] = mapped_column(ROW_ID, default=0)
@@ -106,7 +98,6 @@ class Presence(Model):
     """An operator has a conversation open, as of `seen_at`."""
 
     __tablename__ = "presences"
-    __table_args__ = MYSQL
 
     follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"), primary_key=True)
     operator_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("operators.id"), primary_key=True)
@@ -117,7 +108,6 @@ class Draft(Model):
     """What an operator has begun to write to a follower."""
 
     __tablename__ = "drafts"
-    __table_args__ = MYSQL
 
     follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"), primary_key=True)
     operator_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("operators.id"), primary_key=True)
@@ -129,7 +119,6 @@ class CannedReply(Model):
     """An answer that operators have at hand."""
 
     __tablename__ = "canned_replies"
-    __table_args__ = MYSQL
 
     id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
     account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"))

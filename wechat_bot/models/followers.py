@@ -1,15 +1,13 @@
 """Followers, their tags, and the synchronisation with the platform."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..extensions import Model
-from .columns import LONG_TEXT, MYSQL, ROW_ID, UTCDateTime, exact
+from ..extensions import MYSQL, Model
+from .columns import LONG_TEXT, ROW_ID, UTCDateTime, exact
 
 
 class Follower(Model):
@@ -75,8 +73,7 @@ class SyncState(StrEnum):
 class FollowerSync(Model):
     """A run through the platform's list of followers."""
 
-    __tablename__ = "syncs"
-    __table_args__ = MYSQL
+    __tablename__ = "follower_syncs"
 
     id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
     account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"))
@@ -90,20 +87,29 @@ class FollowerSync(Model):
     """The last openid that is done."""
     total: Mapped[int] = mapped_column(default=0)
     done: Mapped[int] = mapped_column(default=0)
+    errcode: Mapped[int | None]
     error: Mapped[str] = mapped_column(String(255), default="")
+
+
+class UpdateKind(StrEnum):
+    """What operators change of followers and the platform has to be told."""
+
+    REMARK = "remark"
+    TAG = "tag"
+    UNTAG = "untag"
 
 
 class PendingUpdate(Model):
     """A change of an operator that the platform does not know yet."""
 
-    __tablename__ = "writebacks"
+    __tablename__ = "pending_updates"
     __table_args__ = (Index(None, "follower_id", "id"), MYSQL)
 
     id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
     follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"))
-    what: Mapped[str] = mapped_column(String(16))
-    """"remark", "tag" or "untag"."""
+    kind: Mapped[UpdateKind] = mapped_column(String(16))
     value: Mapped[str] = mapped_column(LONG_TEXT)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
+    errcode: Mapped[int | None]
     error: Mapped[str] = mapped_column(String(255), default="")

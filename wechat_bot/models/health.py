@@ -1,6 +1,4 @@
-"""What is known of the platform's API: tokens, what the account may use, how calls went."""
-
-from __future__ import annotations
+"""Statistics of API calls and of requests to the callback, and the worker processes."""
 
 from datetime import datetime
 
@@ -8,14 +6,13 @@ from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..extensions import Model
-from .columns import MYSQL, ROW_ID, UTCDateTime, exact
+from .columns import ROW_ID, UTCDateTime, exact
 
 
 class CallCount(Model):
     """Calls of one path of the API in one hour that ended with the same errcode."""
 
     __tablename__ = "call_counts"
-    __table_args__ = MYSQL
 
     account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"), primary_key=True)
     hour: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -36,7 +33,6 @@ class CallbackOutcome(Model):
     """How often requests to the callback ended in a certain way that leaves no message."""
 
     __tablename__ = "callback_outcomes"
-    __table_args__ = MYSQL
 
     outcome: Mapped[str] = mapped_column(exact(32), primary_key=True)
     times: Mapped[int] = mapped_column(default=0)
@@ -50,7 +46,6 @@ class Worker(Model):
     """A process that does background jobs."""
 
     __tablename__ = "workers"
-    __table_args__ = MYSQL
 
     name: Mapped[str] = mapped_column(exact(128), primary_key=True)
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)

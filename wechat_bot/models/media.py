@@ -1,15 +1,13 @@
 """Pictures, voices and videos, which the platform keeps three days and we for good."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..extensions import Model
-from .columns import MYSQL, ROW_ID, UTCDateTime, exact
+from ..extensions import MYSQL, Model
+from .columns import ROW_ID, UTCDateTime, exact
 
 
 class MediaState(StrEnum):

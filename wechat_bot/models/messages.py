@@ -1,6 +1,4 @@
-"""What the inbox records: accounts, followers, dialogues and messages."""
-
-from __future__ import annotations
+"""The message log: messages in either direction, and their states."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,8 +7,8 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..extensions import Model
-from .columns import LONG_TEXT, MYSQL, ROW_ID, UTCDateTime, exact
+from ..extensions import MYSQL, Model
+from .columns import LONG_TEXT, ROW_ID, UTCDateTime, exact
 
 
 class Direction(StrEnum):
@@ -89,4 +87,8 @@ class MessageLog(Model):
     latency_ms: Mapped[int | None] = mapped_column(Integer)
     origin: Mapped[str] = mapped_column(String(128), default="")
     """Who answered: a handler's name."""
+    operator_id: Mapped[int | None] = mapped_column(ROW_ID)
+    """The operator who wrote an outgoing message. No foreign key: MariaDB would copy the table for one."""
+    errcode: Mapped[int | None]
+    """Outgoing: the platform's code for the error, if it gave one."""
     error: Mapped[str] = mapped_column(String(255), default="")

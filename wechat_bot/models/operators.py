@@ -1,6 +1,4 @@
-"""Who works in the console, and what they did there."""
-
-from __future__ import annotations
+"""The operators of the console, their sessions, and the throttling of sign-ins."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -8,8 +6,8 @@ from enum import StrEnum
 from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..extensions import Model
-from .columns import MYSQL, ROW_ID, UTCDateTime, exact
+from ..extensions import MYSQL, Model
+from .columns import ROW_ID, UTCDateTime, exact
 
 
 class Role(StrEnum):
@@ -22,7 +20,7 @@ class Role(StrEnum):
     ADMIN = "admin"
     """Everything: operators, the audit log, raw messages."""
 
-    def includes(self, other: Role) -> bool:
+    def includes(self, other: "Role") -> bool:
         """Whether who has this role may do what `other` may."""
         order = list(Role)
         return order.index(self) >= order.index(other)
@@ -38,7 +36,6 @@ class Operator(Model):
     """Someone who may sign in, and how they like the console."""
 
     __tablename__ = "operators"
-    __table_args__ = MYSQL
 
     id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
     name: Mapped[str] = mapped_column(exact(64), unique=True)
@@ -73,7 +70,6 @@ class OperatorSession(Model):
     """A browser in which an operator is signed in. Deleting the row signs it out at once."""
 
     __tablename__ = "operator_sessions"
-    __table_args__ = MYSQL
 
     id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
     token_hash: Mapped[str] = mapped_column(exact(64), unique=True)

@@ -1,21 +1,19 @@
 """What asynchronous projections of the message log keep: their progress, and an index of hours."""
 
-from __future__ import annotations
-
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..extensions import Model
-from .columns import MYSQL, ROW_ID, exact
+from .columns import ROW_ID, exact
 
 
 class Progress(Model):
     """How far something that is derived from a table has come."""
 
     __tablename__ = "progress"
-    __table_args__ = MYSQL
 
     name: Mapped[str] = mapped_column(exact(32), primary_key=True)
     watermark: Mapped[int] = mapped_column(ROW_ID, default=0)
@@ -28,9 +26,12 @@ class Progress(Model):
 class HourIndex(Model):
     """The first message of an hour: ids follow time, so that dates become ranges of ids."""
 
-    __tablename__ = "hours"
-    __table_args__ = MYSQL
+    __tablename__ = "hour_index"
 
     hour: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     """Hours since 1970, UTC."""
     first_id: Mapped[int] = mapped_column(ROW_ID)
+
+
+def hour_of(moment: datetime) -> int:
+    return int(moment.timestamp()) // 3600

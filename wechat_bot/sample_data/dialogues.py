@@ -1,14 +1,14 @@
-"""Dialogues as they are written in ``dialogues.txt``::
+"""Parser of the scripted dialogues in ``dialogues.txt``, whose format is::
 
     = topic weight
-    > what the follower writes
+    > text that the follower writes
     >kind another message or event; fields are separated by bars
-    < handler: what the bot answers; without this line, the bot's own handlers do
-    < handler kind: another reply; nothing after the colon is silence
-      a line that is indented continues the one above
+    < handler: the bot's answer; without this line, the bot's own handlers answer
+    < handler kind: a reply that is no text; nothing after the colon means no reply
+      an indented line continues the one above
     ~ minutes that pass
 
-``{tea}`` is a word of ``words.py``, the same in all of a dialogue; ``{yes|no}`` is one of these.
+``{tea}`` is replaced by a word of `vocabulary`, the same in a whole dialogue, ``{yes|no}`` by one of both.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .vocabulary import WORDS
 
 @dataclass(frozen=True)
 class ScriptedAnswer:
-    """What the bot answers, or nothing without `words`; `origin` names the handler."""
+    """The bot's answer. `origin` names the handler; without `words` there is no reply."""
 
     origin: str
     kind: str
@@ -34,7 +34,10 @@ class ScriptedAnswer:
 
 @dataclass(frozen=True)
 class DialogueLine:
-    """What a follower does, after `pause` minutes, and what the bot answers to it."""
+    """A message or event of the follower, `pause` minutes after the last, and the bot's answer to it.
+
+    Without an `answer`, the bot's own handlers answer.
+    """
 
     kind: str
     words: str
@@ -78,14 +81,14 @@ def _dialogue(rows: list[str]) -> Dialogue:
     return Dialogue(topic, int(weight), tuple(lines))
 
 
-_BLANK = re.compile(r"\{([^{}]+)\}")
+_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
-def fill(words: str, rng: Random, chosen: dict[str, str]) -> str:
-    """`words` without blanks; what named ones became is kept in `chosen`."""
+def expand(words: str, rng: Random, chosen: dict[str, str]) -> str:
+    """Replace the placeholders in `words`. `chosen` keeps the values of named ones for the whole dialogue."""
 
-    def choose(blank: re.Match[str]) -> str:
-        name: str = blank[1]
+    def choose(placeholder: re.Match[str]) -> str:
+        name: str = placeholder[1]
         if "|" in name:
             return rng.choice(name.split("|"))
         if name not in chosen:
@@ -93,4 +96,4 @@ def fill(words: str, rng: Random, chosen: dict[str, str]) -> str:
             chosen[name] = word(rng) if callable(word) else rng.choice(word)
         return chosen[name]
 
-    return _BLANK.sub(choose, words) if "{" in words else words
+    return _PLACEHOLDER.sub(choose, words) if "{" in words else words

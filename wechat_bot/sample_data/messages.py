@@ -1,4 +1,4 @@
-"""What dialogues say in short, as the elements that the platform pushes and as replies."""
+"""Turns lines of the dialogues into the XML fields of pushes and into replies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..wechat.replies import Article, ImageReply, NewsReply, Reply, TextReply, V
 from ..wechat.xml import Fields
 
 OPENID_PREFIX = "oSeed"
-"""Of followers who were made up."""
+"""The openids of all sample followers begin with it."""
 _HEX = "0123456789abcdef"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
@@ -18,8 +18,8 @@ def openid(rng: Random) -> str:
     return OPENID_PREFIX + _random(rng, _LETTERS, 23)
 
 
-def elements(kind: str, words: str, rng: Random) -> Fields:
-    """MsgType and the elements of a kind of message or event; empty ones are None, as they are received."""
+def push_fields(kind: str, words: str, rng: Random) -> Fields:
+    """Return MsgType and the XML fields of a message or event; empty fields are None, as in a parsed push."""
     match kind:
         case "text":
             return {"MsgType": "text", "Content": words}
@@ -74,10 +74,10 @@ def _event(kind: str, words: str, rng: Random) -> Fields:
             name, *fields = _parts(words)
             return {"Event": name, **_named(fields)}
         case _:
-            raise ValueError(f"there is no {kind}")
+            raise ValueError(f"unknown kind: {kind}")
 
 
-def reply(kind: str, words: str) -> Reply:
+def build_reply(kind: str, words: str) -> Reply:
     match kind:
         case "text":
             return TextReply(words)
@@ -89,7 +89,7 @@ def reply(kind: str, words: str) -> Reply:
         case "news":
             return NewsReply(tuple(_article(*_parts(article)) for article in words.split(" ; ")))
         case _:
-            raise ValueError(f"there is no {kind}")
+            raise ValueError(f"unknown kind: {kind}")
 
 
 def _article(title: str, description: str, name: str) -> Article:
@@ -102,7 +102,7 @@ def _parts(words: str) -> list[str]:
 
 
 def _named(fields: list[str]) -> Fields:
-    """``Name=value``, and ``Outer.Name=value`` of a nested element."""
+    """Parse ``Name=value``, and ``Outer.Name=value`` of a nested element."""
     named: dict[str, Any] = {}
     for text in fields:
         name, _, value = text.partition("=")

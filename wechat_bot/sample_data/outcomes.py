@@ -1,4 +1,4 @@
-"""How an exchange went: nearly always well."""
+"""Outcomes of sample exchanges: states, delivery attempts, errors and latencies, nearly always successful."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ..models import Channel, MessageState
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryProfile:
-    """What becomes of a message and its reply; `weight` tells how often."""
+    """The outcome of a message and its reply. It is chosen in proportion to its `weight`."""
 
     weight: int = 0
     state: MessageState = MessageState.ANSWERED
     error: str = ""
     attempts: int = 1
     seconds: tuple[float, float] | None = (0.003, 0.09)
-    """How long the answer takes; None when there is none."""
+    """The range of the latency in seconds; None when there is no answer."""
     channel: Channel = Channel.REPLY
     reply_state: MessageState = MessageState.SENT
     reply_error: str = ""
@@ -31,7 +31,7 @@ class DeliveryProfile:
 
 
 QUICK = DeliveryProfile(weight=970, seconds=(0.001, 0.006))
-"""That of the handlers which wait for nothing."""
+"""The outcome of handlers that do no I/O."""
 _CUSTOMER = Channel.CUSTOMER
 PROFILES = (
     DeliveryProfile(weight=970),
@@ -61,8 +61,8 @@ PROFILES = (
 )
 
 
-def choose(rng: Random) -> DeliveryProfile:
+def random_profile(rng: Random) -> DeliveryProfile:
     return rng.choices(PROFILES, _WEIGHTS)[0]
 
 
-_WEIGHTS = [fate.weight for fate in PROFILES]
+_WEIGHTS = [profile.weight for profile in PROFILES]

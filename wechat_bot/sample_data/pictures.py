@@ -1,4 +1,4 @@
-"""The pictures that followers of the demo account sent: tea, the hills where it grows, and parcels."""
+"""Paints the pictures that sample followers sent: cups of tea, tea hills and parcels."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from ..models import Follower, Media, MediaState, MessageLog
 from ..services.media.archive import Archive
 from .messages import OPENID_PREFIX
 
-PAINTED = 24
+PICTURE_COUNT = 24
+"""Different pictures, which the messages share."""
 SIZE = (960, 720)
-CHUNK = 1000
+"""Width and height in pixels."""
+BATCH_SIZE = 1000
+"""Rows of one UPDATE."""
 
 
 def attach_pictures(engine: Engine, archive: Archive, seed: int) -> None:
-    """Let every picture of a made-up follower be one of `PAINTED` that are kept in the archive."""
+    """Store `PICTURE_COUNT` pictures and assign them to the picture messages of all sample followers."""
     rng = Random(f"pictures {seed}")  # noqa: S311
     found = (
         select(Media.id)
@@ -32,22 +35,22 @@ def attach_pictures(engine: Engine, archive: Archive, seed: int) -> None:
     )
     with engine.connect() as connection:
         ids = list(connection.scalars(found))
-    for number in range(PAINTED):
-        kept = asdict(archive.keep(paint(rng), "image"))
-        its = ids[number::PAINTED]
-        for start in range(0, len(its), CHUNK):
-            _store(engine, its[start : start + CHUNK], kept)
+    for number in range(PICTURE_COUNT):
+        file = asdict(archive.store_upload(paint(rng), "image"))
+        assigned = ids[number::PICTURE_COUNT]
+        for start in range(0, len(assigned), BATCH_SIZE):
+            _store(engine, assigned[start : start + BATCH_SIZE], file)
 
 
 @retry_conflicts
-def _store(engine: Engine, ids: Sequence[int], kept: dict[str, object]) -> None:
-    stored = {"state": MediaState.STORED, "error": "", "stored_at": datetime.now(UTC), **kept}
+def _store(engine: Engine, ids: Sequence[int], file: dict[str, object]) -> None:
+    stored = {"state": MediaState.STORED, "error": "", "stored_at": datetime.now(UTC), **file}
     with transaction(engine) as connection:
         connection.execute(update(Media).where(Media.id.in_(ids)).values(stored))
 
 
 def paint(rng: Random) -> bytes:
-    """A JPEG."""
+    """Paint a picture and return it as JPEG."""
     light, shade = rng.choice((("#fdf3df", "#e6cfa6"), ("#dcecf2", "#f7e6d0"), ("#e8efe0", "#c9d8bd")))
     image = ImageOps.colorize(Image.linear_gradient("L").resize(SIZE), light, shade)
     rng.choice((_paint_tea, _paint_hills, _paint_parcel))(ImageDraw.Draw(image), rng)

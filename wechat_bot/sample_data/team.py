@@ -1,4 +1,4 @@
-"""What the team of the shop keeps: names, tags and notes of followers, and whose conversation is whose."""
+"""Simulates the work of the operators: aliases, tags, notes, stars and assigned conversations."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ from ..database.transactions import retry_conflicts, transaction
 from ..models import Conversation, ConversationStatus, Direction, Follower, MessageLog, Operator, Role
 from ..services.audit import Actor
 from ..services.conversations import actions
+from ..services.followers import profiles
 
-OPEN = 30
-"""So many conversations wait for somebody; older ones are done."""
-UNREAD = 12
-"""So many of the newest nobody has looked at."""
-ASSIGNED = 24
+OPEN_COUNT = 30
+"""Conversations that stay open; older ones are done."""
+UNREAD_COUNT = 12
+"""Newest conversations that stay unread."""
+ASSIGNED_COUNT = 24
+"""Newest open conversations that are assigned to operators."""
+
+_SEED = Actor(None, "seed", "")
+"""The actor of the audit log if there is no operator."""
 
 
 @dataclass(frozen=True)
 class Regular:
-    """A follower whom the team knows: who last wrote `words`."""
+    """What operators know about the follower who wrote `words` last."""
 
     words: str
     alias: str
@@ -45,35 +50,36 @@ REGULARS = (
     Regular("补寄的收到了", "补寄 何小姐", ("老客户",)),
 )
 TAGS = {"待发货": "还没发货", "开票": "发票", "退款": "退款", "会员": "会员"}
-"""Tags of all who lately wrote a word."""
-TAGGED = 8
+"""Tags, and the word that a follower must have written to get it."""
+TAGGED_COUNT = 8
+"""Followers who get each of these tags."""
 
 
 def add_team_activity(engine: Engine, seed: int) -> None:
-    """Let the team have worked on the conversations, as far as there are operators."""
+    """Add the work of the operators. Without operators, nothing is assigned and there are no notes."""
     rng = Random(f"team {seed}")  # noqa: S311
     with engine.connect() as connection:
         operators = list(connection.execute(_OPERATORS))
     actors = [Actor(operator.id, operator.name, "") for operator in operators]
-    _finish_old(engine)
+    _close_old(engine)
     for regular in REGULARS:
-        _welcome(engine, regular, rng.choice(actors or [Actor(None, "seed", "")]))
+        _add_regular(engine, regular, rng.choice(actors or [_SEED]))
     for name, words in TAGS.items():
         with engine.connect() as connection:
-            who = _who_wrote(connection, words, TAGGED)
-        actions.tag(engine, actors[0] if actors else Actor(None, "seed", ""), who, name)
+            who = _who_wrote(connection, words, TAGGED_COUNT)
+        profiles.tag(engine, None, actors[0] if actors else _SEED, who, name)
     if actors:
         _assign(engine, actors, rng)
 
 
-def _welcome(engine: Engine, regular: Regular, actor: Actor) -> None:
-    """Make the last follower who wrote the words, and whom nobody knows yet, a regular."""
+def _add_regular(engine: Engine, regular: Regular, actor: Actor) -> None:
+    """Give alias, tags, star and note to the last follower without an alias who wrote the words."""
     with engine.connect() as connection:
         who = _who_wrote(connection, regular.words, 1)
     for follower_id in who:
-        actions.rename(engine, actor, follower_id, regular.alias)
+        profiles.rename(engine, None, actor, follower_id, regular.alias)
         for name in regular.tags:
-            actions.tag(engine, actor, [follower_id], name)
+            profiles.tag(engine, None, actor, [follower_id], name)
         if regular.starred:
             actions.star(engine, actor, [follower_id], True)
         if regular.note and actor.operator_id:
@@ -81,7 +87,7 @@ def _welcome(engine: Engine, regular: Regular, actor: Actor) -> None:
 
 
 def _who_wrote(connection: Connection, words: str, count: int) -> list[int]:
-    """The last followers without an alias who wrote `words`."""
+    """Return the ids of the last followers without an alias who wrote `words`, newest first."""
     last = func.max(MessageLog.id)
     found = (
         select(MessageLog.follower_id)
@@ -99,21 +105,21 @@ def _who_wrote(connection: Connection, words: str, count: int) -> list[int]:
 
 
 @retry_conflicts
-def _finish_old(engine: Engine) -> None:
-    """All but the newest conversations are read and done, and those wait since their last message.
+def _close_old(engine: Engine) -> None:
+    """Mark all but the newest conversations as read and done; the others wait since their last message.
 
-    That many changes need not be in the audit log.
+    These changes are not in the audit log.
     """
     with transaction(engine) as connection:
         newest = select(Conversation.last_id).order_by(Conversation.last_id.desc())
-        if unread := connection.scalar(newest.offset(UNREAD).limit(1)):
+        if unread := connection.scalar(newest.offset(UNREAD_COUNT).limit(1)):
             connection.execute(
                 update(Conversation)
                 .where(Conversation.last_id <= unread)
                 .values(read_id=Conversation.last_id)
             )
         waiting = newest.where(Conversation.status == ConversationStatus.OPEN)
-        if old := connection.scalar(waiting.offset(OPEN).limit(1)):
+        if old := connection.scalar(waiting.offset(OPEN_COUNT).limit(1)):
             connection.execute(
                 update(Conversation)
                 .where(Conversation.status == ConversationStatus.OPEN, Conversation.last_id <= old)
@@ -122,18 +128,20 @@ def _finish_old(engine: Engine) -> None:
         asked_at = (
             select(MessageLog.created_at).where(MessageLog.id == Conversation.last_in_id).scalar_subquery()
         )
-        still = update(Conversation).where(
+        remaining = update(Conversation).where(
             Conversation.status == ConversationStatus.OPEN, Conversation.last_in_id > 0
         )
-        connection.execute(still.values(waiting_since=asked_at))
+        connection.execute(remaining.values(waiting_since=asked_at))
 
 
 def _assign(engine: Engine, actors: list[Actor], rng: Random) -> None:
-    """Give the newest conversations that need somebody to the operators; some wait for the follower."""
+    """Assign the newest open conversations to operators, and let some of them wait for the follower."""
     with engine.connect() as connection:
         newest = select(Conversation.follower_id).order_by(Conversation.last_id.desc())
         who = list(
-            connection.scalars(newest.where(Conversation.status == ConversationStatus.OPEN).limit(ASSIGNED))
+            connection.scalars(
+                newest.where(Conversation.status == ConversationStatus.OPEN).limit(ASSIGNED_COUNT)
+            )
         )
     for follower_id in who:
         actor = rng.choice(actors)

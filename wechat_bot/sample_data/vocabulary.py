@@ -1,4 +1,4 @@
-"""The words that dialogues leave open: ``{tea}``, ``{order}`` … All names, numbers and places are made up."""
+"""Values of the placeholders in dialogues: ``{tea}``, ``{order}`` … All of them are fictitious."""
 
 from __future__ import annotations
 

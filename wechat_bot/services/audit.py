@@ -1,4 +1,4 @@
-"""Who did what in the console. Entries are added, never changed."""
+"""The audit log: who did what, in the console and on the command line. Entries are never changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..models import AuditEntry
 
 @dataclass(frozen=True)
 class Actor:
-    """An operator who does something, and from where; someone unknown has no id."""
+    """The person who acts: an operator, or, without an id, an unknown person or the command line."""
 
     operator_id: int | None
     name: str
@@ -22,8 +22,8 @@ class Actor:
 
 
 @retry_conflicts
-def note(engine: Engine, actor: Actor, action: str, subject: str = "", *, detail: str = "") -> None:
-    """Add an entry for something that changes nothing else, such as looking or exporting."""
+def record_now(engine: Engine, actor: Actor, action: str, subject: str = "", *, detail: str = "") -> None:
+    """Add an entry for an action that changes nothing in the database, such as an export."""
     with transaction(engine) as connection:
         record(connection, actor, action, subject, detail=detail)
 
@@ -38,7 +38,7 @@ def record(
     after: Any = None,
     detail: str = "",
 ) -> None:
-    """Add an entry, in the transaction of what it tells about."""
+    """Add an entry in the transaction of the recorded change."""
     connection.execute(
         insert(AuditEntry).values(
             at=datetime.now(UTC),

@@ -1,4 +1,4 @@
-"""How a push reaches the bot: over HTTP, in a thread, recorded step by step."""
+"""Delivery of the simulator's pushes to the bot: over HTTP, in a thread, recorded in the journal."""
 
 from __future__ import annotations
 
@@ -10,59 +10,63 @@ from dataclasses import replace
 
 from ..wechat import xml
 from ..wechat.credentials import Credentials
-from .api import FakeAPI
-from .journal import Choices, DeliveryScenario, Journal, JournalEntry, PushFault
+from .api import SimulatedAPI
+from .journal import DeliveryOptions, DeliveryScenario, Journal, JournalEntry, PushFault
 from .platform import Attempt, Request, SimulatedPlatform
 
-QUICK_SECONDS = 0.5
-"""So long a browser is kept waiting, which shows most answers at once."""
-OLD_SECONDS = 600
-"""By so much a time stamp is old that should be refused."""
-BIG = "长" * 400_000
+INLINE_WAIT_SECONDS = 0.5
+"""Seconds that a browser waits for the answer, so that most answers are shown at once."""
+STALE_SECONDS = 600
+"""Age of a timestamp that the bot must refuse, in seconds."""
+OVERSIZED_TEXT = "长" * 400_000
 """1.2 MB, more than the platform ever sends."""
-OTHER_TOKEN = "someOtherToken"
-OTHER_KEY = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"
+WRONG_TOKEN = "someOtherToken"
+WRONG_KEY = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"
 
 
-def faulty_platform(url: str, credentials: Credentials, choices: Choices, api: FakeAPI) -> SimulatedPlatform:
-    """A platform that makes the mistake in `choices`, and whose `api` hears of what followers do."""
+def faulty_platform(
+    url: str, credentials: Credentials, options: DeliveryOptions, api: SimulatedAPI
+) -> SimulatedPlatform:
+    """Return a platform that pushes to `url` with the fault of `options`. `api` records actions."""
     clock = time.time
-    if choices.fault is PushFault.SIGNATURE:
-        credentials = replace(credentials, tokens=(OTHER_TOKEN,))
-    if choices.fault is PushFault.KEY and credentials.aes_keys:
-        credentials = replace(credentials, aes_keys=(OTHER_KEY,))
-    if choices.fault is PushFault.TIMESTAMP:
+    if options.fault is PushFault.SIGNATURE:
+        credentials = replace(credentials, tokens=(WRONG_TOKEN,))
+    if options.fault is PushFault.KEY and credentials.aes_keys:
+        credentials = replace(credentials, aes_keys=(WRONG_KEY,))
+    if options.fault is PushFault.TIMESTAMP:
 
         def clock() -> float:
-            return time.time() - OLD_SECONDS
+            return time.time() - STALE_SECONDS
 
     return SimulatedPlatform.at(url, credentials, clock=clock, api=api)
 
 
 class PushDelivery:
-    """Delivers what `begin` and `repeat` make, and keeps the journal of it."""
+    """Delivers pushes with the given options, and records them in the journal."""
 
-    def __init__(self, journal: Journal, url: str, platform: SimulatedPlatform, choices: Choices) -> None:
+    def __init__(
+        self, journal: Journal, url: str, platform: SimulatedPlatform, options: DeliveryOptions
+    ) -> None:
         self._journal = journal
         self._url = url
         self.platform = platform
-        self._choices = choices
+        self._options = options
 
-    def begin(self, fields: xml.Fields) -> JournalEntry:
-        """Push a message."""
-        if self._choices.fault is PushFault.SIZE:
-            fields = {**fields, "Padding": BIG}
-        return self.repeat(str(fields["FromUserName"]), self.platform.request(fields))
+    def push(self, fields: xml.Fields) -> JournalEntry:
+        """Push a new message, and return the exchange as it began."""
+        if self._options.fault is PushFault.SIZE:
+            fields = {**fields, "Padding": OVERSIZED_TEXT}
+        return self.deliver(str(fields["FromUserName"]), self.platform.request(fields))
 
-    def repeat(self, openid: str, request: Request) -> JournalEntry:
-        """Push what may have been pushed before, byte by byte."""
-        exchange = self._journal.begin(
-            JournalEntry(openid, self._url, self.platform.credentials.mode, request, self._choices)
+    def deliver(self, openid: str, request: Request) -> JournalEntry:
+        """Push a request, which may have been pushed before, and return the exchange as it began."""
+        exchange = self._journal.add(
+            JournalEntry(openid, self._url, self.platform.credentials.mode, request, self._options)
         )
-        if not exchange.held:
+        if not exchange.is_held:
             thread = threading.Thread(target=self._deliver, args=(exchange,), daemon=True)
             thread.start()
-            thread.join(QUICK_SECONDS)
+            thread.join(INLINE_WAIT_SECONDS)
         return exchange
 
     def _deliver(self, exchange: JournalEntry) -> None:
@@ -70,12 +74,12 @@ class PushDelivery:
             exchange = replace(exchange, attempts=[*exchange.attempts, attempt])
             self._journal.update(exchange)
         self._journal.update(replace(exchange, ended=True))
-        for held in self._journal.take_held(exchange.openid):
+        for held in self._journal.release_held(exchange.openid):
             self._deliver(held)
 
     def _attempts(self, exchange: JournalEntry) -> Iterator[Attempt]:
         platform, request = self.platform, exchange.request
-        match exchange.choices.course:
+        match exchange.options.scenario:
             case DeliveryScenario.LOST:
                 yield from platform.attempts(request, lost=platform.pushes - 1)
             case DeliveryScenario.PARALLEL:

@@ -1,5 +1,7 @@
-"""What the simulator remembers, in a file that all processes of the server share: who follows the account,
-and every exchange with the bot."""
+"""The simulator's journal, an SQLite file that all processes of the server share.
+
+It has the simulated followers, their exchanges with the bot, and the options of the delivery.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +10,37 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..wechat import messages, replies, xml
+from ..wechat import parsing, replies, xml
 from ..wechat.errors import InvalidReply, MalformedMessage
 from ..wechat.messages import Message
 from ..wechat.replies import Reply
 from .platform import OPENID, Attempt, Delivery, Request, new_openid
 
 MAX_ENTRIES = 500
-"""So many exchanges are kept."""
+"""Number of exchanges that are kept."""
 DELIVERY_TIMEOUT = 60
-"""An exchange that goes on for longer was cut off by the end of its process."""
+"""Seconds after which an unfinished exchange counts as interrupted by the end of its process."""
 
-NAMES = ("小明", "阿珍", "老王", "小李", "Anna", "大刘", "婷婷", "Bert", "小陈", "阿强", "Cleo", "周周")
+FOLLOWER_NAMES = (
+    "小明",
+    "阿珍",
+    "老王",
+    "小李",
+    "Anna",
+    "大刘",
+    "婷婷",
+    "Bert",
+    "小陈",
+    "阿强",
+    "Cleo",
+    "周周",
+)
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS followers (openid TEXT PRIMARY KEY, name TEXT, subscribed INTEGER);
@@ -36,13 +51,15 @@ CREATE TABLE IF NOT EXISTS choices (id INTEGER PRIMARY KEY, document TEXT);
 
 @dataclass(frozen=True)
 class PhoneUser:
+    """A simulated follower."""
+
     openid: str
     name: str
     subscribed: bool = True
 
 
 class PushFault(StrEnum):
-    """What is wrong with a push."""
+    """A fault of a push, which the bot should refuse."""
 
     NONE = ""
     SIGNATURE = "signature"
@@ -52,30 +69,37 @@ class PushFault(StrEnum):
 
 
 class DeliveryScenario(StrEnum):
-    """How a push travels."""
+    """How a push is delivered."""
 
     NORMAL = ""
     LOST = "lost"
-    """The first two answers are lost, so that the third push is answered."""
+    """The first two answers are lost, so that there are three attempts."""
     DUPLICATE = "duplicate"
-    """It is pushed once more when it was answered."""
+    """The push is repeated after it was answered."""
     PARALLEL = "parallel"
-    """Three pushes of it at once."""
+    """Three attempts are made at the same time."""
     HELD = "held"
-    """It waits until another one of the follower was answered."""
+    """The push is held back until another one of the follower was answered."""
 
 
 @dataclass(frozen=True)
-class Choices:
-    """How the platform behaves; `mode` empty: as the bot is configured."""
+class DeliveryOptions:
+    """How pushes are delivered. An empty `mode` is the mode of the bot."""
 
     mode: str = ""
     fault: PushFault = PushFault.NONE
-    course: DeliveryScenario = DeliveryScenario.NORMAL
+    scenario: DeliveryScenario = DeliveryScenario.NORMAL
+
+    @classmethod
+    def from_json(cls, document: dict[str, str]) -> DeliveryOptions:
+        return cls(document["mode"], PushFault(document["fault"]), DeliveryScenario(document["course"]))
+
+    def to_json(self) -> dict[str, str]:
+        return {"mode": self.mode, "fault": self.fault, "course": self.scenario}
 
 
 class DeliveryOutcome(StrEnum):
-    """What a follower sees of the answer."""
+    """What the follower sees as the outcome of an exchange."""
 
     WAITING = "waiting"
     REPLY = "reply"
@@ -85,15 +109,15 @@ class DeliveryOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """A push, and all attempts to deliver it."""
+    """An exchange with the bot: a push, and all attempts to deliver it."""
 
     openid: str
     url: str
     mode: str
     request: Request
-    choices: Choices
+    options: DeliveryOptions
     began: float = field(default_factory=time.time)
-    """Unix time."""
+    """In Unix time."""
     id: int = 0
     attempts: Sequence[Attempt] = ()
     ended: bool = False
@@ -104,19 +128,20 @@ class JournalEntry:
 
     @cached_property
     def message(self) -> Message | None:
-        """What was pushed; None if that is no message."""
+        """The message that was pushed, or None if the fields are not a valid message."""
         try:
-            return messages.parse(self.fields)
+            return parsing.parse(self.fields)
         except MalformedMessage:
             return None
 
     @property
-    def held(self) -> bool:
-        return self.choices.course is DeliveryScenario.HELD and not self.ended
+    def is_held(self) -> bool:
+        return self.options.scenario is DeliveryScenario.HELD and not self.ended
 
     @property
-    def over(self) -> bool:
-        return self.ended or (not self.held and time.time() - self.began > DELIVERY_TIMEOUT)
+    def is_over(self) -> bool:
+        """Whether the exchange ended, or was interrupted."""
+        return self.ended or (not self.is_held and time.time() - self.began > DELIVERY_TIMEOUT)
 
     @property
     def reply(self) -> Reply | None:
@@ -124,21 +149,21 @@ class JournalEntry:
 
     @property
     def answered(self) -> Attempt | None:
-        """The attempt whose answer the follower sees."""
+        """The attempt whose answer the platform accepted, or None."""
         return next((attempt for attempt in self.attempts if not attempt.problem), None)
 
     @property
     def outcome(self) -> DeliveryOutcome:
-        shows = self.message is None or self.message.answerable
+        answerable = self.message is None or self.message.answerable
         if self.answered:
-            return DeliveryOutcome.REPLY if self.reply and shows else DeliveryOutcome.NOTHING
-        if not self.over:
+            return DeliveryOutcome.REPLY if self.reply and answerable else DeliveryOutcome.NOTHING
+        if not self.is_over:
             return DeliveryOutcome.WAITING
-        return DeliveryOutcome.NOTICE if shows else DeliveryOutcome.NOTHING
+        return DeliveryOutcome.NOTICE if answerable else DeliveryOutcome.NOTHING
 
 
 class Journal:
-    """Thread-safe; made when it is first written to."""
+    """The journal in `file`, which is created when it is first used. Thread-safe."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -157,17 +182,17 @@ class Journal:
     # Followers
 
     def followers(self) -> list[PhoneUser]:
-        """Everybody, the first of whom is there from the beginning."""
+        """Return all followers. The first one is created if there is none."""
         with self._opened() as connection:
             rows = connection.execute("SELECT openid, name, subscribed FROM followers ORDER BY rowid")
             found = [PhoneUser(openid, name, bool(subscribed)) for openid, name, subscribed in rows]
         return found or [self.add_follower(OPENID)]
 
     def add_follower(self, openid: str = "", *, subscribed: bool = True) -> PhoneUser:
-        """A new follower, with the first name that is free; `openid` if it is new."""
+        """Add a follower with an unused name, unless the openid exists. It is random if `openid` is empty."""
         with self._opened() as connection:
             taken = {name for (name,) in connection.execute("SELECT name FROM followers")}
-            name = next((name for name in NAMES if name not in taken), f"#{len(taken) + 1}")
+            name = next((name for name in FOLLOWER_NAMES if name not in taken), f"#{len(taken) + 1}")
             follower = PhoneUser(openid or new_openid(), name, subscribed)
             connection.execute(
                 "INSERT INTO followers VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
@@ -180,26 +205,26 @@ class Journal:
             connection.execute("UPDATE followers SET subscribed = ? WHERE openid = ?", (subscribed, openid))
 
     def clear(self) -> None:
-        """Forget everybody and everything."""
+        """Delete all followers, exchanges and options."""
         with self._opened() as connection:
             for table in ("followers", "exchanges", "choices"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608
 
-    # How the platform behaves
+    # Options
 
-    def choices(self) -> Choices:
+    def options(self) -> DeliveryOptions:
         with self._opened() as connection:
             row = connection.execute("SELECT document FROM choices").fetchone()
-        return _choices(json.loads(row[0])) if row else Choices()
+        return DeliveryOptions.from_json(json.loads(row[0])) if row else DeliveryOptions()
 
-    def choose(self, choices: Choices) -> None:
+    def save_options(self, options: DeliveryOptions) -> None:
         with self._opened() as connection:
-            connection.execute("REPLACE INTO choices VALUES (1, ?)", (json.dumps(asdict(choices)),))
+            connection.execute("REPLACE INTO choices VALUES (1, ?)", (json.dumps(options.to_json()),))
 
     # Exchanges
 
-    def begin(self, exchange: JournalEntry) -> JournalEntry:
-        """Record a new exchange; it with its id."""
+    def add(self, exchange: JournalEntry) -> JournalEntry:
+        """Add a new exchange, and return it with its id."""
         with self._opened() as connection:
             cursor = connection.execute(
                 "INSERT INTO exchanges (openid, document) VALUES (?, ?)", (exchange.openid, _dump(exchange))
@@ -215,7 +240,7 @@ class Journal:
             )
 
     def exchanges(self, openid: str, limit: int) -> list[JournalEntry]:
-        """The last exchanges of a follower, oldest first."""
+        """Return the latest exchanges of a follower, oldest first."""
         with self._opened() as connection:
             rows = connection.execute(
                 "SELECT id, document FROM exchanges WHERE openid = ? ORDER BY id DESC LIMIT ?",
@@ -230,30 +255,26 @@ class Journal:
             ).fetchone()
         return _load(*row) if row else None
 
-    def take_held(self, openid: str) -> list[JournalEntry]:
-        """The exchanges of a follower that wait for another one; they no longer do."""
+    def release_held(self, openid: str) -> list[JournalEntry]:
+        """Release and return the exchanges of a follower that are held back."""
         with self._opened() as connection:
             connection.execute("BEGIN IMMEDIATE")
             rows = connection.execute(
                 "SELECT id, document FROM exchanges WHERE openid = ? ORDER BY id", (openid,)
             )
-            held = [each for each in (_load(*row) for row in rows) if each.held]
+            held = [each for each in (_load(*row) for row in rows) if each.is_held]
             now = time.time()
-            taken = [
-                replace(each, began=now, choices=replace(each.choices, course=DeliveryScenario.NORMAL))
+            released = [
+                replace(each, began=now, options=replace(each.options, scenario=DeliveryScenario.NORMAL))
                 for each in held
             ]
-            for each in taken:
+            for each in released:
                 connection.execute("UPDATE exchanges SET document = ? WHERE id = ?", (_dump(each), each.id))
-        return taken
-
-
-def _choices(document: dict[str, Any]) -> Choices:
-    return Choices(document["mode"], PushFault(document["fault"]), DeliveryScenario(document["course"]))
+        return released
 
 
 def _dump(exchange: JournalEntry) -> str:
-    """JSON in which bytes are text; what is no UTF-8 in them survives as lone surrogates."""
+    """Return an exchange as JSON. Bytes that are not UTF-8 become lone surrogates."""
     attempts = [
         {
             "status": each.status,
@@ -270,7 +291,7 @@ def _dump(exchange: JournalEntry) -> str:
         "url": exchange.url,
         "mode": exchange.mode,
         "request": [exchange.request.query, _text(exchange.request.body), exchange.request.plain],
-        "choices": asdict(exchange.choices),
+        "choices": exchange.options.to_json(),
         "began": exchange.began,
         "attempts": attempts,
         "ended": exchange.ended,
@@ -290,13 +311,13 @@ def _load(exchange_id: int, text: str) -> JournalEntry:
         id=exchange_id,
         request=request,
         attempts=attempts,
-        choices=_choices(document.pop("choices")),
+        options=DeliveryOptions.from_json(document.pop("choices")),
         **document,
     )
 
 
 def _reply(attempt: dict[str, Any]) -> Reply | None:
-    """The reply that the platform has understood."""
+    """Return the reply of an attempt, or None if its answer was not accepted."""
     if attempt["problem"] or not attempt["opened"]:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What the platform sends: pushes of messages and events, as often and as long as it does."""
+"""A simulation of the platform's pushes of messages and events, with its time-out and its retries."""
 
 from __future__ import annotations
 
@@ -17,22 +17,25 @@ from ..wechat.credentials import Credentials, Mode
 from ..wechat.crypto import MessageCipher, sign, verify
 from ..wechat.errors import InvalidCiphertext, InvalidReply, MalformedMessage
 from ..wechat.replies import Reply, TextReply
-from .api import FakeAPI
+from .api import SimulatedAPI
 
 NOTICE = "该公众号提供的服务出现故障，请稍后再试"
-"""What a follower reads when the platform got no answer that it understands (section 1.7)."""
+"""The failure notice: a follower sees it when the bot gives no valid answer (section 1.7)."""
 
 ACCOUNT = "gh_1a2b3c4d5e6f"
 OPENID = "oAbCd1EfGh2IjKl3MnOp4QrSt5Uv"
 
 
 def new_openid() -> str:
-    """The openid of somebody new."""
+    """Return a random openid."""
     return "o" + secrets.token_urlsafe(21)[:27]
 
 
 Send = Callable[[str, str, bytes, float], tuple[int, bytes]]
-"""Method, query string, body and time-out to status and body; TimeoutError after the time-out."""
+"""Sends method, query string and body, with a time-out in seconds, and returns status and body.
+
+Raises TimeoutError after the time-out.
+"""
 
 
 class Request(NamedTuple):
@@ -51,33 +54,33 @@ _ACTIONS = {
     "scancode_push": "click",
     "scancode_waitmsg": "click",
 }
-"""Events that are acts of a follower, as `FakeAPI.follower_acted` names them."""
+"""The actions of a follower by event, as `SimulatedAPI.follower_acted` names them."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One push and what came back."""
+    """One attempt to deliver a push, and the answer to it."""
 
     query: str
     body: bytes
     plain: str
     """The body before encryption."""
     status: int | None
-    """None: no answer in time, or no connection."""
+    """None if there was no answer in time, or no connection."""
     answer: bytes
     seconds: float
     opened: str = ""
     """The answer after decryption."""
     problem: str = ""
-    """Why the platform does not understand the answer."""
+    """The reason why the platform does not accept the answer. Empty if it does."""
     reply: Reply | None = None
     began: float = 0.0
-    """When it was sent: Unix time, whatever the platform's clock says."""
+    """When it was sent, in Unix time of the real clock."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """All pushes of one message."""
+    """All attempts to deliver one message."""
 
     attempts: Sequence[Attempt]
 
@@ -88,22 +91,24 @@ class Delivery:
 
     @property
     def reply(self) -> Reply | None:
-        """The first answer that the platform understands."""
+        """The reply in the first answer that the platform accepts."""
         return next((attempt.reply for attempt in self.attempts if not attempt.problem), None)
 
     @property
     def shown(self) -> str | Reply | None:
-        """What the follower sees: a text, another reply, the notice, or nothing."""
+        """What the follower sees: the text of a text reply, another reply, the failure notice, or None."""
         if self.failed:
             return NOTICE
         return self.reply.content if isinstance(self.reply, TextReply) else self.reply
 
 
 class SimulatedPlatform:
-    """Plays the platform for one account, and one follower at a time.
+    """The pushing side of the platform, for one account and one follower.
 
-    `timeout` is how long a push is waited for and `pushes` how often it is made; `clock` is Unix time.
-    `api` is told what the follower does.
+    :param timeout: seconds to wait for the answer to a push.
+    :param pushes: the maximum number of attempts.
+    :param clock: returns the Unix time.
+    :param api: records the actions of the follower, if given.
     """
 
     def __init__(
@@ -116,7 +121,7 @@ class SimulatedPlatform:
         timeout: float = 5.0,
         pushes: int = 3,
         clock: Callable[[], float] = time.time,
-        api: FakeAPI | None = None,
+        api: SimulatedAPI | None = None,
     ) -> None:
         self.credentials = credentials
         self.openid = openid
@@ -134,16 +139,16 @@ class SimulatedPlatform:
 
     @classmethod
     def at(cls, url: str, credentials: Credentials, **options: Any) -> Self:
-        """A platform that pushes to `url` over HTTP."""
+        """Return a platform that pushes to `url` over HTTP."""
         return cls(credentials, http_sender(url), **options)
 
     def follower(self, openid: str) -> Self:
-        """The same platform, with another follower speaking."""
+        """Return the same platform for another follower."""
         other = object.__new__(type(self))
         other.__dict__ = self.__dict__ | {"openid": openid}
         return other
 
-    # What a follower does; each returns what the follower then sees.
+    # Actions of the follower. Each returns what the follower then sees, see `Delivery.shown`.
 
     def text(self, content: str, **more: str) -> str | Reply | None:
         return self.push(self.message("text", Content=content, **more)).shown
@@ -173,16 +178,16 @@ class SimulatedPlatform:
     def click(self, key: str) -> str | Reply | None:
         return self.push(self.event("CLICK", EventKey=key)).shown
 
-    # What the platform makes of it
+    # Pushes
 
     def message(self, kind: str, /, **fields: Any) -> xml.Fields:
-        """The fields of a new message of the follower."""
+        """Return the fields of a new message of the follower."""
         if self._api:
             self._api.follower_acted(self.openid, "message")
         return {**self._head(), "MsgType": kind, "MsgId": str(next(_ids)), **fields}
 
     def event(self, name: str, /, **fields: Any) -> xml.Fields:
-        """The fields of a new event of the follower."""
+        """Return the fields of a new event of the follower."""
         if self._api and (action := _ACTIONS.get(name.lower())):
             scene = str(fields.get("EventKey", "")).removeprefix("qrscene_")
             self._api.follower_acted(self.openid, action, scene)
@@ -196,15 +201,15 @@ class SimulatedPlatform:
         }
 
     def push(self, fields: xml.Fields) -> Delivery:
-        """Push a message as often as the platform does until it is answered.
+        """Push a message until it is answered, as often as the platform does.
 
-        All pushes have the same query and body. After a time-out the next follows at once, and so after
-        a status other than 200; an answer that cannot be read ends it.
+        All attempts have the same query and body. The next attempt follows at once after a time-out or a
+        status other than 200. After an invalid answer there is none.
         """
         return Delivery(list(self.attempts(self.request(fields))))
 
     def attempts(self, request: Request, *, lost: int = 0) -> Iterator[Attempt]:
-        """The pushes of `push`, each when it is over; the first `lost` answers are lost on their way."""
+        """Yield the attempts of `push` as they end. The answers to the first `lost` ones are discarded."""
         for number in range(self.pushes):
             attempt = self.attempt(request)
             if number < lost:
@@ -215,11 +220,11 @@ class SimulatedPlatform:
                 return
 
     def push_once(self, fields: xml.Fields) -> Attempt:
-        """The first of the pushes alone."""
+        """Make only the first attempt to push a message."""
         return self.attempt(self.request(fields))
 
     def request(self, fields: xml.Fields) -> Request:
-        """Query string and body of a push, and the body before encryption."""
+        """Sign and, depending on the mode, encrypt a push."""
         plain = xml.build(fields)
         if self._cipher is None:
             return Request(self.query(openid=str(fields.get("FromUserName"))), plain.encode(), plain)
@@ -229,12 +234,12 @@ class SimulatedPlatform:
         return Request(self.query(encrypted, openid=str(fields.get("FromUserName"))), body.encode(), plain)
 
     def encrypt(self, plain: bytes) -> str:
-        """The text of an ``Encrypt`` element, in the modes that have one."""
+        """Return the text of the ``Encrypt`` element. The mode must not be plain."""
         assert self._cipher, "the mode is plain"
         return self._cipher.encrypt(plain)
 
     def query(self, encrypted: str | None = None, **more: str) -> str:
-        """A signed query string, of an encrypted push if `encrypted` is given."""
+        """Return a signed query string. `encrypted` is the ``Encrypt`` element of an encrypted push."""
         token, timestamp, nonce = (
             self.credentials.tokens[0],
             str(int(self._clock())),
@@ -242,20 +247,17 @@ class SimulatedPlatform:
         )
         values = {"signature": sign(token, timestamp, nonce), "timestamp": timestamp, "nonce": nonce, **more}
         if encrypted is not None:
-            values |= {
-                "encrypt_type": "aes",
-                "msg_signature": sign(token, timestamp, nonce, encrypted),
-            }
+            values |= {"encrypt_type": "aes", "msg_signature": sign(token, timestamp, nonce, encrypted)}
         return urlencode(values)
 
     def verify_url(self) -> bool:
-        """Verify the URL as the platform's console does when it is saved."""
+        """Verify the URL, as the platform's console does when the URL is saved, and return the result."""
         echo = str(secrets.randbelow(10**19))
         status, answer = self._send("GET", self.query(echostr=echo), b"", self.timeout)
         return status == 200 and answer == echo.encode()
 
     def attempt(self, request: Request) -> Attempt:
-        """Make `request` once."""
+        """Make one attempt to deliver a push."""
         began, started = time.time(), time.monotonic()
         try:
             status, answer = self._send("POST", request.query, request.body, self.timeout)
@@ -278,7 +280,10 @@ class SimulatedPlatform:
             return replace(attempt, problem=f"not understood: {error}")
 
     def _open(self, answer: bytes) -> bytes:
-        """The reply inside an answer; it must be encrypted exactly if the mode demands it."""
+        """Decrypt an answer, which must be encrypted if the mode requires it.
+
+        :raises InvalidReply: if it is not encrypted as required, or its signature is wrong.
+        """
         if not answer.startswith(b"<xml>"):
             raise InvalidReply("it does not begin with <xml>")
         outer = xml.parse(answer)
@@ -311,8 +316,8 @@ def _read_reply(opened: bytes, fields: xml.Fields) -> Reply:
 
 
 def http_sender(url: str) -> Send:
-    """Sends to `url`, with a connection of its own for each push; follows no redirect."""
-    needs_certificates = url.startswith("https:")  # it takes long to read them
+    """Return a function that sends to `url`, with a new connection for each push and without redirects."""
+    needs_certificates = url.startswith("https:")  # loading them is slow
     limits = httpx2.Limits(max_keepalive_connections=0)
     client = httpx2.Client(limits=limits, verify=needs_certificates)
 

@@ -1,4 +1,4 @@
-"""The smallest files that programs take for what they are: to upload, and for followers to send."""
+"""Minimal valid media files, for uploads and for messages of simulated followers."""
 
 from __future__ import annotations
 
@@ -35,4 +35,4 @@ MP3 = (b"\xff\xfb\x90\x64" + bytes(413)) * 39
 """One second of silence."""
 
 MP4 = struct.pack(">I4s4sI12s", 28, b"ftyp", b"isom", 512, b"isomiso2mp41")
-"""The beginning of a video, without pictures."""
+"""The header of a video, without frames."""

@@ -1,5 +1,4 @@
-"""What the platform can push: every kind of message and event, with fields as they may arrive
-(``wechat-platform.md`` sections 3 and 4)."""
+"""Samples of all messages and events that the platform pushes (``wechat-platform.md`` sections 3 and 4)."""
 
 from __future__ import annotations
 
@@ -23,11 +22,7 @@ MESSAGES: dict[str, Fields] = {
         "Scale": "16",
         "Label": "上海市黄浦区人民大道",
     },
-    "link": {
-        "Title": "时刻表",
-        "Description": "新的时刻表",
-        "Url": "https://www.example.com/timetable",
-    },
+    "link": {"Title": "时刻表", "Description": "新的时刻表", "Url": "https://www.example.com/timetable"},
     "file": {"Title": "report.pdf", "Description": "", "FileKey": "fIlEkEy", "FileTotalLen": "20480"},
     "miniprogrampage": {
         "Title": "订单 4711",
@@ -37,7 +32,7 @@ MESSAGES: dict[str, Fields] = {
         "ThumbMediaId": _MEDIA,
     },
 }
-"""MsgType to the fields beside the head and MsgId."""
+"""The fields of a sample by MsgType, without the head and MsgId."""
 
 EVENTS: dict[str, Fields] = {
     "subscribe": {"EventKey": "qrscene_counter-7", "Ticket": "gQH8exampleTicket=="},
@@ -190,4 +185,4 @@ EVENTS: dict[str, Fields] = {
     "user_enter_tempsession": {"SessionFrom": "counter-7"},
     "debug_demo": {"debug_str": "debug demo"},
 }
-"""Event to the fields beside the head."""
+"""The fields of a sample by Event, without the head."""

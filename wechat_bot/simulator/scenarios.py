@@ -1,4 +1,4 @@
-"""Conversations as files: what a follower does, and what he should see.
+"""Scenarios: files with actions of a follower and the expected replies, and their execution.
 
 ::
 
@@ -13,10 +13,10 @@
       - push: {MsgType: event, Event: LOCATION, Latitude: "31.2", Longitude: "121.5", Precision: "65"}
         expect: {shows: nothing}
 
-A step is one of ``send`` (a text), ``follow`` and ``scan`` (a scene, or nothing), ``click`` (a key),
-``unfollow`` and ``push`` (any fields). ``expect`` is the whole text, or one of ``contains``, ``pattern`` (a
-regular expression that is found in it) and ``shows``: ``nothing``, ``notice`` or the kind of a reply. What is
-not expected may be anything but the failure notice.
+The action of a step is ``send`` (a text), ``follow`` or ``scan`` (a scene, which may be empty), ``click``
+(a key), ``unfollow``, or ``push`` (any fields). ``expect`` is the whole text of the reply, or ``contains``
+(a part of it), ``pattern`` (a regular expression that is found in it) or ``shows`` (``nothing``, ``notice``
+or the kind of a reply). A step without ``expect`` passes unless the follower sees the failure notice.
 """
 
 from __future__ import annotations
@@ -28,44 +28,43 @@ from typing import Any
 
 import yaml
 
-from ..services.outbox.sending import readable
 from ..wechat.replies import Reply
 from ..wechat.xml import Fields
 from .platform import Attempt, Delivery, SimulatedPlatform
 
-HEAD = {"ToUserName", "FromUserName", "CreateTime", "MsgId"}
-"""What the platform adds to every message."""
+HEAD_FIELDS = {"ToUserName", "FromUserName", "CreateTime", "MsgId"}
+"""The fields that the platform adds to every message."""
 ACTIONS = ("send", "follow", "unfollow", "scan", "click")
-_EXPECTATIONS = ("text", "contains", "pattern", "shows")
+_EXPECTATION_KINDS = ("text", "contains", "pattern", "shows")
 
 
-class PlayError(Exception):
-    """The file is no conversation."""
+class ScenarioError(Exception):
+    """The file is not a valid scenario."""
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """One of `_EXPECTATIONS`, and its value."""
+    """The expected reply. `kind` is one of `_EXPECTATION_KINDS`."""
 
     kind: str
     value: str
 
-    def met_by(self, shown: str, text: str) -> bool:
-        """Whether a follower sees it who sees a reply of the kind `shown`, which reads `text`."""
+    def met_by(self, outcome: str, text: str) -> bool:
+        """Whether an outcome (see `StepResult`), with the text of the reply, meets the expectation."""
         match self.kind:
             case "contains":
                 return self.value in text
             case "pattern":
                 return re.search(self.value, text, re.S) is not None
             case "shows":
-                return self.value == shown
+                return self.value == outcome
             case _:
                 return self.value == text
 
 
 @dataclass(frozen=True)
 class Step:
-    """`fields` that are pushed, with MsgType and without the rest of the head, and what should come of it."""
+    """A push and the expected reply. `fields` have MsgType, but no `HEAD_FIELDS`."""
 
     fields: Fields
     expected: Expectation | None = None
@@ -78,29 +77,29 @@ class Scenario:
 
 
 @dataclass(frozen=True)
-class Result:
-    """A step that was played; `shown` is ``nothing``, ``notice`` or the kind of the reply."""
+class StepResult:
+    """The result of a step. `outcome` is ``nothing``, ``notice`` or the kind of the reply."""
 
     step: Step
-    shown: str
+    outcome: str
     text: str
 
     @property
     def passed(self) -> bool:
         if self.step.expected is None:
-            return self.shown != "notice"
-        return self.step.expected.met_by(self.shown, self.text)
+            return self.outcome != "notice"
+        return self.step.expected.met_by(self.outcome, self.text)
 
 
-def play(platform: SimulatedPlatform, conversation: Scenario) -> Iterator[Result]:
-    """Every step, one after the other, whether it passes or not."""
-    for step in conversation.steps:
-        delivery = platform.push(complete(platform, step.fields))
-        yield Result(step, shown(delivery), _text(delivery.reply))
+def run(platform: SimulatedPlatform, scenario: Scenario) -> Iterator[StepResult]:
+    """Run all steps in order, even after one fails."""
+    for step in scenario.steps:
+        delivery = platform.push(add_head(platform, step.fields))
+        yield StepResult(step, _outcome(delivery), _text(delivery.reply))
 
 
-def complete(platform: SimulatedPlatform, fields: Fields) -> Fields:
-    """`fields` with the head that the platform puts before them; what they have themselves stays."""
+def add_head(platform: SimulatedPlatform, fields: Fields) -> Fields:
+    """Return `fields` with those of `HEAD_FIELDS` that they lack."""
     more = {name: value for name, value in fields.items() if name not in {"MsgType", "Event"}}
     if fields.get("MsgType") == "event":
         return platform.event(str(fields.get("Event")), **more)
@@ -108,7 +107,10 @@ def complete(platform: SimulatedPlatform, fields: Fields) -> Fields:
 
 
 def action(name: str, value: str) -> Fields:
-    """What is pushed when a follower does `name`, one of `ACTIONS`; PlayError for any other."""
+    """Return the fields that are pushed for an action of a follower.
+
+    :raises ScenarioError: if `name` is not one of `ACTIONS`.
+    """
     match name:
         case "send":
             return {"MsgType": "text", "Content": value}
@@ -121,34 +123,37 @@ def action(name: str, value: str) -> Fields:
         case "click":
             return _event("CLICK", value)
         case _:
-            raise PlayError(f"there is no action {name!r}")
+            raise ScenarioError(f"there is no action {name!r}")
 
 
 def _event(name: str, key: str) -> Fields:
     return {"MsgType": "event", "Event": name, "EventKey": key}
 
 
-def shown(delivery: Delivery) -> str:
+def _outcome(delivery: Delivery) -> str:
     if delivery.failed:
         return "notice"
     return delivery.reply.kind if delivery.reply else "nothing"
 
 
 def _text(reply: Reply | None) -> str:
-    return readable(reply) if reply else ""
+    return reply.text_for_search if reply else ""
 
 
 # Files
 
 
 def load(text: str) -> Scenario:
-    """PlayError says what is wrong."""
+    """Parse a file.
+
+    :raises ScenarioError: with the problem, if it is not a scenario.
+    """
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise PlayError(f"not YAML: {error}") from error
+        raise ScenarioError(f"not YAML: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("steps"), list):
-        raise PlayError("a conversation has a name and a list of steps")
+        raise ScenarioError("a conversation has a name and a list of steps")
     steps = [_step(number, step) for number, step in enumerate(document["steps"], 1)]
     return Scenario(str(document.get("name", "")), tuple(steps))
 
@@ -156,15 +161,15 @@ def load(text: str) -> Scenario:
 def _step(number: int, step: Any) -> Step:
     try:
         if not isinstance(step, dict):
-            raise PlayError("it is not an action with what is expected")
+            raise ScenarioError("it is not an action with what is expected")
         step = dict(step)
         expected = _expectation(step.pop("expect", None))
         if len(step) != 1:
-            raise PlayError("it has one action")
+            raise ScenarioError("it has one action")
         [(name, value)] = step.items()
-        return Step(_pushed(value) if name == "push" else action(name, _scalar(value)), expected)
-    except PlayError as error:
-        raise PlayError(f"step {number}: {error}") from error
+        return Step(_fields(value) if name == "push" else action(name, _scalar(value)), expected)
+    except ScenarioError as error:
+        raise ScenarioError(f"step {number}: {error}") from error
 
 
 def _expectation(value: Any) -> Expectation | None:
@@ -173,23 +178,23 @@ def _expectation(value: Any) -> Expectation | None:
             return None
         case str():
             return Expectation("text", value)
-        case dict() if len(value) == 1 and set(value) <= set(_EXPECTATIONS):
+        case dict() if len(value) == 1 and set(value) <= set(_EXPECTATION_KINDS):
             [(kind, text)] = value.items()
             return Expectation(kind, _pattern(text) if kind == "pattern" else _scalar(text))
         case _:
-            raise PlayError(f"expect is a text or one of {', '.join(_EXPECTATIONS)}")
+            raise ScenarioError(f"expect is a text or one of {', '.join(_EXPECTATION_KINDS)}")
 
 
 def _pattern(value: Any) -> str:
     try:
         return re.compile(_scalar(value)).pattern
     except re.error as error:
-        raise PlayError(f"pattern: {error}") from error
+        raise ScenarioError(f"pattern: {error}") from error
 
 
-def _pushed(value: Any) -> Fields:
+def _fields(value: Any) -> Fields:
     if not isinstance(value, dict) or "MsgType" not in value:
-        raise PlayError("push has fields, MsgType among them")
+        raise ScenarioError("push has fields, MsgType among them")
     return {str(name): _field(each) for name, each in value.items()}
 
 
@@ -203,14 +208,14 @@ def _scalar(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def dump(conversation: Scenario) -> str:
-    """The file that `load` reads."""
-    document = {"name": conversation.name, "steps": [_document(step) for step in conversation.steps]}
+def dump(scenario: Scenario) -> str:
+    """Return the text of the file, which `load` parses."""
+    document = {"name": scenario.name, "steps": [_document(step) for step in scenario.steps]}
     return yaml.dump(document, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=110)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what has several lines as it is read."""
+    """Writes texts of several lines as literal blocks."""
 
 
 def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -237,14 +242,13 @@ def _document(step: Step) -> dict[str, Any]:
     return document
 
 
-def sentence(step: Step) -> str:
-    """What the follower does, in a line."""
+def describe_action(step: Step) -> str:
+    """Return the action of a step in one line."""
     [(name, value)] = [item for item in _document(step).items() if item[0] != "expect"]
     return f"{name} {value or ''}".rstrip()
 
 
-def wanted(step: Step) -> str:
-    """What is expected, in words."""
+def describe_expectation(step: Step) -> str:
     return f"{step.expected.kind} {step.expected.value!r}" if step.expected else "no failure notice"
 
 
@@ -253,9 +257,13 @@ def _value(name: str, fields: Fields) -> str:
     return text.removeprefix("qrscene_") if name == "follow" else text
 
 
-def recorded(fields: Fields, answer: Attempt | None, *, failed: bool) -> Step:
-    """A step that expects what once happened."""
-    reply = answer.reply if answer else None
+def step_from_push(fields: Fields, answered: Attempt | None, *, failed: bool) -> Step:
+    """Return a step that repeats a push and expects the same outcome.
+
+    :param answered: the attempt whose answer the platform accepted, if any.
+    :param failed: whether the follower saw the failure notice.
+    """
+    reply = answered.reply if answered else None
     if reply and reply.kind == "text":
-        return Step(fields, Expectation("text", readable(reply)))
+        return Step(fields, Expectation("text", reply.text_for_search))
     return Step(fields, Expectation("shows", "notice" if failed else reply.kind if reply else "nothing"))

@@ -1,6 +1,6 @@
-"""What the played platform knows of one account: a tree of plain values, to and from JSON.
+"""The state of the simulated platform for one account: dataclasses that are converted to and from JSON.
 
-Times are seconds of Unix time by the fake clock. Contents of media are kept beside it, see `store`.
+Times are Unix times of the simulated clock, in seconds. The contents of media are stored apart, see `store`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ..wechat.account_kinds import AccountKind
 
 @dataclass
 class SimulatedAccount:
-    """What the account is and how strictly it is played."""
+    """The kind and the configuration of the account."""
 
     kind: AccountKind = AccountKind.VERIFIED_SERVICE
     strict: bool = False
-    """Followers who never did anything are foreign; otherwise they may be written to freely."""
+    """Whether messages to unknown openids are refused. Otherwise such openids can always be written to."""
     token_seconds: float = 7200
     allowed_ips: list[str] | None = None
-    """The white list (section 6.2); None: all may call."""
+    """The IP whitelist (section 6.2). None allows all addresses."""
     secret_frozen: bool = False
     callback_url: str = "https://bot.example.com/wechat"
     users_per_page: int = 10_000
@@ -33,20 +33,20 @@ class SimulatedAccount:
 
 class APIFaultKind(StrEnum):
     ERRCODE = "errcode"
-    """The call is refused with `errcode`. All others lose the answer of a call that was carried out."""
+    """The call is refused with `errcode`. With other kinds it is carried out, and its response is lost."""
     DELAY = "delay"
     STATUS_500 = "status_500"
     HTML = "html"
     GARBAGE = "garbage"
     CUT = "cut"
-    """The connection ends in the middle of the answer."""
+    """The connection is closed in the middle of the response."""
     HUGE = "huge"
-    """The answer has 10 MB."""
+    """The response has 10 MB."""
 
 
 @dataclass
 class APIFault:
-    """What goes wrong with the next `times` calls; with all if it is None."""
+    """A fault of the next `times` calls, or of all calls if it is None."""
 
     kind: APIFaultKind
     errcode: int = -1
@@ -56,7 +56,7 @@ class APIFault:
 
 @dataclass
 class SimulatedToken:
-    """An access token of the API; `stable` tells which of the two endpoints issued it (section 6.1)."""
+    """An access token. `stable` says which of the two endpoints issued it (section 6.1)."""
 
     value: str
     stable: bool
@@ -66,7 +66,7 @@ class SimulatedToken:
 
 @dataclass
 class SimulatedFollower:
-    """Someone who follows or followed."""
+    """A follower, or someone who unfollowed."""
 
     openid: str
     subscribed: bool = True
@@ -78,20 +78,20 @@ class SimulatedFollower:
     tags: list[int] = field(default_factory=list)
     blacklisted: bool = False
     refuses: bool = False
-    """Refuses messages of the account: 48002."""
+    """Whether the follower refuses messages of the account, which is error 48002."""
     nickname: str = "微信用户"
-    """Shown by OAuth only."""
+    """The nickname, which only OAuth reveals."""
     platform: str = "2"
-    """client_platform_type of conditional menus: 1 iOS, 2 Android, 3 others."""
+    """The client_platform_type of conditional menus: 1 for iOS, 2 for Android, 3 for others."""
     window_ends: float = 0
     window_left: int = 0
-    """Customer-service messages that may still be sent until `window_ends` (section 7.4)."""
+    """Number of customer-service messages that may still be sent until `window_ends` (section 7.4)."""
     wrote_at: float = 0
     typing_until: float = 0
     accepted: dict[str, int] = field(default_factory=dict)
-    """Subscription messages that may be sent, by template."""
+    """Number of subscription messages that may be sent, by template."""
     mass_months: dict[str, int] = field(default_factory=dict)
-    """Mass messages received, by month."""
+    """Number of mass messages received, by month."""
 
 
 @dataclass
@@ -103,13 +103,15 @@ class Sent:
     body: dict[str, Any]
     at: float
     arrived: float = field(default_factory=time.time)
-    """When it came, whatever the fake clock says."""
+    """When it was sent, by the real clock."""
 
 
 @dataclass
 class SimulatedEvent:
-    """An event that the platform will push to the account at `due`, with the arguments of
-    `SimulatedPlatform.event`; `openid` is empty for events that concern no follower."""
+    """An event that the platform will push at `due`, with the arguments of `SimulatedPlatform.event`.
+
+    `openid` is empty for events that concern no follower.
+    """
 
     name: str
     openid: str
@@ -132,7 +134,7 @@ class ConditionalMenu:
 
 @dataclass
 class SimulatedMedia:
-    """An uploaded file; `ends` is None for permanent material."""
+    """An uploaded file. `ends` is None for permanent material."""
 
     media_id: str
     kind: str
@@ -152,7 +154,7 @@ class SimulatedDraft:
 
 @dataclass
 class Published:
-    """Articles published by `publish_id`; visible as a success from `ready`."""
+    """Articles that a job publishes at `ready`. `deleted` has the numbers of deleted articles, from 1."""
 
     article_id: str
     publish_id: str
@@ -163,7 +165,7 @@ class Published:
 
 @dataclass
 class SimulatedMass:
-    """A job of mass sending."""
+    """A mass-sending job."""
 
     msg_id: int
     clientmsgid: str
@@ -178,12 +180,12 @@ class SimulatedTemplate:
     content: str
     example: str = ""
     subscription: bool = False
-    """One of subscription notices (section 7.13), not of template messages."""
+    """Whether the template is for subscription notices (section 7.13) and not for template messages."""
 
 
 @dataclass
 class Ticket:
-    """A QR code with parameters; `ends` is None for a permanent one."""
+    """A QR code with a scene. `ends` is None for a permanent code."""
 
     ticket: str
     url: str
@@ -206,7 +208,7 @@ class JsTicket:
 
 @dataclass
 class Code:
-    """An OAuth code, valid 5 minutes and once."""
+    """An OAuth code, which can be used once within 5 minutes."""
 
     openid: str
     scope: str
@@ -253,7 +255,7 @@ class SimulatedComment:
 
 @dataclass
 class SimulatedFailedCall:
-    """What rid/get tells of a failed call (section 7.22)."""
+    """A failed call, as rid/get describes it (section 7.22)."""
 
     at: float
     url: str
@@ -264,7 +266,7 @@ class SimulatedFailedCall:
 
 @dataclass
 class PlatformState:
-    """All of it."""
+    """The whole state."""
 
     account: SimulatedAccount = field(default_factory=SimulatedAccount)
     clock_offset: float = 0
@@ -273,14 +275,14 @@ class PlatformState:
     unknown: list[str] = field(default_factory=list)
     failed: dict[str, SimulatedFailedCall] = field(default_factory=dict)
     faults: dict[str, APIFault] = field(default_factory=dict)
-    """By path; ``*`` is for all."""
+    """Faults by path. ``*`` stands for all paths."""
     tokens: list[SimulatedToken] = field(default_factory=list)
     token_fetches: int = 0
     forced_at: float = 0
     used: dict[str, int] = field(default_factory=dict)
-    """Calls of one day or one minute, see `permissions.spend`."""
+    """Number of calls by path and period, see `permissions.consume_quota`."""
     cleared: dict[str, int] = field(default_factory=dict)
-    """How often quotas were cleared, by kind of clearing and month."""
+    """Number of times that quotas were cleared, by kind of clearing and month."""
     followers: dict[str, SimulatedFollower] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
     events: list[SimulatedEvent] = field(default_factory=list)
@@ -305,7 +307,7 @@ class PlatformState:
     agents: list[SimulatedAgent] = field(default_factory=list)
     sessions: dict[str, SimulatedSession] = field(default_factory=dict)
     articles: list[int] = field(default_factory=list)
-    """The msg_data_id of all that was published or sent to many."""
+    """The msg_data_ids of articles that were published or mass sent."""
     comments: list[SimulatedComment] = field(default_factory=list)
 
     def new_id(self) -> int:
@@ -313,7 +315,7 @@ class PlatformState:
         return self.last_id
 
     def new_article(self) -> int:
-        """Another msg_data_id."""
+        """Add an article and return its msg_data_id."""
         self.articles.append(self.new_id())
         return self.last_id
 
@@ -323,7 +325,7 @@ def to_json(state: PlatformState) -> str:
 
 
 def from_json(text: str) -> PlatformState:
-    """The state that `to_json` wrote; fields of another version are left out or have their defaults."""
+    """Return the state that `to_json` wrote. Unknown fields are ignored, missing ones get their defaults."""
     state: PlatformState = _build(PlatformState, json.loads(text))
     return state
 

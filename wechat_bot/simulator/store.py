@@ -1,4 +1,4 @@
-"""Where the state of the played platform is kept: in memory, or in a folder that processes share."""
+"""Storage of the simulated platform's state: in memory, or in a folder that several processes share."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from .state import PlatformState, from_json, to_json
 
 
 class StateStore(Protocol):
-    """One at a time has the state open; what he changes is kept unless he fails."""
+    """The state, and the contents of media by media id."""
 
-    def opened(self) -> AbstractContextManager[PlatformState]: ...
+    def opened(self) -> AbstractContextManager[PlatformState]:
+        """Open the state exclusively, and save changes unless an exception is raised."""
+        ...
 
     def write(self, media_id: str, content: bytes) -> None: ...
 
@@ -23,7 +25,7 @@ class StateStore(Protocol):
 
 
 class MemoryStore:
-    """For one process; changes before a failure are kept."""
+    """A store for one process. It also keeps changes that were made before an exception."""
 
     def __init__(self, state: PlatformState | None = None) -> None:
         self._state = state or PlatformState()
@@ -43,7 +45,7 @@ class MemoryStore:
 
 
 class FileStore:
-    """For several processes: `folder` holds ``state.json`` and a file for the content of each medium."""
+    """A store for several processes: `folder` has ``state.json`` and a file for each medium."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -54,13 +56,13 @@ class FileStore:
         path = self._folder / "state.json"
         with (self._folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            before = path.read_text() if path.exists() else ""
-            state = from_json(before) if before else PlatformState()
+            saved = path.read_text() if path.exists() else ""
+            state = from_json(saved) if saved else PlatformState()
             yield state
-            if (after := to_json(state)) != before:
-                written = path.with_suffix(".new")
-                written.write_text(after)
-                written.replace(path)
+            if (text := to_json(state)) != saved:
+                new = path.with_suffix(".new")
+                new.write_text(text)
+                new.replace(path)
 
     def write(self, media_id: str, content: bytes) -> None:
         (self._folder / "media" / media_id).write_bytes(content)

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, ClassVar
-
-from .errors import MalformedMessage
-from .xml import Fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +49,21 @@ class Message:
         text = json.dumps(identity, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
+    @property
+    def text_for_search(self) -> str:
+        """The text that operators read and search; empty for kinds without text."""
+        return ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextMessage(Message):
     content: str
     menu_id: str = ""
     """bizmsgmenuid: the id of the item that was tapped in a menu message."""
+
+    @property
+    def text_for_search(self) -> str:
+        return self.content
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +78,10 @@ class VoiceMessage(Message):
     format: str = ""
     media_id_16k: str = ""
     recognition: str = ""
+
+    @property
+    def text_for_search(self) -> str:
+        return self.recognition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +102,20 @@ class LocationMessage(Message):
     scale: str = ""
     label: str = ""
 
+    @property
+    def text_for_search(self) -> str:
+        return self.label
+
 
 @dataclass(frozen=True, kw_only=True)
 class LinkMessage(Message):
     title: str = ""
     description: str = ""
     url: str
+
+    @property
+    def text_for_search(self) -> str:
+        return f"{self.title}\n{self.description}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +147,10 @@ class Event(Message):
     """Event in lower case, since its case varies between sources."""
     key: str = ""
     """EventKey."""
+
+    @property
+    def text_for_search(self) -> str:
+        return self.key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,261 +311,3 @@ class CardEvent(Event):
 
     card_id: str = ""
     user_card_code: str = ""
-
-
-_IDENTIFIER = re.compile(r"[!-~]{1,64}")
-_NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?")
-_DIGITS = re.compile(r"[0-9]{1,20}")
-
-
-def parse(fields: Fields) -> Message:
-    """Return the message that `fields`, the children of ``<xml>``, describe.
-
-    :raises MalformedMessage: if an element that the message requires is missing, repeated or invalid.
-    """
-    f = _Reader(fields)
-    kind = f.identifier("MsgType").lower()
-    head: dict[str, Any] = {
-        "account": f.identifier("ToUserName"),
-        "openid": f.identifier("FromUserName"),
-        "created_at": _time(f.required("CreateTime")),
-        "kind": kind,
-        "fields": fields,
-    }
-    if kind == "event":
-        name = f.identifier("Event")
-        return _event(f, head | {"name": name.lower(), "key": f.text("EventKey")})
-    message = _message(kind, f, head | {"msg_id": f.digits("MsgId")})
-    if not message.msg_id and type(message) is not Message:
-        raise MalformedMessage("MsgId is missing")
-    return message
-
-
-def _message(kind: str, f: _Reader, head: dict[str, Any]) -> Message:
-    match kind:
-        case "text":
-            return TextMessage(**head, content=f.present("Content"), menu_id=f.text("bizmsgmenuid"))
-        case "image":
-            return ImageMessage(**head, media_id=f.required("MediaId"), pic_url=f.text("PicUrl"))
-        case "voice":
-            return VoiceMessage(
-                **head,
-                media_id=f.required("MediaId"),
-                format=f.text("Format"),
-                media_id_16k=f.text("MediaId16K"),
-                recognition=f.text("Recognition"),
-            )
-        case "video" | "shortvideo":
-            cls = VideoMessage if kind == "video" else ShortVideoMessage
-            return cls(**head, media_id=f.required("MediaId"), thumb_media_id=f.text("ThumbMediaId"))
-        case "location":
-            return LocationMessage(
-                **head,
-                latitude=f.number("Location_X"),
-                longitude=f.number("Location_Y"),
-                scale=f.text("Scale"),
-                label=f.text("Label"),
-            )
-        case "link":
-            return LinkMessage(
-                **head, title=f.text("Title"), description=f.text("Description"), url=f.required("Url")
-            )
-        case "file":
-            return FileMessage(
-                **head,
-                title=f.text("Title"),
-                description=f.text("Description"),
-                file_key=f.text("FileKey"),
-            )
-        case "miniprogrampage":
-            return MiniProgramPageMessage(
-                **head,
-                title=f.text("Title"),
-                app_id=f.text("AppId"),
-                page_path=f.text("PagePath"),
-                thumb_url=f.text("ThumbUrl"),
-                thumb_media_id=f.text("ThumbMediaId"),
-            )
-        case _:
-            return Message(**head)
-
-
-def _event(f: _Reader, head: dict[str, Any]) -> Event:
-    match head["name"]:
-        case "subscribe":
-            scene = head["key"].removeprefix("qrscene_") if head["key"].startswith("qrscene_") else ""
-            return SubscribeEvent(**head, scene=scene, ticket=f.text("Ticket"))
-        case "unsubscribe":
-            return UnsubscribeEvent(**head)
-        case "scan":
-            return ScanEvent(**head, ticket=f.text("Ticket"))
-        case "location":
-            return LocationEvent(
-                **head,
-                latitude=f.number("Latitude"),
-                longitude=f.number("Longitude"),
-                precision=f.number("Precision"),
-            )
-        case "click":
-            return ClickEvent(**head)
-        case "view" | "view_miniprogram":
-            return ViewEvent(**head, menu_id=f.text("MenuId"))
-        case "scancode_push" | "scancode_waitmsg":
-            info = f.inner("ScanCodeInfo")
-            return ScanCodeEvent(**head, scan_type=info.text("ScanType"), scan_result=info.text("ScanResult"))
-        case "pic_sysphoto" | "pic_photo_or_album" | "pic_weixin":
-            items = f.inner("SendPicsInfo").inner("PicList").each("item")
-            return PhotoEvent(**head, picture_md5s=tuple(item.text("PicMd5Sum") for item in items))
-        case "location_select":
-            info = f.inner("SendLocationInfo")
-            return LocationSelectEvent(
-                **head,
-                latitude=info.text("Location_X"),
-                longitude=info.text("Location_Y"),
-                scale=info.text("Scale"),
-                label=info.text("Label"),
-                poi_name=info.text("Poiname"),
-            )
-        case "user_enter_tempsession":
-            return TempSessionEvent(**head, session_from=f.text("SessionFrom"))
-        case _:
-            return _other_event(f, head)
-
-
-def _other_event(f: _Reader, head: dict[str, Any]) -> Event:
-    """Return an event that is not an action of a follower in the chat, or of an unknown name."""
-    match head["name"]:
-        case "templatesendjobfinish":
-            return TemplateSentEvent(**head, job_id=f.text("MsgID"), status=f.text("Status"))
-        case "masssendjobfinish":
-            return MassSentEvent(
-                **head,
-                job_id=f.text("MsgID"),
-                status=f.text("Status"),
-                total_count=f.integer("TotalCount"),
-                filter_count=f.integer("FilterCount"),
-                sent_count=f.integer("SentCount"),
-                error_count=f.integer("ErrorCount"),
-            )
-        case "publishjobfinish" | "freepublishjobfinish":
-            info = f.inner("PublishEventInfo")
-            return PublishedEvent(
-                **head,
-                publish_id=info.text("publish_id").strip(),
-                publish_status=info.text("publish_status").strip(),
-                article_id=info.text("article_id").strip(),
-            )
-        case "subscribe_msg_popup_event" | "subscribe_msg_change_event" | "subscribe_msg_sent_event":
-            return NoticeEvent(**head, notices=tuple(_notices(f)))
-        case "kf_create_session" | "kf_close_session" | "kf_switch_session":
-            return CustomerServiceEvent(
-                **head,
-                kf_account=f.text("KfAccount"),
-                from_kf_account=f.text("FromKfAccount"),
-                to_kf_account=f.text("ToKfAccount"),
-            )
-        case (
-            "qualification_verify_success"
-            | "qualification_verify_fail"
-            | "naming_verify_success"
-            | "naming_verify_fail"
-            | "annual_renew"
-            | "verify_expired"
-        ):
-            return VerificationEvent(
-                **head,
-                expired_time=f.integer("ExpiredTime"),
-                fail_time=f.integer("FailTime"),
-                fail_reason=f.text("FailReason"),
-            )
-        case "user_info_modified" | "user_authorization_revoke" | "user_authorization_cancellation":
-            subject = f.text("OpenID") or f.text("openid")
-            return PersonalDataEvent(**head, subject=subject, revoke_info=f.text("RevokeInfo"))
-        case name if "card_" in name or name.endswith("_card") or name == "user_pay_from_pay_cell":
-            return CardEvent(**head, card_id=f.text("CardId"), user_card_code=f.text("UserCardCode"))
-        case _:
-            return Event(**head)
-
-
-def _notices(f: _Reader) -> Iterator[Notice]:
-    for container in ("SubscribeMsgPopupEvent", "SubscribeMsgChangeEvent", "SubscribeMsgSentEvent"):
-        for entry in f.inner(container).each("List"):
-            yield Notice(
-                template_id=entry.text("TemplateId"),
-                status=entry.text("SubscribeStatusString") or entry.text("ErrorStatus"),
-                msg_id=entry.text("MsgID"),
-            )
-
-
-class _Reader:
-    """Reads text elements.
-
-    :raises MalformedMessage: from its methods, if an element is repeated, nested or invalid.
-    """
-
-    def __init__(self, fields: Fields) -> None:
-        self._fields = fields
-
-    def text(self, name: str) -> str:
-        value = self._fields.get(name)
-        if value is None:
-            return ""
-        if not isinstance(value, str):
-            raise MalformedMessage(f"{name} is repeated or not text")
-        return value
-
-    def present(self, name: str) -> str:
-        """Return the text, which may be empty, of an element that must be present."""
-        if name not in self._fields:
-            raise MalformedMessage(f"{name} is missing")
-        return self.text(name)
-
-    def required(self, name: str) -> str:
-        """Return the text without surrounding blanks; it must not be empty."""
-        value = self.text(name).strip()
-        if not value:
-            raise MalformedMessage(f"{name} is missing")
-        return value
-
-    def identifier(self, name: str) -> str:
-        value = self.required(name)
-        if not _IDENTIFIER.fullmatch(value):
-            raise MalformedMessage(f"{name} is no identifier")
-        return value
-
-    def number(self, name: str) -> Decimal:
-        value = self.required(name)
-        if not _NUMBER.fullmatch(value):
-            raise MalformedMessage(f"{name} is no number")
-        return Decimal(value)
-
-    def digits(self, name: str) -> str:
-        """Return the text, which must be digits or empty."""
-        value = self.text(name).strip()
-        return _digits(name, value) if value else ""
-
-    def integer(self, name: str) -> int:
-        return int(self.digits(name) or 0)
-
-    def inner(self, name: str) -> _Reader:
-        return next(self.each(name), _Reader({}))
-
-    def each(self, name: str) -> Iterator[_Reader]:
-        """Iterate over the nested elements called `name`; there may be none."""
-        value = self._fields.get(name)
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, dict):
-                yield _Reader(item)
-
-
-def _digits(name: str, value: str) -> str:
-    if not _DIGITS.fullmatch(value):
-        raise MalformedMessage(f"{name} is no number")
-    return value
-
-
-def _time(value: str) -> datetime:
-    seconds = int(_digits("CreateTime", value))
-    if seconds > 0xFFFFFFFF:  # beyond 2106, so probably in milliseconds
-        raise MalformedMessage("CreateTime is not in seconds")
-    return datetime.fromtimestamp(seconds, UTC)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from .errors import InvalidReply
 from .messages import Event, Message
-from .xml import Fields, build, legal
+from .xml import Fields, build, strip_illegal_characters
 
 MAX_TEXT_BYTES = 2048
 MAX_ARTICLES = 8
@@ -25,7 +25,7 @@ class _LegalText:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if isinstance(value, str):
-                object.__setattr__(self, name, legal(value))
+                object.__setattr__(self, name, strip_illegal_characters(value))
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class Reply(_LegalText):
     def fields(self) -> Fields:
         """Return the XML elements besides MsgType, the addresses and the time."""
         raise NotImplementedError
+
+    @property
+    def text_for_search(self) -> str:
+        """The text that operators read and search; empty for kinds without text."""
+        return ""
 
     def to_customer_message(self) -> dict[str, Any]:
         """Return ``msgtype`` and its object for ``message/custom/send`` (section 7.4).
@@ -59,6 +64,10 @@ class TextReply(Reply):
     def __post_init__(self) -> None:
         super().__post_init__()
         _require(self.content.strip(), "the text is empty")
+
+    @property
+    def text_for_search(self) -> str:
+        return self.content
 
     def fields(self) -> Fields:
         return {"Content": self.content}
@@ -93,15 +102,14 @@ class VoiceReply(_MediaReply):
 
 
 @dataclass(frozen=True)
-class VideoReply(Reply):
+class VideoReply(_MediaReply):
     kind = "video"
-    media_id: str
     title: str = ""
     description: str = ""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _require(self.media_id, "the media id is empty")
+    @property
+    def text_for_search(self) -> str:
+        return f"{self.title} {self.description}".strip()
 
     def fields(self) -> Fields:
         return {"Video": {"MediaId": self.media_id, "Title": self.title, "Description": self.description}}
@@ -122,6 +130,10 @@ class MusicReply(Reply):
     def __post_init__(self) -> None:
         super().__post_init__()
         _require(self.thumb_media_id, "the thumbnail's media id is empty")
+
+    @property
+    def text_for_search(self) -> str:
+        return f"{self.title} {self.description}".strip()
 
     def fields(self) -> Fields:
         return {
@@ -164,6 +176,10 @@ class NewsReply(Reply):
         super().__post_init__()
         _require(1 <= len(self.articles) <= MAX_ARTICLES, f"news has 1 to {MAX_ARTICLES} articles")
         _require(all(article.title for article in self.articles), "an article has no title")
+
+    @property
+    def text_for_search(self) -> str:
+        return "\n".join(f"{article.title} {article.description}".strip() for article in self.articles)
 
     def fields(self) -> Fields:
         items = [
@@ -266,7 +282,7 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def fit(reply: Reply, message: Message) -> tuple[Reply, Reply | None]:
+def split_for_passive_reply(reply: Reply, message: Message) -> tuple[Reply, Reply | None]:
     """Return the part of `reply` that a passive reply can carry, and the rest, to be sent later (or None)."""
     if isinstance(reply, NewsReply) and not isinstance(message, Event):
         return NewsReply(reply.articles[:1]), None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
-from . import messages, replies, xml
+from . import parsing, replies, xml
 from .credentials import Credentials, Mode
 from .crypto import MessageCipher, sign, verify
 from .errors import InvalidCiphertext, InvalidSignature, Refusal
@@ -69,9 +69,9 @@ class Webhook:
             raise InvalidCiphertext("plain text in safe mode", Refusal.PLAIN_IN_SAFE_MODE)
         else:
             cipher = None
-        return Incoming(messages.parse(xml.parse(body)), token, parameters.single("nonce"), cipher)
+        return Incoming(parsing.parse(xml.parse(body)), token, parameters.single("nonce"), cipher)
 
-    def has_signed(self, query: str) -> bool:
+    def has_valid_signature(self, query: str) -> bool:
         """Whether `query` has a valid signature. The path of the request is not considered."""
         try:
             self._authenticate(_Query(query))
@@ -142,8 +142,7 @@ def _encrypted(body: bytes) -> str:
     found = _ENCRYPT.findall(body)
     if len(found) != 1:
         raise InvalidCiphertext("no Encrypt, or more than one", Refusal.MALFORMED)
-    encrypted: bytes = found[0]
-    return encrypted.decode()
+    return str(found[0], "ascii")
 
 
 class _Query:

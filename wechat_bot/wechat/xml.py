@@ -94,6 +94,6 @@ def escape(text: str) -> str:
     return _TO_ESCAPE.sub(lambda match: _ESCAPES.get(match[0], ""), text)
 
 
-def legal(text: str) -> str:
+def strip_illegal_characters(text: str) -> str:
     """Return `text` without the characters that XML 1.0 forbids."""
     return _FORBIDDEN.sub("", text)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, select
+from sqlalchemy import ColumnElement, Engine, func, select
+from sqlalchemy.orm import InstrumentedAttribute
 from werkzeug.test import TestResponse
 
 from wechat_bot.models import AuditEntry, Operator, Role
@@ -97,3 +98,11 @@ def audited(engine: Engine) -> list[str]:
     """The actions in the audit log, oldest first."""
     with engine.connect() as connection:
         return list(connection.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))
+
+
+def newest(engine: Engine, column: InstrumentedAttribute[int], *conditions: ColumnElement[bool]) -> int:
+    """Return the highest id in `column` of the rows that meet the conditions."""
+    with engine.connect() as connection:
+        found = connection.scalar(select(func.max(column)).where(*conditions))
+    assert found, f"there is no {column}"
+    return int(found)

@@ -15,7 +15,13 @@ from wechat_bot.models import Operator, OperatorSession, Role
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.operators import management
 
-OPEN = {"admin.static", "admin.sign_in", "admin.submit_password", "admin.second_factor", "admin.submit_code"}
+OPEN = {
+    "admin.static",
+    "admin.sign_in.show",
+    "admin.sign_in.submit",
+    "admin.sign_in.show_second_factor",
+    "admin.sign_in.submit_second_factor",
+}
 """What anybody may see."""
 
 

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, insert, select, update
 
-from tests.blueprints.admin.conftest import Browser, SignIn, audited
+from tests.blueprints.admin.conftest import Browser, SignIn, audited, newest
 from tests.conftest import APP_SECRET, MakeApp, statements
 from wechat_bot.models import Capability, Direction, Media, MediaState, MessageLog, MessageState, Role
 from wechat_bot.services.health import heartbeats
@@ -110,9 +110,8 @@ def test_messages_and_files_that_failed_can_be_tried_again_by_operators(
     signed_in: SignIn, engine: Engine, platform: FakePlatform
 ) -> None:
     platform.text("帮助")
-    sent = change(
-        engine, Direction.OUT, state=MessageState.FAILED, origin="operator:1", error="45015 out of time"
-    )
+    answered = {"origin": "operator:1", "operator_id": 1, "error": "45015 out of time"}
+    sent = change(engine, Direction.OUT, state=MessageState.FAILED, **answered)
     received = change(engine, Direction.IN, state=MessageState.ANSWERED)
     with engine.begin() as connection:
         connection.execute(
@@ -124,7 +123,7 @@ def test_messages_and_files_that_failed_can_be_tried_again_by_operators(
                 created_at=datetime.now(UTC),
             )
         )
-    buttons = (f"/admin/answers/{sent}/retry", "/admin/media/1/retry")
+    buttons = (f"/admin/answers/{sent}/retry", f"/admin/media/{newest(engine, Media.id)}/retry")
     page = signed_in(Role.OPERATOR, "wang").get("/admin/health").text
     assert all(button in page for button in buttons)
     assert "45015 out of time" in page
@@ -186,7 +185,7 @@ def test_programs_get_the_same_without_what_followers_wrote(
     admin: Browser, engine: Engine, platform: FakePlatform
 ) -> None:
     platform.text("我的号码是 13800000000")
-    change(engine, Direction.OUT, state=MessageState.FAILED, origin="operator:1")
+    change(engine, Direction.OUT, state=MessageState.FAILED, origin="operator:1", operator_id=1)
     answer = admin.get("/admin/health.json")
     report = json.loads(answer.text)
     assert report["headline"]["code"] == "pushing"

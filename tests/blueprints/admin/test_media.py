@@ -11,11 +11,11 @@ from flask import Flask
 from sqlalchemy import Engine, select, update
 from werkzeug.test import TestResponse
 
-from tests.blueprints.admin.conftest import Browse, Browser, SignIn, audited
+from tests.blueprints.admin.conftest import Browse, Browser, SignIn, audited, newest
 from tests.conftest import APP_SECRET, MakeApp, statements
 from tests.files import GOOD, HTML, needs_ffmpeg
 from wechat_bot.database.transactions import transaction
-from wechat_bot.models import Media, MediaState, Role
+from wechat_bot.models import Follower, Media, MediaState, MessageLog, Role
 from wechat_bot.routing import Router
 from wechat_bot.services.media.archive import Archive
 from wechat_bot.services.media.converter import Converter
@@ -52,7 +52,7 @@ def receive(app: Flask, api: FakeAPI, archive: Archive, engine: Engine) -> Recei
         platform = FakePlatform.of(app)
         platform.push(platform.message(kind, MediaId=media_id, PicUrl=""))
         services(app).projector.catch_up()
-        archive.fetch_due()
+        archive.download_due()
         with engine.connect() as connection:
             return connection.scalars(select(Media.id).order_by(Media.id.desc())).first() or 0
 
@@ -185,7 +185,9 @@ def test_no_type_but_our_own_is_told_to_a_browser(
     assert admin.get(f"/admin/media/{file_id}").status_code == 404
 
 
-def test_a_content_that_was_lost_is_told(admin: Browser, receive: Receive, engine: Engine) -> None:
+def test_a_content_that_was_lost_is_told(
+    admin: Browser, receive: Receive, engine: Engine, shown: Shown
+) -> None:
     file_id = receive("png")
     change(engine, file_id, digest="0" * 64)
     assert admin.get(f"/admin/media/{file_id}").status_code == 404
@@ -195,37 +197,58 @@ def test_a_content_that_was_lost_is_told(admin: Browser, receive: Receive, engin
 # How they are shown
 
 
-def shown(admin: Browser, path: str = "/admin/messages/1") -> str:
-    answer: TestResponse = admin.get(path)
-    assert answer.status_code == 200
-    return answer.text
+Shown = Callable[..., str]
+
+
+@pytest.fixture
+def shown(engine: Engine) -> Shown:
+    """Opens a page, by default that of the newest message; its path may name the newest ids in braces."""
+
+    def shown(browser: Browser, path: str = "/admin/messages/{message}") -> str:
+        columns = {"message": MessageLog.id, "follower": Follower.id, "file": Media.id}
+        ids = {name: newest(engine, column) for name, column in columns.items() if f"{{{name}}}" in path}
+        answer: TestResponse = browser.get(path.format(**ids))
+        assert answer.status_code == 200
+        return answer.text
+
+    return shown
 
 
 @pytest.mark.parametrize(
     "path",
     [
-        "/admin/messages/1",
-        "/admin/conversations/1",
-        "/admin/conversations/1/messages?before=9",
-        "/admin/media/1/shown",
+        "/admin/messages/{message}",
+        "/admin/conversations/{follower}",
+        "/admin/conversations/{follower}/messages?before=99",
+        "/admin/media/{file}/shown",
     ],
 )
-def test_a_picture_is_shown_small_and_opens_large(admin: Browser, receive: Receive, path: str) -> None:
-    receive("jpeg")
+def test_a_picture_is_shown_small_and_opens_large(
+    admin: Browser, receive: Receive, path: str, shown: Shown
+) -> None:
+    file_id = receive("jpeg")
     page = shown(admin, path)
-    assert '<img src="/admin/media/1/thumbnail"' in page
-    assert re.search(r'<a class="picture" href="/admin/media/1"[^>]* data-picture', page)
+    assert f'<img src="/admin/media/{file_id}/thumbnail"' in page
+    assert re.search(rf'<a class="picture" href="/admin/media/{file_id}"[^>]* data-picture', page)
 
 
 @pytest.mark.parametrize(
-    "path", ["/admin/messages", "/admin/conversations", "/admin/conversations/1", "/admin/followers/1"]
+    "path",
+    [
+        "/admin/messages",
+        "/admin/conversations",
+        "/admin/conversations/{follower}",
+        "/admin/followers/{follower}",
+    ],
 )
-def test_a_list_shows_pictures_very_small(admin: Browser, receive: Receive, path: str) -> None:
-    receive("jpeg")
-    assert '<img class="thumbnail" src="/admin/media/1/thumbnail" width="40"' in shown(admin, path)
+def test_a_list_shows_pictures_very_small(admin: Browser, receive: Receive, path: str, shown: Shown) -> None:
+    file_id = receive("jpeg")
+    assert f'<img class="thumbnail" src="/admin/media/{file_id}/thumbnail" width="40"' in shown(admin, path)
 
 
-def test_a_list_asks_once_for_all_its_files(admin: Browser, receive: Receive, engine: Engine) -> None:
+def test_a_list_asks_once_for_all_its_files(
+    admin: Browser, receive: Receive, engine: Engine, shown: Shown
+) -> None:
     for _ in range(5):
         receive("jpeg")
     shown(admin, "/admin/messages")
@@ -235,30 +258,33 @@ def test_a_list_asks_once_for_all_its_files(admin: Browser, receive: Receive, en
 
 
 @needs_ffmpeg
-def test_voices_and_videos_have_a_player_and_can_be_downloaded(admin: Browser, receive: Receive) -> None:
-    receive("amr")
-    assert '<audio controls preload="none" src="/admin/media/1/playable"' in shown(admin)
-    receive("mp4")
-    page = shown(admin, "/admin/conversations/1")
-    assert '<video controls preload="none" src="/admin/media/2/playable"' in page
-    assert '<a href="/admin/media/2" download>' in page
+def test_voices_and_videos_have_a_player_and_can_be_downloaded(
+    admin: Browser, receive: Receive, shown: Shown
+) -> None:
+    voice = receive("amr")
+    assert f'<audio controls preload="none" src="/admin/media/{voice}/playable"' in shown(admin)
+    video = receive("mp4")
+    page = shown(admin, "/admin/conversations/{follower}")
+    assert f'<video controls preload="none" src="/admin/media/{video}/playable"' in page
+    assert f'<a href="/admin/media/{video}" download>' in page
 
 
 def test_a_video_shows_the_picture_that_came_with_it(
-    admin: Browser, app: Flask, api: FakeAPI, archive: Archive
+    admin: Browser, app: Flask, api: FakeAPI, archive: Archive, shown: Shown, engine: Engine
 ) -> None:
     given = {name: api.give_media(*GOOD[name][:2], "a", GOOD[name][2]) for name in ("mp4", "thumb")}
     platform = FakePlatform.of(app)
     platform.push(platform.message("video", MediaId=given["mp4"], ThumbMediaId=given["thumb"]))
     services(app).projector.catch_up()
-    archive.fetch_due()
-    assert 'poster="/admin/media/2/thumbnail"' in shown(admin)
-    assert 'src="/admin/media/2/thumbnail" width="40"' in shown(admin, "/admin/messages")
+    archive.download_due()
+    picture = newest(engine, Media.id, Media.kind == "thumb")
+    assert f'poster="/admin/media/{picture}/thumbnail"' in shown(admin)
+    assert f'src="/admin/media/{picture}/thumbnail" width="40"' in shown(admin, "/admin/messages")
 
 
 @pytest.mark.parametrize("there", [True, False])
 def test_a_voice_that_cannot_be_played_says_why(
-    admin: Browser, receive: Receive, engine: Engine, archive: Archive, there: bool
+    admin: Browser, receive: Receive, engine: Engine, archive: Archive, there: bool, shown: Shown
 ) -> None:
     file_id = receive("amr")
     change(engine, file_id, playable="")
@@ -286,7 +312,7 @@ def test_a_voice_that_cannot_be_played_says_why(
     ids=str,
 )
 def test_what_is_not_there_says_why(
-    admin: Browser, receive: Receive, engine: Engine, columns: dict[str, Any], words: str
+    admin: Browser, receive: Receive, engine: Engine, columns: dict[str, Any], words: str, shown: Shown
 ) -> None:
     file_id = receive("png")
     change(engine, file_id, attempts=0)
@@ -298,17 +324,17 @@ def test_what_is_not_there_says_why(
 
 @pytest.mark.parametrize("reason", RefusalReason)
 def test_every_refusal_has_words_in_both_languages(
-    admin: Browser, receive: Receive, engine: Engine, reason: RefusalReason
+    admin: Browser, receive: Receive, engine: Engine, reason: RefusalReason, shown: Shown
 ) -> None:
     change(engine, receive("png"), state=MediaState.REFUSED, error=reason)
-    for path in ("/admin/messages/1?lang=zh", "/admin/messages/1?lang=en"):
-        page = shown(admin, path)
+    for language in ("zh", "en"):
+        page = shown(admin, f"/admin/messages/{{message}}?lang={language}")
         assert re.search(r"(没有保存：|Not kept: ).{4,}", page)
         assert f": {reason.value}<" not in page
 
 
 def test_a_file_that_has_arrived_meanwhile_is_shown(
-    admin: Browser, receive: Receive, engine: Engine, archive: Archive
+    admin: Browser, receive: Receive, engine: Engine, archive: Archive, shown: Shown
 ) -> None:
     file_id = receive("png")
     change(engine, file_id, state=MediaState.WANTED, attempts=0, tried_at=None)
@@ -316,12 +342,12 @@ def test_a_file_that_has_arrived_meanwhile_is_shown(
     waiting = re.search(r'data-waiting="([^"]+)"', page)
     assert waiting
     assert admin.get(waiting[1]).status_code == 204
-    archive.fetch(file_id)
+    archive.download(file_id)
     assert "data-picture" in shown(admin, waiting[1])
 
 
 def test_what_could_not_be_fetched_is_fetched_again(
-    app: Flask, signed_in: SignIn, api: FakeAPI, receive: Receive, engine: Engine
+    app: Flask, signed_in: SignIn, api: FakeAPI, receive: Receive, engine: Engine, shown: Shown
 ) -> None:
     api.errcodes[GET] = [48001]
     file_id = receive("mp3")
@@ -330,8 +356,9 @@ def test_what_could_not_be_fetched_is_fetched_again(
     assert viewer.post(f"/admin/media/{file_id}/retry").status_code == 403
     operator = signed_in(Role.OPERATOR, "wang")
     assert f'action="/admin/media/{file_id}/retry"' in shown(operator)
-    answer = operator.post(f"/admin/media/{file_id}/retry", form_at="/admin/messages/1")
-    assert (answer.status_code, answer.location) == (303, "/admin/messages/1")
+    page = f"/admin/messages/{newest(engine, MessageLog.id)}"
+    answer = operator.post(f"/admin/media/{file_id}/retry", form_at=page)
+    assert (answer.status_code, answer.location) == (303, page)
     assert row(engine, file_id).state == MediaState.WANTED
     assert audited(engine)[-1] == "media_retried"
     services(app).jobs.run_all()

@@ -13,12 +13,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, select, update
 
-from tests.blueprints.admin.conftest import PASSWORD, Browser, SignIn, audited
+from tests.blueprints.admin.conftest import PASSWORD, Browser, SignIn, audited, newest
 from tests.conftest import APP_SECRET, MakeApp, statements
 from tests.hostile import HOSTILE
 from wechat_bot.database.transactions import transaction
 from wechat_bot.extensions import db
-from wechat_bot.models import Conversation, Follower, MessageLog, Operator, Role, Tag
+from wechat_bot.models import Conversation, Direction, Follower, MessageLog, Operator, Role, Tag
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.operators import management
 from wechat_bot.testing import FakePlatform
@@ -97,8 +97,8 @@ NONSENSE = (
     "/admin/messages.csv?from=2026-13-01",
     "/admin/conversations?tab=none",
     "/admin/conversations?list_before=1e3",
-    "/admin/conversations/1?before=1e3",
-    "/admin/conversations/1?date=31.12.2026",
+    "/admin/conversations/{}?before=1e3",
+    "/admin/conversations/{}?date=31.12.2026",
     "/admin/followers?tag=x",
     "/admin/followers?state=x",
     "/admin/followers?spoken=x",
@@ -108,7 +108,7 @@ NONSENSE = (
 
 def test_what_makes_no_sense_is_refused_in_a_sentence(admin: Browser, follower_id: int) -> None:
     for path in NONSENSE:
-        answer = admin.get(path)
+        answer = admin.get(path.format(follower_id))
         assert answer.status_code == 400, path
         assert re.search(r"<p>[^<]+[。]</p>", answer.text), path
 
@@ -124,10 +124,11 @@ def test_what_is_not_there_is_not_found(admin: Browser, path: str) -> None:
 def test_stored_fields_are_for_admins_and_looking_is_audited(
     admin: Browser, signed_in: SignIn, engine: Engine, follower_id: int
 ) -> None:
-    page = admin.get("/admin/messages/1/raw")
+    path = f"/admin/messages/{newest(engine, MessageLog.id, MessageLog.direction == Direction.IN)}/raw"
+    page = admin.get(path)
     assert "FromUserName" in page.text
     assert audited(engine)[-1] == "raw_viewed"
-    assert signed_in(Role.OPERATOR, "wang").get("/admin/messages/1/raw").status_code == 403
+    assert signed_in(Role.OPERATOR, "wang").get(path).status_code == 403
 
 
 def test_an_export_has_what_the_page_has_and_is_audited(

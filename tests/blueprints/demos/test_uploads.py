@@ -131,9 +131,7 @@ def test_an_address_may_send_ten_files_a_minute(client: FlaskClient, uploads: Pa
     assert upload(client).headers["Retry-After"] == "60"
     assert len(files(uploads)) == 10
     other = client.post(
-        "/demo/upload",
-        data={"test": (BytesIO(PNG), "a.png")},
-        environ_overrides={"REMOTE_ADDR": "192.0.2.7"},
+        "/demo/upload", data={"test": (BytesIO(PNG), "a.png")}, environ_overrides={"REMOTE_ADDR": "192.0.2.7"}
     )
     assert other.status_code == 200
 
@@ -183,7 +181,7 @@ def test_a_full_folder_is_503_until_there_is_room(client: FlaskClient, uploads: 
     assert answer.headers["Retry-After"] == "300"
     assert "演示的存储空间满了" in answer.text
     assert files(uploads) == [old]
-    _make_older(old, upload_folder.KEPT_WHEN_FULL_SECONDS + 1)
+    _make_older(old, upload_folder.MIN_RETENTION_SECONDS + 1)
     assert upload(client).status_code == 200
     assert not old.exists()
 
@@ -191,9 +189,9 @@ def test_a_full_folder_is_503_until_there_is_room(client: FlaskClient, uploads: 
 def test_files_are_deleted_after_an_hour(client: FlaskClient, uploads: Path) -> None:
     upload(client)
     [file] = files(uploads)
-    _make_older(file, upload_folder.KEPT_SECONDS - 60)
+    _make_older(file, upload_folder.RETENTION_SECONDS - 60)
     assert file.name in client.get("/demo/upload").text
-    _make_older(file, upload_folder.KEPT_SECONDS + 1)
+    _make_older(file, upload_folder.RETENTION_SECONDS + 1)
     assert file.name not in client.get("/demo/upload").text
     assert client.get(f"/demo/upload/{file.name}", buffered=True).status_code == 404
     assert not files(uploads)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wechat_bot.blueprints.shared import display
-from wechat_bot.services.search.index import Query
+from wechat_bot.services.search.tokens import Query
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A running application with its simulator, and a browser without JavaScript in front of it."""
+"""A running application with its simulator, used through a browser without JavaScript."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from wechat_bot.testing import OPENID, FakeAPI, FileStore, listening
 
 @dataclass(frozen=True)
 class Simulator:
-    """The page, as a program sees it."""
+    """The simulator of a running application."""
 
     app: Flask
     client: httpx2.Client
@@ -37,7 +37,7 @@ class Simulator:
         return answer.text
 
     def post(self, path: str, /, files: Any = None, **form: str) -> str:
-        """Submit a form; the page to which that leads."""
+        """Submit a form, and return the page to which it redirects."""
         answer = self.client.post(
             f"/simulator/{path}", data={"follower": OPENID, **form}, files=files, follow_redirects=True
         )
@@ -46,10 +46,10 @@ class Simulator:
 
     def says(self, text: str, **form: str) -> JournalEntry:
         self.post("push", **{"f/Content": text, **form})
-        return self.over()
+        return self.finished()
 
     def call(self, path: str, body: dict[str, Any]) -> int:
-        """Call the platform's API as a program does that is configured to; the errcode."""
+        """Call the simulated API finished HTTP, and return the errcode."""
         content = json.dumps(body, ensure_ascii=False)
         answer = self.client.post(f"/simulator/api{path}", params=self.token(), content=content)
         return int(answer.json()["errcode"])
@@ -60,14 +60,14 @@ class Simulator:
         return {"access_token": answer["access_token"]}
 
     def send(self, text: str) -> int:
-        """Send a customer-service message; the errcode."""
+        """Send a customer-service message, and return the errcode."""
         body = {"touser": OPENID, "msgtype": "text", "text": {"content": text}}
         return self.call("/cgi-bin/message/custom/send", body)
 
     def answers(self, openid: str, text: str) -> int:
-        """How often a follower reads an answer in the phone."""
+        """Return how often an answer is shown in the phone."""
         chat = self.page(follower=openid).partition('id="log"')[2].partition('id="foot"')[0]
-        return words(chat).count(text)
+        return text_of(chat).count(text)
 
     @property
     def journal(self) -> Journal:
@@ -76,8 +76,8 @@ class Simulator:
     def last(self, openid: str = OPENID) -> JournalEntry:
         return self.journal.exchanges(openid, 1)[-1]
 
-    def over(self, openid: str = OPENID) -> JournalEntry:
-        """The last exchange, when it is over."""
+    def finished(self, openid: str = OPENID) -> JournalEntry:
+        """Wait until the last exchange has ended, and return it."""
         pause = threading.Event()
         while not (last := self.last(openid)).ended:
             pause.wait(0.02)
@@ -89,7 +89,7 @@ MakeSimulator = Callable[..., Simulator]
 
 @pytest.fixture
 def make_simulator(make_app: MakeApp, settings: Settings, tmp_path: Path) -> Iterator[MakeSimulator]:
-    """Makes simulators, whose API answers the application; keyword arguments change the settings."""
+    """Creates applications that use the simulated API. Keyword arguments change the settings."""
     with ExitStack() as stack:
 
         def make(router: Router | None = None, **changes: object) -> Simulator:
@@ -110,6 +110,6 @@ def simulator(make_simulator: MakeSimulator) -> Simulator:
     return make_simulator()
 
 
-def words(page: str) -> str:
-    """What is to read on a page."""
+def text_of(page: str) -> str:
+    """Return the text of a page without its markup."""
     return html.unescape(re.sub(r"<[^>]+>", " ", page))

@@ -1,4 +1,4 @@
-"""Who may play the platform."""
+"""Access to the simulator."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_development_has_none_when_it_is_switched_off(make_app: MakeApp) -> None
     assert app.test_client().get("/simulator/").status_code == 404
 
 
-def test_nobody_gets_in_where_nobody_can_sign_in(make_app: MakeApp) -> None:
+def test_there_is_no_simulator_where_nobody_can_sign_in(make_app: MakeApp) -> None:
     app = make_app(**PRODUCTION, simulator_enabled=Switch.YES, console_enabled=Switch.NO)
     assert app.test_client().get("/simulator/").status_code == 404
 
@@ -52,7 +52,9 @@ def test_where_others_can_reach_it_operators_sign_in(
 
 
 @pytest.mark.parametrize("headers", [{"Host": "bot.example.com"}, {"X-Forwarded-For": "203.0.113.7"}])
-def test_who_comes_through_a_tunnel_signs_in(make_simulator: MakeSimulator, headers: dict[str, str]) -> None:
+def test_requests_through_a_tunnel_require_a_sign_in(
+    make_simulator: MakeSimulator, headers: dict[str, str]
+) -> None:
     simulator = make_simulator()
     answer = simulator.client.get("/simulator/", headers=headers)
     assert answer.status_code == 303
@@ -71,7 +73,7 @@ def test_the_token_is_shown_to_this_machine_alone(make_simulator: MakeSimulator)
 
 
 def sign_in(simulator: Simulator, role: Role) -> httpx2.Client:
-    """A browser in which an operator with that role is signed in."""
+    """Return a browser in which an operator with that role is signed in."""
     with simulator.app.app_context():
         management.create(db.engine, Actor(None, "test", ""), role, role, PASSWORD)
     client = httpx2.Client(base_url=simulator.client.base_url, headers=simulator.client.headers)

@@ -1,4 +1,4 @@
-"""What a follower does with the phone, and sees on it."""
+"""The phone: actions of a follower, and what the phone shows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tests.blueprints.simulator.conftest import MakeSimulator, Simulator, words
+from tests.blueprints.simulator.conftest import MakeSimulator, Simulator, text_of
 from tests.hostile import PUSHED
 from wechat_bot.routing import Answer, Context, Router
 from wechat_bot.simulator.journal import DeliveryOutcome
@@ -18,7 +18,7 @@ from wechat_bot.wechat.replies import Article, ImageReply, NewsReply
 
 
 def bot(answer: Answer) -> Router:
-    """A bot with one answer to everything."""
+    """Return a bot with one answer to every message."""
     router = Router()
 
     @router.on(Message)
@@ -29,7 +29,7 @@ def bot(answer: Answer) -> Router:
 
 
 def test_a_text_is_answered_in_the_phone(simulator: Simulator) -> None:
-    page = words(simulator.post("push", **{"f/Content": "帮助"}))
+    page = text_of(simulator.post("push", **{"f/Content": "帮助"}))
     assert "我会这些" in page
     assert NOTICE not in page
     exchange = simulator.last()
@@ -40,11 +40,11 @@ def test_a_text_is_answered_in_the_phone(simulator: Simulator) -> None:
 def test_the_conversation_shows_in_the_console_too(simulator: Simulator) -> None:
     simulator.says("帮助")
     page = simulator.page()
-    assert "由 commands.show_help 处理" in words(page)
+    assert "由 commands.show_help 处理" in text_of(page)
     assert re.search(r'href="/admin/messages/\d+"', page)
 
 
-def test_what_anybody_writes_is_text(make_simulator: MakeSimulator) -> None:
+def test_content_of_messages_is_escaped(make_simulator: MakeSimulator) -> None:
     router = Router()
 
     @router.on(TextMessage)
@@ -54,14 +54,14 @@ def test_what_anybody_writes_is_text(make_simulator: MakeSimulator) -> None:
     simulator = make_simulator(router)
     for text in PUSHED.values():
         simulator.client.post("/simulator/push", data={"follower": OPENID, "f/Content": text[:5000]})
-        simulator.over()
+        simulator.finished()
     parser = Scripts()
     parser.feed(simulator.page())
     assert parser.found == []
 
 
 class Scripts(HTMLParser):
-    """Finds what a browser would run that is not ours."""
+    """Finds injected scripts and links in a page."""
 
     found: list[str]
 
@@ -71,8 +71,8 @@ class Scripts(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
-            ours = (value or "").startswith(("/", "https://", "http://", "?", "#"))
-            if name.startswith("on") or (name in {"href", "src", "action"} and not ours):
+            allowed = (value or "").startswith(("/", "https://", "http://", "?", "#"))
+            if name.startswith("on") or (name in {"href", "src", "action"} and not allowed):
                 self.found.append(f"{tag} {name}={value}")
         if tag in {"iframe", "object", "base"} or (tag == "script" and "src" not in dict(attrs)):
             self.found.append(tag)
@@ -89,7 +89,7 @@ def test_a_bot_that_fails_shows_the_grey_notice(simulator: Simulator) -> None:
 def test_silence_is_no_failure(make_simulator: MakeSimulator) -> None:
     simulator = make_simulator(bot(None))
     assert simulator.says("有人吗").outcome is DeliveryOutcome.NOTHING
-    assert NOTICE not in words(simulator.page())
+    assert NOTICE not in text_of(simulator.page())
 
 
 def test_links_and_taps_in_a_reply_work(make_simulator: MakeSimulator) -> None:
@@ -112,7 +112,7 @@ def test_links_and_taps_in_a_reply_work(make_simulator: MakeSimulator) -> None:
     tap = re.search(r'class="tap" form="tap" name="fields" value="([^"]+)"', page)
     assert tap
     simulator.post("push", fields=tap[1].replace("&#34;", '"'))
-    assert simulator.over().fields["Content"] == "好"
+    assert simulator.finished().fields["Content"] == "好"
     assert "选了 101" in simulator.page()
 
 
@@ -121,27 +121,27 @@ def test_news_and_pictures_are_shown(make_simulator: MakeSimulator) -> None:
     simulator = make_simulator(bot(NewsReply((article, article))))
     simulator.says("看看")
     chat = simulator.page().partition('id="log"')[2].partition('id="foot"')[0]
-    assert words(chat).count("一月起") == 1, "to a message the platform shows one article"
+    assert text_of(chat).count("一月起") == 1, "to a message the platform shows one article"
     simulator = make_simulator(bot(ImageReply("mEdIaId")))
     simulator.says("看看")
-    assert "mEdIaId" in words(simulator.page())
+    assert "mEdIaId" in text_of(simulator.page())
 
 
 def test_following_again_greets_and_writing_needs_following(simulator: Simulator) -> None:
-    assert "关注公众号" not in words(simulator.page())
+    assert "关注公众号" not in text_of(simulator.page())
     page = simulator.post("push", fields='{"MsgType": "event", "Event": "unsubscribe", "EventKey": ""}')
-    assert "关注公众号" in words(page)
+    assert "关注公众号" in text_of(page)
     page = simulator.post("push", fields='{"MsgType": "event", "Event": "subscribe", "EventKey": ""}')
-    assert "欢迎" in words(page)
+    assert "欢迎" in text_of(page)
 
 
-def test_a_scanned_code_makes_a_stranger_follow_and_is_told_of_a_follower(simulator: Simulator) -> None:
+def test_a_scan_makes_a_stranger_follow_and_is_an_event_of_a_follower(simulator: Simulator) -> None:
     page = simulator.client.post("/simulator/followers", follow_redirects=True)
     stranger = page.url.params["follower"]
     simulator.post("scan", follower=stranger, scene="door")
-    assert simulator.over(stranger).fields["EventKey"] == "qrscene_door"
+    assert simulator.finished(stranger).fields["EventKey"] == "qrscene_door"
     simulator.post("scan", follower=stranger, scene="door")
-    assert simulator.over(stranger).fields["Event"] == "SCAN"
+    assert simulator.finished(stranger).fields["Event"] == "SCAN"
     assert simulator.journal.exchanges(OPENID, 10) == [], "followers are apart"
 
 
@@ -152,7 +152,7 @@ def test_a_sample_medium_is_sent_and_can_be_fetched(
     simulator: Simulator, kind: str, content_type: str
 ) -> None:
     page = simulator.post("push", kind=kind)
-    assert "收到你的" in words(page)
+    assert "收到你的" in text_of(page)
     fields = simulator.last().fields
     answer = simulator.client.get(f"/simulator/media/{fields['MediaId']}")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, content_type)
@@ -166,17 +166,17 @@ PICTURE = b"\xff\xd8\xff picture" + bytes(3 << 20)
 
 def test_an_own_file_is_sent(simulator: Simulator) -> None:
     simulator.post("push", kind="image", files={"file": ("my.jpg", PICTURE, "image/jpeg")})
-    media_id = simulator.over().fields["MediaId"]
+    media_id = simulator.finished().fields["MediaId"]
     assert simulator.client.get(f"/simulator/media/{media_id}").content == PICTURE
 
 
 def test_a_position_is_picked_on_the_map(simulator: Simulator) -> None:
     form = {"f/Location_X": "31.0", "f/Location_Y": "121.0", "f/Scale": "16", "f/Label": ""}
     simulator.post("push", kind="location", **form, **{"at.x": "240", "at.y": "0"})
-    fields = simulator.over().fields
+    fields = simulator.finished().fields
     assert (fields["Location_X"], fields["Location_Y"]) == ("31.100000", "121.100000")
     simulator.post("push", kind="location", **form)
-    assert simulator.over().fields["Location_X"] == "31.0"
+    assert simulator.finished().fields["Location_X"] == "31.0"
 
 
 def test_every_kind_and_event_can_be_pushed(simulator: Simulator) -> None:
@@ -185,7 +185,7 @@ def test_every_kind_and_event_can_be_pushed(simulator: Simulator) -> None:
         named = re.findall(r'<input name="(f/[^"]+)" value="([^"]*)"', page.partition('id="panel"')[2])
         assert named, kind
         simulator.client.post("/simulator/push", data={"follower": OPENID, "kind": kind, **dict(named)})
-        assert simulator.over().outcome is not DeliveryOutcome.NOTICE, kind
+        assert simulator.finished().outcome is not DeliveryOutcome.NOTICE, kind
         pushed = simulator.last().fields
         assert kind in {pushed["MsgType"], pushed.get("Event")}
 
@@ -193,12 +193,12 @@ def test_every_kind_and_event_can_be_pushed(simulator: Simulator) -> None:
 def test_nested_fields_arrive_nested(simulator: Simulator) -> None:
     form = {"f/EventKey": "K", "f/ScanCodeInfo/ScanType": "qrcode", "f/ScanCodeInfo/ScanResult": "42"}
     simulator.post("push", kind="scancode_waitmsg", **form)
-    assert simulator.over().fields["ScanCodeInfo"] == {"ScanType": "qrcode", "ScanResult": "42"}
+    assert simulator.finished().fields["ScanCodeInfo"] == {"ScanType": "qrcode", "ScanResult": "42"}
 
 
-def test_own_xml_is_pushed_with_what_it_lacks(simulator: Simulator) -> None:
+def test_own_xml_is_pushed_with_the_missing_head(simulator: Simulator) -> None:
     simulator.post("push", xml="<xml><MsgType>text</MsgType><Content>帮助</Content><X>1</X></xml>")
-    fields = simulator.over().fields
+    fields = simulator.finished().fields
     assert (fields["X"], fields["FromUserName"]) == ("1", OPENID)
     assert fields["MsgId"].isdigit()
 
@@ -210,25 +210,27 @@ def test_xml_that_is_nested_where_text_belongs_harms_nothing(simulator: Simulato
             f"<{name}>{nested}</{name}>" for name in ("Content", "MediaId", "EventKey", "kind", "Event")
         )
         simulator.post("push", xml=f"<xml><MsgType>{kind}</MsgType>{fields}<name>x</name></xml>")
-        assert simulator.over().message is None
+        assert simulator.finished().message is None
 
 
 @pytest.mark.parametrize(
     "form", [{"xml": "<xml>"}, {"xml": "hello"}, {"fields": "[1]"}, {"fields": "{"}, {"f/A B": "x"}]
 )
-def test_what_is_no_message_is_refused_with_words(simulator: Simulator, form: dict[str, str]) -> None:
+def test_an_invalid_message_is_refused_with_an_explanation(
+    simulator: Simulator, form: dict[str, str]
+) -> None:
     answer = simulator.client.post("/simulator/push", data={"follower": OPENID, **form})
     assert answer.status_code == 400
     assert "这不是一条消息" in answer.text
     assert simulator.journal.exchanges(OPENID, 9) == []
 
 
-def test_everything_can_be_forgotten(simulator: Simulator) -> None:
+def test_everything_can_be_reset(simulator: Simulator) -> None:
     simulator.says("帮助")
     simulator.post("choices", fault="size")
     page = simulator.post("reset")
-    assert "发送“帮助”" in words(page)
-    assert simulator.journal.choices().fault == ""
+    assert "发送“帮助”" in text_of(page)
+    assert simulator.journal.options().fault == ""
 
 
 def test_a_browser_that_has_the_page_gets_nothing_new(simulator: Simulator) -> None:

@@ -1,4 +1,4 @@
-"""The platform's side: how pushes travel, what goes wrong with them, and what its API lets pass."""
+"""The platform's side: delivery of pushes, faults, and the simulated API."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from tests.blueprints.simulator.conftest import MakeSimulator, Simulator, words
+from tests.blueprints.simulator.conftest import MakeSimulator, Simulator, text_of
 from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog
 from wechat_bot.routing import Answer, Context, Router, keyword, matches
@@ -24,7 +24,7 @@ from wechat_bot.wechat.replies import TextReply
 
 
 class Slow:
-    """A bot that answers when it is let, and counts how often it was asked."""
+    """A bot that waits for an event before it answers, and counts calls of its handler."""
 
     def __init__(self) -> None:
         self.go_on = threading.Event()
@@ -43,13 +43,13 @@ def _ids(exchange: JournalEntry) -> set[str]:
 
 
 @pytest.mark.parametrize("mode", ["plain", "compatible", "safe"])
-def test_each_mode_is_spoken_and_taken_apart(make_simulator: MakeSimulator, mode: str) -> None:
+def test_each_mode_is_supported_and_inspected(make_simulator: MakeSimulator, mode: str) -> None:
     simulator = make_simulator(wechat_message_mode=mode)
     assert simulator.says("帮助").outcome is DeliveryOutcome.REPLY
     page = simulator.page()
     assert ("解密之后" in page) == (mode != "plain")
     assert ("msg_signature" in page) == (mode != "plain")
-    assert "不对" not in words(page.partition('id="request"')[2])
+    assert "不对" not in text_of(page.partition('id="request"')[2])
 
 
 def test_another_mode_than_the_bots_can_be_chosen(simulator: Simulator) -> None:
@@ -69,9 +69,7 @@ def test_a_mode_that_the_settings_do_not_allow_cannot_be_chosen(make_simulator: 
 @pytest.mark.parametrize(
     ("fault", "status"), [("signature", 403), ("timestamp", 403), ("key", 403), ("size", 413)]
 )
-def test_what_no_platform_sends_is_refused_by_the_bot(
-    make_simulator: MakeSimulator, fault: str, status: int
-) -> None:
+def test_a_faulty_push_is_refused_by_the_bot(make_simulator: MakeSimulator, fault: str, status: int) -> None:
     simulator = make_simulator(wechat_message_mode="safe")
     simulator.post("choices", fault=fault)
     exchange = simulator.says("帮助")
@@ -83,7 +81,7 @@ def test_what_no_platform_sends_is_refused_by_the_bot(
 
 
 def _marks(page: str) -> str:
-    """✓ and ✗ of the signatures on a page."""
+    """Return a page with ✓ and ✗ for correct and wrong signatures."""
     return page.replace('aria-label="一致"', "✓").replace('aria-label="不一致"', "✗")
 
 
@@ -93,7 +91,7 @@ def test_lost_answers_make_the_platform_push_again_and_the_bot_repeat_itself(sim
     assert [attempt.problem for attempt in exchange.attempts] == ["the answer was lost"] * 2 + [""]
     assert exchange.reply == TextReply("怎么称呼你？发送“取消”不改。")
     assert len(_ids(exchange)) == 1
-    assert "第 3 次推送" in words(simulator.page())
+    assert "第 3 次推送" in text_of(simulator.page())
 
 
 @pytest.mark.parametrize("course", ["duplicate", "parallel"])
@@ -102,7 +100,7 @@ def test_repeated_pushes_get_the_same_answer_which_is_shown_once(simulator: Simu
     exchange = simulator.says("帮助")
     assert len(exchange.attempts) == {"duplicate": 2, "parallel": 3}[course]
     assert len({attempt.opened.partition("<MsgType>")[2] for attempt in exchange.attempts}) == 1
-    assert words(simulator.page().partition('id="log"')[2].partition('id="foot"')[0]).count("我会这些") == 1
+    assert text_of(simulator.page().partition('id="log"')[2].partition('id="foot"')[0]).count("我会这些") == 1
     with simulator.app.app_context():
         assert db.session.scalar(select(func.count()).select_from(MessageLog)) == 2
 
@@ -111,7 +109,7 @@ def test_a_held_message_comes_after_the_next_one(simulator: Simulator) -> None:
     simulator.post("choices", course="held")
     simulator.post("push", **{"f/Content": "改名"})
     assert simulator.last().attempts == []
-    assert "扣住了" in words(simulator.page())
+    assert "扣住了" in text_of(simulator.page())
     simulator.post("choices", course="")
     simulator.says("帮助")
     pause = threading.Event()
@@ -122,15 +120,15 @@ def test_a_held_message_comes_after_the_next_one(simulator: Simulator) -> None:
     assert held.attempts[0].began > following.attempts[0].began
 
 
-def test_a_push_that_goes_on_is_shown_as_it_goes(make_simulator: MakeSimulator) -> None:
+def test_an_unfinished_push_is_shown(make_simulator: MakeSimulator) -> None:
     slow = Slow()
     simulator = make_simulator(slow.router)
     page = simulator.post("push", **{"f/Content": "慢"})
-    assert "等待回答" in words(page)
-    assert "进行中" in words(page)
+    assert "等待回答" in text_of(page)
+    assert "进行中" in text_of(page)
     slow.go_on.set()
-    assert simulator.over().reply == TextReply("想好了")
-    assert "进行中" not in words(simulator.page())
+    assert simulator.finished().reply == TextReply("想好了")
+    assert "进行中" not in text_of(simulator.page())
     assert slow.runs == 1
 
 
@@ -142,11 +140,11 @@ def test_an_answer_on_the_second_push_is_shown_with_both(make_simulator: MakeSim
     while not simulator.last().attempts:
         pause.wait(0.05)
     slow.go_on.set()
-    exchange = simulator.over()
+    exchange = simulator.finished()
     assert [bool(attempt.problem) for attempt in exchange.attempts] == [True, False]
     assert exchange.reply == TextReply("想好了")
     assert slow.runs == 1
-    assert "no answer within 5 s" in words(simulator.page())
+    assert "no answer within 5 s" in text_of(simulator.page())
 
 
 def test_a_late_answer_arrives_as_a_customer_service_message(make_simulator: MakeSimulator) -> None:
@@ -156,7 +154,7 @@ def test_a_late_answer_arrives_as_a_customer_service_message(make_simulator: Mak
     assert exchange.outcome is DeliveryOutcome.NOTHING
     slow.go_on.set()
     pause = threading.Event()
-    while "迟到的回答" not in (page := words(simulator.page())):
+    while "迟到的回答" not in (page := text_of(simulator.page())):
         pause.wait(0.05)
     assert page.count("想好了") == 1
     assert "客服消息" in page
@@ -167,7 +165,7 @@ def test_a_late_answer_arrives_as_a_customer_service_message(make_simulator: Mak
 def test_slow_handlers_run_once_and_their_answers_are_seen_once(
     make_simulator: MakeSimulator, customer_service: Switch
 ) -> None:
-    """Handlers of 3, 7, 12 and 20 s, at once, each for a follower of its own."""
+    """Handlers of 3, 7, 12 and 20 s run at the same time, each for another follower."""
     router, runs = Router(), Counter[str]()
 
     @router.on(TextMessage, matches(r"(?P<seconds>\d+) s"), slow=True)
@@ -189,7 +187,7 @@ def test_slow_handlers_run_once_and_their_answers_are_seen_once(
         pushes[seconds] = openid
     counts = {}
     for seconds, openid in pushes.items():
-        counts[seconds] = len(simulator.over(openid).attempts)
+        counts[seconds] = len(simulator.finished(openid).attempts)
         while not simulator.answers(openid, f"想了 {seconds} s"):
             threading.Event().wait(0.2)
             if customer_service is Switch.NO and runs.total() == 4 and seconds == 20:
@@ -202,10 +200,10 @@ def test_slow_handlers_run_once_and_their_answers_are_seen_once(
 
 def test_the_window_for_customer_service_messages_is_counted(simulator: Simulator) -> None:
     simulator.says("帮助")
-    assert "还能发 5 条" in words(simulator.page(tab="platform"))
+    assert "还能发 5 条" in text_of(simulator.page(tab="platform"))
     assert [simulator.send(f"第 {number} 条") for number in range(5)] == [0] * 5
     assert simulator.send("太多了") == 45047
-    page = words(simulator.page())
+    page = text_of(simulator.page())
     assert "第 4 条" in page
     assert "太多了" not in page
     simulator.says("还在")
@@ -215,7 +213,7 @@ def test_the_window_for_customer_service_messages_is_counted(simulator: Simulato
     assert simulator.send("不迟") == 0
 
 
-def test_an_account_without_the_api_is_told_48001(simulator: Simulator) -> None:
+def test_an_account_without_the_api_gets_48001(simulator: Simulator) -> None:
     simulator.says("帮助")
     simulator.post("account", kind=AccountKind.UNVERIFIED_SUBSCRIPTION)
     assert simulator.send("在吗") == 48001
@@ -224,9 +222,9 @@ def test_an_account_without_the_api_is_told_48001(simulator: Simulator) -> None:
 def test_typing_is_shown(simulator: Simulator) -> None:
     simulator.says("帮助")
     assert simulator.call("/cgi-bin/message/custom/typing", {"touser": OPENID, "command": "Typing"}) == 0
-    assert "对方正在输入…" in words(simulator.page())
+    assert "对方正在输入…" in text_of(simulator.page())
     simulator.send("好了")
-    assert "对方正在输入…" not in words(simulator.page())
+    assert "对方正在输入…" not in text_of(simulator.page())
 
 
 def test_a_chosen_fault_of_the_api_happens_once(simulator: Simulator) -> None:
@@ -246,10 +244,10 @@ def test_a_menu_message_can_be_tapped(simulator: Simulator) -> None:
     body = {"touser": OPENID, "msgtype": "msgmenu", "msgmenu": menu}
     assert simulator.call("/cgi-bin/message/custom/send", body) == 0
     page = simulator.page()
-    assert "解决了吗？" in words(page)
+    assert "解决了吗？" in text_of(page)
     tap = page.partition('class="tap" form="tap" name="fields" value="')[2].partition('"')[0]
     simulator.post("push", fields=html.unescape(tap))
-    assert simulator.over().fields["bizmsgmenuid"] == "101"
+    assert simulator.finished().fields["bizmsgmenuid"] == "101"
 
 
 def test_a_result_that_the_api_announced_is_pushed(simulator: Simulator) -> None:
@@ -259,10 +257,10 @@ def test_a_result_that_the_api_announced_is_pushed(simulator: Simulator) -> None
     simulator.post("push", follower=other, **{"f/Content": "帮助"})
     body = {"touser": [OPENID, other], "msgtype": "text", "text": {"content": "大家好"}}
     assert simulator.call("/cgi-bin/message/mass/send", body) == 0
-    assert "等待推送：1 个" in words(simulator.page(tab="platform"))
+    assert "等待推送：1 个" in text_of(simulator.page(tab="platform"))
     simulator.post("clock", seconds="7200")
     simulator.post("events")
-    assert simulator.over().fields["Event"] == "MASSSENDJOBFINISH"
+    assert simulator.finished().fields["Event"] == "MASSSENDJOBFINISH"
 
 
 def test_the_api_answers_over_http(simulator: Simulator) -> None:
@@ -284,47 +282,47 @@ def test_the_published_menu_can_be_tapped(simulator: Simulator) -> None:
             },
         ]
     bar = simulator.page().partition('id="menu-bar"')[2].partition(">")[2].partition("</nav>")[0]
-    assert words(bar).split() == ["帮助", "更多", "网站", "扫", "图"]
+    assert text_of(bar).split() == ["帮助", "更多", "网站", "扫", "图"]
     assert bar.count("<button") == 3, "what pushes nothing is no button"
     simulator.post("push", fields='{"MsgType": "event", "Event": "CLICK", "EventKey": "MENU_HELP"}')
-    assert "我会这些" in words(simulator.page())
+    assert "我会这些" in text_of(simulator.page())
 
 
 def test_an_exchange_is_repeated_exactly_or_anew(simulator: Simulator) -> None:
     first = simulator.says("帮助")
     simulator.post(f"exchanges/{first.id}/repeat", exactly="")
-    assert simulator.over().request == first.request
+    assert simulator.finished().request == first.request
     simulator.post(f"exchanges/{first.id}/repeat")
-    again = simulator.over()
+    again = simulator.finished()
     assert again.fields["Content"] == "帮助"
     assert again.fields["MsgId"] != first.fields["MsgId"]
 
 
-def test_a_message_of_the_console_is_played_again(simulator: Simulator) -> None:
+def test_a_message_of_the_console_is_pushed_again(simulator: Simulator) -> None:
     simulator.says("改名")
     with simulator.app.app_context():
         message_id = db.session.scalars(select(MessageLog.id).where(MessageLog.direction == "in")).one()
     simulator.post("reset")
-    assert "再放一遍" in words(simulator.page(message=message_id))
+    assert "再放一遍" in text_of(simulator.page(message=message_id))
     simulator.post(f"messages/{message_id}/repeat")
-    assert simulator.over().fields["Content"] == "改名"
+    assert simulator.finished().fields["Content"] == "改名"
     assert simulator.client.post("/simulator/messages/999/repeat").status_code == 404
 
 
-def test_a_curl_command_tells_everything_about_a_push(simulator: Simulator) -> None:
+def test_a_curl_command_repeats_a_push(simulator: Simulator) -> None:
     exchange = simulator.says("it's a 'test'")
-    page = words(simulator.page())
+    page = text_of(simulator.page())
     assert f"{exchange.url}?{exchange.request.query}" in page
     assert "--data-binary" in page
 
 
-def test_a_database_that_is_away_takes_the_phone_with_it_not(simulator: Simulator) -> None:
+def test_the_phone_works_without_a_recorded_message(simulator: Simulator) -> None:
     simulator.says("帮助")
     with simulator.app.app_context():
         db.session.execute(update(MessageLog).values(dedup_key=None))
         db.session.commit()
-    assert "机器人没有记录这条消息" in words(simulator.page())
-    assert NOTICE not in words(simulator.page())
+    assert "机器人没有记录这条消息" in text_of(simulator.page())
+    assert NOTICE not in text_of(simulator.page())
 
 
 def test_a_video_is_fetched_from_where_the_api_says(simulator: Simulator) -> None:

@@ -1,4 +1,4 @@
-"""Access tokens in the database: many processes, one token."""
+"""Tests of access tokens in the database, which several processes share."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ URL = "https://api.example.com"
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[DatabaseTokens]:
-    """The tokens, as a process of its own sees them."""
+    """Return the tokens with an engine of its own, like another process."""
     engine = create_engine(settings.sqlalchemy_url, **engine_options(settings))
     yield DatabaseTokens(engine, partial(ensure_account, engine, APP_ID))
     engine.dispose()
@@ -70,7 +70,7 @@ def test_a_token_is_found_by_every_process(two_processes: Pair) -> None:
     one, other = two_processes
     expires_at = 1767225600.25
     assert one.claim("access_token", "")
-    one.settle("access_token", Token("t" * 512, expires_at))
+    one.release("access_token", Token("t" * 512, expires_at))
     assert other.get("access_token") == Token("t" * 512, expires_at)
     assert other.get("jsapi") is None
 
@@ -80,9 +80,9 @@ def test_one_claim_holds_at_a_time(two_processes: Pair) -> None:
     assert one.claim("access_token", "")
     assert not other.claim("access_token", "")
     assert other.claim("jsapi", "")
-    one.settle("access_token", None)
+    one.release("access_token", None)
     assert other.claim("access_token", "")
-    other.settle("access_token", Token("A", 0))
+    other.release("access_token", Token("A", 0))
     assert not one.claim("access_token", "")
     assert not one.claim("access_token", "a")
     assert one.claim("access_token", "A")
@@ -121,7 +121,7 @@ def test_the_claim_of_a_process_that_died_ends(tokens: DatabaseTokens, engine: E
 def test_accounts_have_tokens_of_their_own(engine: Engine, tokens: DatabaseTokens) -> None:
     other = DatabaseTokens(engine, partial(ensure_account, engine, "wx0123456789abcdef"))
     tokens.claim("access_token", "")
-    tokens.settle("access_token", Token("A", 0))
+    tokens.release("access_token", Token("A", 0))
     assert other.get("access_token") is None
     assert other.claim("access_token", "")
 
@@ -137,7 +137,7 @@ def test_whoever_waits_does_not_write(engine: Engine, tokens: DatabaseTokens) ->
 
 
 class Expiring:
-    """The platform, whose tokens live for a second; it gives another one in the second half of a life."""
+    """A platform whose tokens are valid for a second. It issues a new one after half a second."""
 
     def __init__(self) -> None:
         self.fetches = 0
@@ -168,7 +168,7 @@ class Expiring:
 
 
 def call_often(settings: Settings) -> int:
-    """In a process of its own: as many calls as fall to it."""
+    """Make the calls of one process, and return the number of those that succeeded."""
     with opened(settings) as store:
         client = WeChatClient(settings.credentials, settings.wechat_api_base_url, store=store)
         return sum(client.tags.of("o") == () for _ in range(CALLS // PROCESSES))
@@ -203,4 +203,4 @@ def test_two_deployments_of_one_account_do_not_disturb_each_other(
             for client in clients:
                 client.system.callback_ips()
     assert api.calls.count(TOKEN) == 2
-    assert api.calls.count("/cgi-bin/getcallbackip") == 6  # none was refused
+    assert api.calls.count("/cgi-bin/getcallbackip") == 6  # no call was refused

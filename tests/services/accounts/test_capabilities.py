@@ -1,4 +1,4 @@
-"""What the account may do, and who says so."""
+"""Tests of the API permissions of an account."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CUSTOMER = Feature.CUSTOMER_SERVICE
 SOMEBODY = Actor(None, "tests", "")
 
 
-def made(make_app: MakeApp, **changes: object) -> tuple[Capabilities, int, Engine]:
+def make_capabilities(make_app: MakeApp, **changes: object) -> tuple[Capabilities, int, Engine]:
     app: Flask = make_app(**{"wechat_app_secret": APP_SECRET, **changes})
     with app.app_context():
         engine = db.engine
@@ -29,22 +29,22 @@ def made(make_app: MakeApp, **changes: object) -> tuple[Capabilities, int, Engin
 
 
 def test_what_nobody_knows_is_tried_until_the_platform_refuses(make_app: MakeApp, any_database: str) -> None:
-    capabilities, account, _ = made(make_app, database_url=any_database)
+    capabilities, account, _ = make_capabilities(make_app, database_url=any_database)
     assert capabilities.permission(account, CUSTOMER).reason is PermissionReason.UNKNOWN
     assert capabilities.allows(account, CUSTOMER)
-    capabilities.learn(account, CUSTOMER, allowed=False)
-    capabilities.learn(account, CUSTOMER, allowed=False)
+    capabilities.record_response(account, CUSTOMER, allowed=False)
+    capabilities.record_response(account, CUSTOMER, allowed=False)
     permission = capabilities.permission(account, CUSTOMER)
     assert (permission.allowed, permission.reason) == (False, PermissionReason.LEARNED)
     assert permission.at is not None
 
 
 def test_an_operator_s_word_stays_until_it_is_taken_back(make_app: MakeApp) -> None:
-    capabilities, account, engine = made(make_app)
+    capabilities, account, engine = make_capabilities(make_app)
     management.create(engine, SOMEBODY, "li", Role.ADMIN, "correct horse battery")
     actor = Actor(1, "li", "")
     capabilities.override(actor, account, CUSTOMER, True)
-    capabilities.learn(account, CUSTOMER, allowed=False)
+    capabilities.record_response(account, CUSTOMER, allowed=False)
     assert capabilities.permission(account, CUSTOMER).reason is PermissionReason.OPERATOR
     assert capabilities.allows(account, CUSTOMER)
     capabilities.override(actor, account, CUSTOMER, None)
@@ -55,8 +55,8 @@ def test_an_operator_s_word_stays_until_it_is_taken_back(make_app: MakeApp) -> N
 def test_the_settings_decide_where_they_say_something(
     make_app: MakeApp, switch: Switch, allowed: bool
 ) -> None:
-    capabilities, account, _ = made(make_app, wechat_customer_service=switch)
-    capabilities.learn(account, CUSTOMER, allowed=not allowed)
+    capabilities, account, _ = make_capabilities(make_app, wechat_customer_service=switch)
+    capabilities.record_response(account, CUSTOMER, allowed=not allowed)
     permission = capabilities.permission(account, CUSTOMER)
     assert (permission.allowed, permission.reason) == (allowed, PermissionReason.SETTINGS)
 
@@ -77,14 +77,14 @@ def test_the_settings_decide_where_they_say_something(
 def test_a_kind_of_account_may_do_what_the_platform_s_table_says(
     make_app: MakeApp, kind: AccountKind, may: set[Feature]
 ) -> None:
-    capabilities, account, _ = made(make_app, wechat_account_kind=kind)
+    capabilities, account, _ = make_capabilities(make_app, wechat_account_kind=kind)
     permissions = capabilities.all(account)
     assert {feature for feature, permission in permissions.items() if permission.allowed} == may
     assert {permission.reason for permission in permissions.values()} == {PermissionReason.KIND}
 
 
 def test_without_a_secret_there_is_no_api(make_app: MakeApp) -> None:
-    capabilities, account, _ = made(make_app, wechat_app_secret="")
+    capabilities, account, _ = make_capabilities(make_app, wechat_app_secret="")
     assert {permission.reason for permission in capabilities.all(account).values()} == {
         PermissionReason.NO_SECRET
     }

@@ -25,7 +25,9 @@ from wechat_bot.models import (
 )
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.conversations import actions
-from wechat_bot.services.search.index import FOLLOWERS, Query
+from wechat_bot.services.followers import profiles
+from wechat_bot.services.search.index import FOLLOWERS
+from wechat_bot.services.search.tokens import Query
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wiring import services
 
@@ -46,6 +48,7 @@ class Office:
                 insert(Operator),
                 {**row, **more, **likes, "disabled": False, "shortcuts": True, "dense": False},
             )
+        self.capabilities = services(app).capabilities
         self.operator_id = self.value(select(Operator.id))
         self.follower_id = self.value(select(Follower.id))
         self.actor = Actor(self.operator_id, "小王", "127.0.0.1")
@@ -55,7 +58,7 @@ class Office:
             return connection.execute(query).scalar()
 
     def found(self, words: str) -> bool:
-        query = FOLLOWERS.found(Query.parse(words), self.engine.dialect.name)
+        query = FOLLOWERS.matching_ids(Query.parse(words), self.engine.dialect.name)
         return bool(self.value(select(Follower.id).where(Follower.id.in_(query))) == self.follower_id)
 
     def audited(self) -> list[tuple[str, Any, Any]]:
@@ -70,11 +73,11 @@ def office(make_app: MakeApp, any_database: str) -> Office:
 
 
 def test_a_follower_is_called_and_found_by_an_alias(office: Office) -> None:
-    actions.rename(office.engine, office.actor, office.follower_id, "  王姐  (团长) ")
-    actions.rename(office.engine, office.actor, office.follower_id, "王姐 (团长)")
+    profiles.rename(office.engine, office.capabilities, office.actor, office.follower_id, "  王姐  (团长) ")
+    profiles.rename(office.engine, office.capabilities, office.actor, office.follower_id, "王姐 (团长)")
     assert office.value(select(Follower.alias)) == "王姐 (团长)"
     assert office.found("王姐")
-    actions.rename(office.engine, office.actor, office.follower_id, "李雷")
+    profiles.rename(office.engine, office.capabilities, office.actor, office.follower_id, "李雷")
     assert office.found("李雷")
     assert not office.found("王姐")
     assert office.audited() == [
@@ -85,11 +88,12 @@ def test_a_follower_is_called_and_found_by_an_alias(office: Office) -> None:
 
 def test_a_tag_is_made_once_and_put_on_once(office: Office) -> None:
     for _ in range(2):
-        actions.tag(office.engine, office.actor, [office.follower_id, 999], "VIP")
+        profiles.tag(office.engine, office.capabilities, office.actor, [office.follower_id, 999], "VIP")
     assert office.value(select(func.count()).select_from(Tag)) == 1
     assert office.value(select(func.count()).select_from(FollowerTag)) == 1
     assert office.found("vip")
-    actions.untag(office.engine, office.actor, [office.follower_id], office.value(select(Tag.id)))
+    tag_id = office.value(select(Tag.id))
+    profiles.untag(office.engine, office.capabilities, office.actor, [office.follower_id], tag_id)
     assert not office.found("vip")
     assert office.audited() == [("tag_added", None, "VIP"), ("tag_removed", "VIP", None)]
 

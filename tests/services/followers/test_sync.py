@@ -25,11 +25,12 @@ from wechat_bot.models import (
 from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.accounts.capabilities import Capabilities, Feature
 from wechat_bot.services.audit import Actor
-from wechat_bot.services.conversations import actions
+from wechat_bot.services.followers import profiles
 from wechat_bot.services.followers.sync import LIST_PATH, FollowerSynchronizer
 from wechat_bot.services.followers.write_back import MAX_ATTEMPTS, WriteBack, fitting, try_again
 from wechat_bot.services.health.heartbeats import heartbeat
-from wechat_bot.services.search.index import FOLLOWERS, Query
+from wechat_bot.services.search.index import FOLLOWERS
+from wechat_bot.services.search.tokens import Query
 from wechat_bot.simulator.state import SimulatedFollower as Played
 from wechat_bot.simulator.state import SimulatedTag as PlayedTag
 from wechat_bot.testing import APIFault, APIFaultKind, FakeAPI, FakePlatform, SimulatedAccount
@@ -109,35 +110,37 @@ class Office:
 
     def found(self, words: str) -> Collection[int]:
         with self.engine.connect() as connection:
-            return connection.scalars(FOLLOWERS.found(Query.parse(words), self.engine.dialect.name)).all()
+            return connection.scalars(
+                FOLLOWERS.matching_ids(Query.parse(words), self.engine.dialect.name)
+            ).all()
 
     def waiting(self) -> list[tuple[str, int]]:
         """What waits to be told, and how often it was refused."""
         with self.engine.connect() as connection:
             rows = connection.execute(
-                select(PendingUpdate.what, PendingUpdate.attempts).order_by(PendingUpdate.id)
+                select(PendingUpdate.kind, PendingUpdate.attempts).order_by(PendingUpdate.id)
             )
-            return [(row.what, row.attempts) for row in rows]
+            return [(row.kind, row.attempts) for row in rows]
 
     def set(self, openid: str, **columns: Any) -> None:
         with self.engine.begin() as connection:
             connection.execute(update(Follower).where(Follower.openid == openid).values(columns))
 
     def rename(self, openid: str, alias: str) -> None:
-        actions.rename(self.engine, ACTOR, self.follower(openid).id, alias, write_back=True)
+        profiles.rename(self.engine, self.capabilities, ACTOR, self.follower(openid).id, alias)
 
     def tag(self, name: str, *openids: str) -> None:
         ids = [self.follower(openid).id for openid in openids]
-        actions.tag(self.engine, ACTOR, ids, name, write_back=True)
+        profiles.tag(self.engine, self.capabilities, ACTOR, ids, name)
 
     def untag(self, name: str, openid: str) -> None:
         tag_id = self.value(select(Tag.id).where(Tag.name == name))
-        actions.untag(self.engine, ACTOR, [self.follower(openid).id], tag_id, write_back=True)
+        profiles.untag(self.engine, self.capabilities, ACTOR, [self.follower(openid).id], tag_id)
 
     def pass_midnight(self) -> None:
         """Let calls be made again that the quota had ended."""
-        client: Any = self.followers._client
-        client._http._stops.clear()
+        client: Any = self.followers.client
+        client._http._rate_limits.clear()
         self.api.errcodes.clear()
 
     def tell(self) -> None:
@@ -283,8 +286,8 @@ def test_an_interrupted_run_is_gone_on_with_by_itself(office: Office) -> None:
         office.followers.run(sync_id, kill)
     assert (office.run_of(sync_id).state, office.run_of(sync_id).done) == (SyncState.RUNNING, 100)
     now = datetime.now(UTC)
-    office.followers.keep_going(office.account_id, now)  # somebody may still be about it
-    office.followers.keep_going(office.account_id, now + timedelta(hours=1))
+    office.followers.start_due(office.account_id, now)  # somebody may still be about it
+    office.followers.start_due(office.account_id, now + timedelta(hours=1))
     assert services(office.app).jobs.run_all() == 1
     assert (office.run_of(sync_id).state, office.run_of(sync_id).done) == (SyncState.DONE, 150)
 
@@ -329,16 +332,16 @@ def test_the_nightly_run_begins_at_four_in_beijing_once(office: Office) -> None:
     office.follow("oLi")
     jobs = services(office.app).jobs
     for minutes in (-60, -1, 60, 120):
-        office.followers.keep_going(office.account_id, FOUR + timedelta(minutes=minutes))
+        office.followers.start_due(office.account_id, FOUR + timedelta(minutes=minutes))
     assert jobs.run_all() == 0
-    office.followers.keep_going(office.account_id, FOUR)
+    office.followers.start_due(office.account_id, FOUR)
     assert jobs.run_all() == 1
     assert office.follower("oLi").subscribed
     with office.engine.begin() as connection:
         connection.execute(update(FollowerSync).values(seen_at=FOUR))
-    office.followers.keep_going(office.account_id, FOUR + timedelta(minutes=2))
+    office.followers.start_due(office.account_id, FOUR + timedelta(minutes=2))
     assert jobs.run_all() == 0
-    office.followers.keep_going(office.account_id, FOUR + timedelta(days=1))
+    office.followers.start_due(office.account_id, FOUR + timedelta(days=1))
     assert jobs.run_all() == 1
 
 
@@ -350,14 +353,14 @@ def test_an_account_that_may_not_is_asked_once(make_app: MakeApp, api: FakeAPI) 
     assert run.state == SyncState.FAILED
     assert "48001" in run.error
     assert not office.capabilities.allows(office.account_id, Feature.FOLLOWERS)
-    office.followers.keep_going(office.account_id, FOUR)
+    office.followers.start_due(office.account_id, FOUR)
     assert services(office.app).jobs.run_all() == 0
 
 
 @pytest.mark.parametrize("kind", [APIFaultKind.STATUS_500, APIFaultKind.CUT, APIFaultKind.GARBAGE])
 def test_a_run_fails_with_a_sentence_when_the_answer_is_lost(office: Office, kind: APIFaultKind) -> None:
     office.follow("oLi")
-    client: Any = office.followers._client
+    client: Any = office.followers.client
     client._http._sleep = lambda seconds: None
     office.api.fail(APIFault(kind, times=None), LIST_PATH)
     run = office.sync()
@@ -504,8 +507,9 @@ def test_a_tag_deleted_at_the_platform_is_made_again(office: Office) -> None:
 def test_nothing_waits_to_be_told_where_the_account_may_not(office: Office) -> None:
     office.follow("oLi")
     office.sync()
-    actions.rename(office.engine, ACTOR, office.follower("oLi").id, "李")
-    actions.tag(office.engine, ACTOR, [office.follower("oLi").id], "VIP")
+    office.capabilities.record_response(office.account_id, Feature.FOLLOWERS, allowed=False)
+    office.rename("oLi", "李")
+    office.tag("VIP", "oLi")
     assert office.waiting() == []
 
 

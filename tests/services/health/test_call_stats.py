@@ -1,4 +1,4 @@
-"""What is remembered of calls of the API and of refused requests."""
+"""Tests of the statistics of API calls and of requests to the callback."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from wechat_bot.wiring import services
 SEND = "/cgi-bin/message/custom/send"
 
 
-def observed(engine: Engine) -> CallStats:
+def make_call_stats(engine: Engine) -> CallStats:
     return CallStats(engine, partial(ensure_account, engine, "wx1"))
 
 
@@ -43,25 +43,25 @@ def any_engine(make_app: MakeApp, any_database: str) -> Engine:
 
 
 def test_calls_that_ended_alike_are_counted_together(any_engine: Engine) -> None:
-    seen = observed(any_engine)
-    seen.record_call(Call(SEND, 0, "", 0.1))
-    seen.record_call(Call(SEND, 0, "", 0.3))
-    seen.flush()
-    seen.record_call(Call(SEND, 0, "", 0.2))
-    seen.record_call(Call(SEND, 45015, "response out of time limit", 0.1))
-    seen.flush()
+    stats = make_call_stats(any_engine)
+    stats.record_call(Call(SEND, 0, "", 0.1))
+    stats.record_call(Call(SEND, 0, "", 0.3))
+    stats.flush()
+    stats.record_call(Call(SEND, 0, "", 0.2))
+    stats.record_call(Call(SEND, 45015, "response out of time limit", 0.1))
+    stats.flush()
     counted = {row.errcode: row for row in rows(any_engine, CallCount)}
     assert (counted[0].calls, counted[0].milliseconds, counted[0].slowest) == (3, 600, 300)
     assert (counted[45015].calls, counted[45015].last_message) == (1, "response out of time limit")
 
 
 def test_refused_requests_are_counted_by_cause(any_engine: Engine) -> None:
-    seen = observed(any_engine)
-    seen.record_request("wrong_key", "the padding is wrong")
-    seen.flush()
-    seen.record_request("wrong_key", "the length is wrong")
-    seen.record_request("malformed")
-    seen.flush()
+    stats = make_call_stats(any_engine)
+    stats.record_request("wrong_key", "the padding is wrong")
+    stats.flush()
+    stats.record_request("wrong_key", "the length is wrong")
+    stats.record_request("malformed")
+    stats.flush()
     counted = {row.outcome: row for row in rows(any_engine, CallbackOutcome)}
     wrong = counted["wrong_key"]
     assert (wrong.times, wrong.detail) == (2, "the length is wrong")
@@ -70,10 +70,10 @@ def test_refused_requests_are_counted_by_cause(any_engine: Engine) -> None:
 
 
 def test_of_two_processes_the_one_that_writes_last_need_not_have_seen_the_last(any_engine: Engine) -> None:
-    early, late = observed(any_engine), observed(any_engine)
-    for seen in (early, late):
-        seen.record_request("malformed")
-        seen.record_call(Call(SEND, 0, "", 0.1))
+    early, late = make_call_stats(any_engine), make_call_stats(any_engine)
+    for stats in (early, late):
+        stats.record_request("malformed")
+        stats.record_call(Call(SEND, 0, "", 0.1))
     late.flush()
     last = [row.last_at for table in (CallCount, CallbackOutcome) for row in rows(any_engine, table)]
     early.flush()
@@ -81,19 +81,19 @@ def test_of_two_processes_the_one_that_writes_last_need_not_have_seen_the_last(a
 
 
 def test_a_lost_answer_is_told_from_success(engine: Engine) -> None:
-    seen = observed(engine)
-    seen.record_call(Call(SEND, 0, "no answer: ReadTimeout", 10))
-    seen.flush()
+    stats = make_call_stats(engine)
+    stats.record_call(Call(SEND, 0, "no answer: ReadTimeout", 10))
+    stats.flush()
     assert [row.errcode for row in rows(engine, CallCount)] == [NO_ANSWER]
 
 
 def test_addresses_of_files_do_not_fill_the_table(engine: Engine) -> None:
-    seen = observed(engine)
+    stats = make_call_stats(engine)
     for number in range(50):
-        seen.record_call(Call(f"/mmbiz_png/AbC{number}/0", 0, "", 0.1))
+        stats.record_call(Call(f"/mmbiz_png/AbC{number}/0", 0, "", 0.1))
     for number in range(2000):
-        seen.record_call(Call(f"/cgi-bin/{number}", 0, "", 0.1))
-    seen.flush()
+        stats.record_call(Call(f"/cgi-bin/{number}", 0, "", 0.1))
+    stats.flush()
     counted = {row.path: row.calls for row in rows(engine, CallCount)}
     assert len(counted) == 1000
     assert counted[OTHER] == 50 + 2000 - 999
@@ -106,7 +106,7 @@ def test_hostile_traffic_makes_the_database_work_no_more_than_once(app: Flask, e
             client.get(f"/wechat?signature={number}&timestamp=1&nonce=2&echostr=3")
         assert sent == []
         services(app).call_stats.flush()
-    assert len(sent) == 2  # an update, and an insert as there was nothing to update
+    assert len(sent) == 2  # an update and, since there is no row yet, an insert
 
 
 def test_what_was_seen_is_written_soon_without_being_asked(
@@ -115,29 +115,29 @@ def test_what_was_seen_is_written_soon_without_being_asked(
     monkeypatch.setattr(call_stats, "WRITE_DELAY", 0.01)
     written = threading.Event()
     event.listen(engine, "checkin", lambda *_: written.set())
-    observed(engine).record_request("malformed")
+    make_call_stats(engine).record_request("malformed")
     assert written.wait(10)
     assert [row.outcome for row in rows(engine, CallbackOutcome)] == ["malformed"]
 
 
 def test_within_a_transaction_nothing_is_written_and_nothing_fails(engine: Engine) -> None:
-    seen = observed(engine)
+    stats = make_call_stats(engine)
     with transaction(engine), statements(engine) as sent:
-        seen.record_call(Call(SEND, 0, "", 0.1))
-        seen.record_request("malformed")
+        stats.record_call(Call(SEND, 0, "", 0.1))
+        stats.record_request("malformed")
     assert sent == []
-    seen.flush()
+    stats.flush()
 
 
 def test_a_database_that_is_away_costs_the_counts_and_no_more(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    seen = observed(engine)
+    stats = make_call_stats(engine)
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE callback_outcomes"))
-    seen.record_request("malformed", "a detail")
+    stats.record_request("malformed", "a detail")
     with caplog.at_level(logging.WARNING):
-        seen.flush()
+        stats.flush()
     assert "call_stats are lost" in caplog.text
 
 
@@ -148,9 +148,9 @@ def test_calls_of_long_ago_are_forgotten(engine: Engine) -> None:
     with engine.begin() as connection:
         for age in (29 * 24, 31 * 24):
             connection.execute(insert(CallCount).values(old | {"hour": hour - age}))
-    seen = observed(engine)
-    seen.record_call(Call(SEND, 0, "", 0.1))
-    seen.flush()
+    stats = make_call_stats(engine)
+    stats.record_call(Call(SEND, 0, "", 0.1))
+    stats.flush()
     assert sorted(hour - row.hour for row in rows(engine, CallCount)) == [0, 29 * 24]
 
 
@@ -162,7 +162,7 @@ def test_nothing_that_followers_wrote_or_that_is_secret_is_remembered(
     client.post(f"/wechat?{query}", data="<xml><Content>手机号 13800000000</Content></xml>".encode())
     client.get("/wechat?signature=topsecret&timestamp=1&nonce=2")
     services(app).call_stats.flush()
-    told = " ".join(row.detail for row in rows(engine, CallbackOutcome))
-    assert told
-    assert "138" not in told
-    assert "topsecret" not in told
+    details = " ".join(row.detail for row in rows(engine, CallbackOutcome))
+    assert details
+    assert "138" not in details
+    assert "topsecret" not in details

@@ -1,4 +1,4 @@
-"""What the doctor finds wrong with a set-up."""
+"""Tests of the doctor, which checks the set-up."""
 
 from __future__ import annotations
 
@@ -21,41 +21,42 @@ from sqlalchemy import text, update
 from tests.conftest import APP_ID, APP_SECRET, MakeApp
 from wechat_bot import create_app
 from wechat_bot.extensions import db
-from wechat_bot.models import Direction, MessageLog, MessageState, Worker
+from wechat_bot.models import CallbackOutcome, Direction, MessageLog, MessageState, Worker
 from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.accounts.capabilities import Feature
 from wechat_bot.services.health import heartbeats
+from wechat_bot.services.health.call_stats import PROGRAM_FAULT
+from wechat_bot.services.health.checks import Check, Health
 from wechat_bot.services.health.doctor import Diagnosis, RequestOrigin
-from wechat_bot.services.health.findings import Check, Health
 from wechat_bot.settings import Settings
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wechat.api import Call
 from wechat_bot.wiring import services
 
 
-def diagnose(app: Flask, *, online: bool = False, visit: RequestOrigin | None = None) -> Diagnosis:
+def diagnose(app: Flask, *, online: bool = False, origin: RequestOrigin | None = None) -> Diagnosis:
     services(app).call_stats.flush()
     with app.app_context():
-        found: Diagnosis = services(app).doctor.diagnose(online=online, visit=visit)
-    for check in found.checks:
+        diagnosis: Diagnosis = services(app).doctor.diagnose(online=online, origin=origin)
+    for check in diagnosis.checks:
         assert "%(" not in words(app, check)
-    return found
+    return diagnosis
 
 
 def words(app: Flask, check: Check) -> str:
-    """How `check` is told to someone who reads Chinese."""
+    """Return the Chinese texts of `check`."""
     with app.app_context(), force_locale("zh"):
         return f"{check.said} {check.remedy}"
 
 
-def codes(app: Flask, *, online: bool = False, visit: RequestOrigin | None = None) -> dict[str, str]:
+def codes(app: Flask, *, online: bool = False, origin: RequestOrigin | None = None) -> dict[str, str]:
     return {
-        check.finding.step: check.finding.code for check in diagnose(app, online=online, visit=visit).checks
+        check.finding.step: check.finding.code for check in diagnose(app, online=online, origin=origin).checks
     }
 
 
 def send(app: Flask, platform: FakePlatform, path: str = "/wechat") -> int:
-    """Push a text that `platform` signs and encrypts to `app`; the status of the answer."""
+    """Push a text that `platform` signs and encrypts to `app`. Return the status code of the response."""
     query, body, _ = platform.request(platform.message("text", Content="你好"))
     return app.test_client().post(f"{path}?{query}", data=body).status_code
 
@@ -105,7 +106,7 @@ def wrong_app_id(make_app: MakeApp) -> tuple[Flask, FakePlatform]:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "step", "code", "told"),
+    ("wrong", "step", "code", "expected"),
     [
         (wrong_token, "token", "wrong", "签名不对"),
         (wrong_clock, "clock", "refused", "差 -400"),
@@ -120,14 +121,14 @@ def test_a_refused_push_tells_what_is_wrong_until_a_good_one_comes(
     wrong: Callable[[MakeApp], tuple[Flask, FakePlatform]],
     step: str,
     code: str,
-    told: str,
+    expected: str,
 ) -> None:
     app, platform = wrong(make_app)
     assert send(app, platform) == 403
     found = diagnose(app)
-    blamed = {check.finding.step: check for check in found.checks}[step]
-    assert (blamed.finding.code, blamed.state) == (code, Health.FAIL)
-    assert told in words(app, blamed)
+    failed = {check.finding.step: check for check in found.checks}[step]
+    assert (failed.finding.code, failed.state) == (code, Health.FAIL)
+    assert expected in words(app, failed)
     assert send(app, FakePlatform.of(app)) == 200
     assert codes(app)[step] == "ok"
 
@@ -172,6 +173,41 @@ def test_answers_that_were_late_are_counted(app: Flask, platform: FakePlatform) 
     assert dict(answers.values) == {"count": 3, "late": 1}
 
 
+def record_fault(app: Flask, age: timedelta) -> Check:
+    """Record a fault of the program that happened `age` ago. Return the check of the program."""
+    services(app).call_stats.record_request(PROGRAM_FAULT, "KeyError in greetings.py:12")
+    services(app).call_stats.flush()
+    with app.app_context():
+        db.session.execute(update(CallbackOutcome).values(last_at=datetime.now(UTC) - age))
+        db.session.commit()
+    return next(check for check in diagnose(app).checks if check.finding.step == "program")
+
+
+def test_without_a_fault_the_program_is_fine(app: Flask) -> None:
+    assert codes(app)["program"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("days", "code", "state"), [(0, "fault", Health.FAIL), (2, "fault", Health.WARN), (8, "ok", Health.OK)]
+)
+def test_a_fault_of_the_program_fails_for_a_day_and_warns_for_a_week(
+    app: Flask, days: int, code: str, state: Health
+) -> None:
+    check = record_fault(app, timedelta(days=days))
+    assert (check.finding.code, check.state) == (code, state)
+
+
+def test_a_fault_of_the_program_is_described(app: Flask, platform: FakePlatform) -> None:
+    record_fault(app, timedelta(hours=1))
+    check = record_fault(app, timedelta(hours=1))
+    platform.text("你好")
+    assert check.values["times"] == 2
+    assert "共 2 次" in words(app, check)
+    assert "KeyError in greetings.py:12" in words(app, check)
+    assert "Traceback" in words(app, check)
+    assert codes(app)["program"] == "fault", "a push that is handled proves nothing about another one"
+
+
 # The API
 
 
@@ -191,11 +227,11 @@ def test_offline_the_platform_is_not_asked(connected: Flask, api: FakeAPI) -> No
 
 def test_online_a_token_is_fetched_and_the_platform_looks_at_us(connected: Flask, api: FakeAPI) -> None:
     found = diagnose(connected, online=True)
-    told = {check.finding.step: check for check in found.checks}
-    assert told["secret"].finding.code == "works"
-    assert told["reach"].values["addresses"] == ["203.0.113.9"]
+    by_step = {check.finding.step: check for check in found.checks}
+    assert by_step["secret"].finding.code == "works"
+    assert by_step["reach"].values["addresses"] == ["203.0.113.9"]
     assert api.token_fetches == 1
-    assert codes(connected)["secret"] == "works", "what was asked online is remembered"
+    assert codes(connected)["secret"] == "works", "the result of the online check is stored"
 
 
 @pytest.mark.parametrize("online", [True, False])
@@ -219,13 +255,13 @@ def test_a_wrong_secret_is_told(make_app: MakeApp, api: FakeAPI) -> None:
     assert (secret.finding.code, secret.state) == ("refused", Health.FAIL)
 
 
-class Away(httpx2.BaseTransport):
+class Unreachable(httpx2.BaseTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         raise httpx2.ConnectError("no route to host")
 
 
-class Dated(httpx2.BaseTransport):
-    """The platform with a clock that is ahead."""
+class ClockAhead(httpx2.BaseTransport):
+    """The platform with a clock that is `seconds` ahead."""
 
     def __init__(self, api: FakeAPI, seconds: float) -> None:
         self.api = api
@@ -242,9 +278,9 @@ def with_transport(make_app: MakeApp, transport: httpx2.BaseTransport) -> Flask:
 
 
 def test_an_api_that_cannot_be_reached_is_told(make_app: MakeApp) -> None:
-    app = with_transport(make_app, Away())
+    app = with_transport(make_app, Unreachable())
     assert codes(app, online=True)["secret"] == "unreachable"
-    assert codes(app)["secret"] == "unreachable", "and remembered"
+    assert codes(app)["secret"] == "unreachable", "the failure is stored"
 
 
 @pytest.mark.parametrize(
@@ -253,7 +289,7 @@ def test_an_api_that_cannot_be_reached_is_told(make_app: MakeApp) -> None:
 def test_our_clock_is_compared_with_the_platforms(
     make_app: MakeApp, api: FakeAPI, seconds: int, code: str, state: Health
 ) -> None:
-    app = with_transport(make_app, Dated(api, seconds))
+    app = with_transport(make_app, ClockAhead(api, seconds))
     clock = next(c for c in diagnose(app, online=True).checks if c.finding.step == "clock")
     assert (clock.finding.code, clock.state) == (code, state)
 
@@ -268,19 +304,19 @@ def test_a_platform_that_has_no_url_of_ours_is_told(connected: Flask, api: FakeA
 def test_what_the_platform_refused_is_told_by_name(connected: Flask) -> None:
     with connected.app_context():
         account_id = ensure_account(db.engine, APP_ID)
-        services(connected).capabilities.learn(account_id, Feature.MENU, allowed=False)
+        services(connected).capabilities.record_response(account_id, Feature.MENU, allowed=False)
     found = next(c for c in diagnose(connected).checks if c.finding.step == "capabilities")
     assert "自定义菜单" in words(connected, found)
 
 
-# What the program runs on
+# The deployment
 
 
 def test_an_old_database_is_told(settings: Settings, tmp_path: Path) -> None:
     app = create_app(settings)
     found = diagnose(app)
     assert found.headline.finding.code == "not_migrated"
-    assert found.facts is None
+    assert found.snapshot is None
 
 
 def test_a_database_that_is_away_is_told_and_nothing_fails(settings: Settings, tmp_path: Path) -> None:
@@ -327,7 +363,7 @@ def test_messages_that_failed_are_counted(app: Flask, platform: FakePlatform) ->
 
 
 @pytest.mark.parametrize(
-    ("visit", "proxies", "code"),
+    ("origin", "proxies", "code"),
     [
         (RequestOrigin(secure=False, local=True, forwarded=False), 0, None),
         (RequestOrigin(secure=False, local=False, forwarded=False), 0, "plain"),
@@ -336,16 +372,16 @@ def test_messages_that_failed_are_counted(app: Flask, platform: FakePlatform) ->
     ],
 )
 def test_how_the_page_was_reached_is_judged(
-    make_app: MakeApp, visit: RequestOrigin, proxies: int, code: str | None
+    make_app: MakeApp, origin: RequestOrigin, proxies: int, code: str | None
 ) -> None:
-    assert codes(make_app(trusted_proxies=proxies), visit=visit).get("https") == code
+    assert codes(make_app(trusted_proxies=proxies), origin=origin).get("https") == code
 
 
 def test_problems_are_counted_once_a_minute(app: Flask, platform: FakePlatform) -> None:
     doctor = services(app).doctor
     with app.app_context():
         before = doctor.problems()
-        assert before == 1, "no worker"
+        assert before == 1, "there is no worker"
         heartbeats.heartbeat(db.engine, "host:1")
         assert doctor.problems() == before
 

@@ -15,7 +15,7 @@ from tests.conftest import MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import BotSession, Direction, Follower, MessageLog, MessageState
 from wechat_bot.routing import Answer, Context, Router, keyword
-from wechat_bot.services.inbox.exchanges import reply_key
+from wechat_bot.services.messages.records import reply_key
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.messages import Event, SubscribeEvent, TextMessage
 from wechat_bot.wechat.replies import Article, NewsReply

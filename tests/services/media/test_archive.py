@@ -1,4 +1,4 @@
-"""What followers send is still there when the platform has forgotten it."""
+"""Tests of the archive of media files."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ SOMEBODY = Actor(None, "li", "")
 
 
 class Platform(FakeAPI):
-    """The platform, with the host of its pictures."""
+    """The platform, including the host of its pictures."""
 
     pictures: dict[str, bytes]
-    """By path."""
+    """The pictures by path."""
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         if not environ["HTTP_HOST"].endswith("qpic.cn"):
@@ -76,7 +76,7 @@ Send = Callable[..., None]
 
 @pytest.fixture
 def send(app: Flask) -> Send:
-    """Lets a follower send a message of a kind, and catches up with it."""
+    """Let a follower send a message of a kind, and update the projections."""
 
     def send(kind: str, **fields: str) -> None:
         platform = FakePlatform.of(app)
@@ -88,7 +88,7 @@ def send(app: Flask) -> Send:
 
 @pytest.fixture
 def files(engine: Engine) -> Callable[[], list[Row[Any]]]:
-    """All rows of files, oldest first."""
+    """Return all rows of files, oldest first."""
 
     def read() -> list[Row[Any]]:
         with engine.connect() as connection:
@@ -107,7 +107,7 @@ def give(api: FakeAPI, name: str) -> str:
 
 def test_a_picture_outlives_the_platform(api: FakeAPI, archive: Archive, send: Send, files: Files) -> None:
     send("image", MediaId=give(api, "jpeg"), PicUrl=PICTURE)
-    assert archive.fetch_due() == 1
+    assert archive.download_due() == 1
     [file] = files()
     content = GOOD["jpeg"][1]
     assert (file.state, file.content_type, file.size) == (MediaState.STORED, "image/jpeg", len(content))
@@ -115,7 +115,7 @@ def test_a_picture_outlives_the_platform(api: FakeAPI, archive: Archive, send: S
     thumbnail = archive.read(file.thumbnail)
     assert thumbnail.startswith(b"\xff\xd8\xff")
     assert len(thumbnail) <= MAX_THUMBNAIL_BYTES
-    assert archive.fetch_due() == 0
+    assert archive.download_due() == 0
     assert api.calls.count(GET) == 1
 
 
@@ -124,7 +124,7 @@ def test_a_video_comes_with_its_thumb(
     api: FakeAPI, archive: Archive, send: Send, files: Files, kind: str
 ) -> None:
     send(kind, MediaId=give(api, "mp4"), ThumbMediaId=give(api, "thumb"))
-    archive.fetch_due()
+    archive.download_due()
     video, thumb = files()
     assert (video.kind, video.state, video.playable) == ("video", MediaState.STORED, video.digest)
     assert (thumb.kind, thumb.state) == ("thumb", MediaState.STORED)
@@ -135,7 +135,7 @@ def test_a_video_comes_with_its_thumb(
 @needs_ffmpeg
 def test_a_voice_can_be_played_in_a_browser(api: FakeAPI, archive: Archive, send: Send, files: Files) -> None:
     send("voice", MediaId=give(api, "amr"), Format="amr")
-    archive.fetch_due()
+    archive.download_due()
     [voice] = files()
     assert archive.read(voice.digest) == AMR
     assert archive.read(voice.playable).startswith((b"ID3", b"\xff"))
@@ -146,13 +146,13 @@ def test_a_voice_is_converted_once_ffmpeg_is_there(
 ) -> None:
     archive.converter = Converter(None)
     send("voice", MediaId=give(api, "amr"), Format="amr")
-    archive.fetch_due()
+    archive.download_due()
     [voice] = files()
     assert (voice.state, voice.playable) == (MediaState.STORED, "")
-    assert archive.convert() == 0
-    archive.converter = converter = Converter.of_this_machine()
-    assert archive.convert() == converter.is_there
-    assert archive.convert() == 0
+    assert archive.convert_voices() == 0
+    archive.converter = converter = Converter.detect()
+    assert archive.convert_voices() == converter.is_available
+    assert archive.convert_voices() == 0
 
 
 @pytest.mark.parametrize("name", HOSTILE_FILES)
@@ -163,11 +163,11 @@ def test_nothing_of_a_hostile_file_is_kept(
     claimed = {"image": "image/jpeg", "voice": "audio/amr", "video": "video/mp4"}[kind]
     media_id = api.give_media(kind, content, "a.jpg", claimed)
     send(kind, MediaId=media_id, PicUrl=PICTURE)
-    archive.fetch_due()
+    archive.download_due()
     [file] = files()
     assert (file.state, file.error, file.digest) == (MediaState.REFUSED, reason, "")
     assert not [path for path in (tmp_path / "media").rglob("*") if path.is_file()]
-    assert archive.fetch_due() == 0
+    assert archive.download_due() == 0
 
 
 def test_a_file_that_is_too_large_is_refused_before_all_of_it_is_here(
@@ -175,7 +175,7 @@ def test_a_file_that_is_too_large_is_refused_before_all_of_it_is_here(
 ) -> None:
     media_id = api.give_media("image", PNG + bytes(1_000_000), "a.png", "image/png")
     send("image", MediaId=media_id, PicUrl="")
-    archive.fetch_due()
+    archive.download_due()
     assert [(file.state, file.error) for file in files()] == [(MediaState.REFUSED, RefusalReason.TOO_LARGE)]
 
 
@@ -185,9 +185,9 @@ def test_what_the_platform_forgot_has_expired(
     media_id = give(api, "amr")
     api.advance(LIFETIME.total_seconds())
     send("voice", MediaId=media_id)
-    archive.fetch_due()
+    archive.download_due()
     assert [file.state for file in files()] == [MediaState.EXPIRED]
-    assert archive.fetch_due() == 0
+    assert archive.download_due() == 0
 
 
 def test_a_message_of_last_week_is_not_asked_for(app: Flask, api: FakeAPI, files: Files) -> None:
@@ -224,7 +224,7 @@ def test_what_the_bot_sent_is_not_fetched(make_app: MakeApp) -> None:
         assert db.session.scalars(select(Media)).all() == []
 
 
-# Where there is no API for files
+# Accounts without an API for media
 
 
 def test_without_an_api_pictures_are_fetched_from_their_address(
@@ -235,7 +235,7 @@ def test_without_an_api_pictures_are_fetched_from_their_address(
     FakePlatform.of(app).image("iMaGe", PICTURE)
     services(app).projector.catch_up()
     archive: Archive = services(app).archive
-    archive.fetch_due()
+    archive.download_due()
     with app.app_context():
         file = db.session.scalars(select(Media)).one()
         assert file.state == MediaState.STORED
@@ -250,7 +250,7 @@ def test_a_refused_api_is_remembered_and_pictures_come_all_the_same(
     api.pictures["/mmbiz_jpg/a/0"] = picture()
     send("image", MediaId="one", PicUrl=PICTURE)
     send("voice", MediaId="two", Format="amr")
-    archive.fetch_due()
+    archive.download_due()
     image, voice = files()
     assert image.state == MediaState.STORED
     assert (voice.state, voice.error[:5]) == (MediaState.FAILED, "48001")
@@ -278,7 +278,7 @@ def test_no_other_host_is_asked_for_a_picture(
 ) -> None:
     send("image", MediaId="none", PicUrl=url)
     before = len(api.calls)
-    archive.fetch_due()
+    archive.download_due()
     assert api.calls[before:].count(GET) == 1
     assert {path for path in api.calls[before:] if "token" not in path} == {GET}
     assert files()[0].state == MediaState.EXPIRED
@@ -298,11 +298,11 @@ def test_the_hosts_of_the_platform_are_asked(host: str, api: FakeAPI) -> None:
     assert asked == [host.lower()]
 
 
-# When something is in the way
+# Failures
 
 
-def later(engine: Engine, by: timedelta) -> None:
-    """Let the last attempts be longer ago."""
+def age_attempts(engine: Engine, by: timedelta) -> None:
+    """Move the times of the last attempts into the past."""
     with engine.connect() as connection:
         rows = connection.execute(select(Media.id, Media.tried_at)).all()
     with transaction(engine) as connection:
@@ -315,20 +315,20 @@ def test_a_file_that_does_not_come_is_tried_again_ever_later_and_at_last_no_more
     api: FakeAPI, archive: Archive, send: Send, files: Files, engine: Engine
 ) -> None:
     send("voice", MediaId=give(api, "amr"), Format="amr")
-    api.errcodes[GET] = [45009]  # which the client remembers until midnight
-    archive.fetch_due()
+    api.errcodes[GET] = [45009]  # the client makes no further calls until midnight
+    archive.download_due()
     for attempts, pause in enumerate(RETRY_DELAYS, 1):
         [file] = files()
         assert (file.state, file.attempts) == (MediaState.WANTED, attempts)
         assert "45009" in file.error
-        later(engine, pause - timedelta(seconds=5))
-        assert archive.fetch_due() == 0
-        later(engine, timedelta(seconds=5))
-        assert archive.fetch_due() == 1
+        age_attempts(engine, pause - timedelta(seconds=5))
+        assert archive.download_due() == 0
+        age_attempts(engine, timedelta(seconds=5))
+        assert archive.download_due() == 1
     [file] = files()
     assert (file.state, file.attempts) == (MediaState.FAILED, len(RETRY_DELAYS) + 1)
-    later(engine, RETRY_DELAYS[-1])
-    assert archive.fetch_due() == 0
+    age_attempts(engine, RETRY_DELAYS[-1])
+    assert archive.download_due() == 0
 
 
 def test_an_operator_has_it_tried_again(
@@ -336,13 +336,14 @@ def test_an_operator_has_it_tried_again(
 ) -> None:
     send("voice", MediaId=give(api, "mp3"))
     [file] = files()
-    assert not archive.retry(SOMEBODY, file.id)
+    archive.retry(SOMEBODY, file.id)
+    assert services(app).jobs.run_all() == 0, "it has not failed"
     api.errcodes[GET] = [48001]
-    archive.fetch(file.id)
+    archive.download(file.id)
     assert files()[0].state == MediaState.FAILED
     services(app).capabilities.override(SOMEBODY, 1, Feature.MEDIA, None)
-    assert archive.retry(SOMEBODY, file.id)
-    archive.fetch(file.id)
+    archive.retry(SOMEBODY, file.id)
+    assert services(app).jobs.run_all() == 1
     assert files()[0].state == MediaState.STORED
     about = AuditEntry.subject == f"media:{file.id}"
     with engine.connect() as connection:
@@ -355,7 +356,7 @@ def test_a_disk_that_is_full_is_tried_again(
 ) -> None:
     (tmp_path / "media").write_text("in the way")
     send("voice", MediaId=give(api, "mp3"))
-    archive.fetch_due()
+    archive.download_due()
     [file] = files()
     assert (file.state, file.attempts) == (MediaState.WANTED, 1)
     assert "media" in file.error
@@ -367,11 +368,11 @@ def test_two_workers_do_not_fetch_the_same_file(
     send("voice", MediaId=give(api, "mp3"))
     [file] = files()
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(archive.fetch, [file.id] * 4))
+        list(pool.map(archive.download, [file.id] * 4))
     assert api.calls.count(GET) == 1
     assert files()[0].attempts == 1
-    archive.fetch(file.id)
-    archive.fetch(999)
+    archive.download(file.id)
+    archive.download(999)
     assert api.calls.count(GET) == 1
 
 
@@ -386,17 +387,17 @@ def test_who_comes_too_late_changes_nothing(
 
     send("voice", MediaId=give(api, "amr"))
     archive.converter = Slow(None)
-    archive.fetch_due()
+    archive.download_due()
     assert [file.state for file in files()] == [MediaState.EXPIRED]
 
 
-# What operators send
+# Files of operators
 
 
 @pytest.mark.parametrize("name", ["png", "jpeg", "gif", "animated gif", "amr", "mp3", "mp4"])
 def test_what_the_platform_takes_is_kept_as_it_is(archive: Archive, name: str) -> None:
     kind, content, content_type = GOOD[name]
-    kept = archive.keep(content, kind)
+    kept = archive.store_upload(content, kind)
     assert (kept.content_type, kept.size) == (content_type, len(content))
     assert archive.read(kept.digest) == content
     assert bool(kept.thumbnail) == (kind == "image")
@@ -404,7 +405,7 @@ def test_what_the_platform_takes_is_kept_as_it_is(archive: Archive, name: str) -
 
 @pytest.fixture
 def roomy(make_app: MakeApp, tmp_path: Path) -> Archive:
-    """An archive that is not itself the limit."""
+    """An archive with a higher size limit than the platform's."""
     return services(make_app(database_url=f"sqlite:///{tmp_path}/other.db")).archive
 
 
@@ -414,7 +415,7 @@ def roomy(make_app: MakeApp, tmp_path: Path) -> Archive:
 def test_a_picture_that_the_platform_would_not_take_is_made_one_that_it_does(
     roomy: Archive, content: bytes
 ) -> None:
-    kept = roomy.keep(content, "image")
+    kept = roomy.store_upload(content, "image")
     assert (kept.content_type, kept.size <= 2 << 20) == ("image/jpeg", True)
     made, original = (Image.open(BytesIO(each)) for each in (roomy.read(kept.digest), content))
     assert made.size == original.size
@@ -440,6 +441,6 @@ def test_what_the_platform_would_not_take_is_refused(
     roomy: Archive, tmp_path: Path, kind: str, content: bytes, reason: RefusalReason
 ) -> None:
     with pytest.raises(RefusedMedia) as refused:
-        roomy.keep(content, kind)
+        roomy.store_upload(content, kind)
     assert refused.value.reason == reason
     assert not (tmp_path / "media").exists()

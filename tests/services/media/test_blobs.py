@@ -1,4 +1,4 @@
-"""Contents are kept in a folder, or in a bucket."""
+"""Tests of the storage of contents in a folder and in a bucket."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from wechat_bot.services.media.blobs import PIECE, BlobStore, FolderStore, S3Store, open_store
+from wechat_bot.services.media.blobs import CHUNK_SIZE, BlobStore, FolderStore, S3Store, open_store
 from wechat_bot.testing import listening
 
 CONTENT = b"0123456789"
@@ -20,13 +20,13 @@ LONG = bytes(range(256)) * 1000
 
 
 class FakeS3:
-    """A bucket that does what the store asks of it; wrong requests are errors of S3."""
+    """A bucket in memory. Invalid requests are answered with errors of S3."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.puts = 0
         self.status = 0
-        """Answer with this."""
+        """Status code of all responses, unless it is 0."""
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         return self._answer(Request(environ))(environ, start_response)
@@ -52,7 +52,7 @@ def _error(status: int, code: str) -> Response:
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FakeS3, str]]:
-    """A fake of S3 and its address."""
+    """A fake S3 service and its address."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
@@ -87,10 +87,10 @@ def test_a_content_comes_back_under_its_digest(store: BlobStore) -> None:
 
 def test_a_part_of_it_is_read_alone(store: BlobStore) -> None:
     digest = store.put(LONG)
-    start, end = 1000, 1000 + PIECE * 2
+    start, end = 1000, 1000 + CHUNK_SIZE * 2
     pieces = list(store.open(digest, start, end))
     assert b"".join(pieces) == LONG[start:end]
-    assert max(len(piece) for piece in pieces) <= PIECE
+    assert max(len(piece) for piece in pieces) <= CHUNK_SIZE
     assert b"".join(store.open(digest, len(LONG) - 3)) == LONG[-3:]
 
 

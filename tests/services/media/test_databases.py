@@ -1,4 +1,4 @@
-"""Files are claimed and kept on every database."""
+"""Tests of the archive on every database."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def test_each_file_is_fetched_once(app: Flask, api: FakeAPI, engine: Engine) -> 
         platform.image(media_id, "")
     services(app).projector.catch_up()
     archive: Archive = services(app).archive
-    assert archive.fetch_due() == 2
+    assert archive.download_due() == 2
     with engine.connect() as connection:
         rows = connection.execute(select(Media.state, Media.attempts).order_by(Media.id)).all()
     assert rows == [(MediaState.STORED, 1), (MediaState.EXPIRED, 1)]
-    assert archive.fetch_due() == 0
+    assert archive.download_due() == 0
     assert api.calls.count("/cgi-bin/media/get") == 2
-    services(app).call_stats.flush()  # not later, when the database is gone
+    services(app).call_stats.flush()  # before the database is dropped

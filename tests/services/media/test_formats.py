@@ -1,4 +1,4 @@
-"""Files are what their content says."""
+"""Tests of format detection, pictures and conversion."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from wechat_bot.services.media.formats import (
     PNG,
     RefusalReason,
     RefusedMedia,
-    check,
-    seconds,
+    duration,
+    identify,
 )
 from wechat_bot.services.media.pictures import as_jpeg, is_animated
 from wechat_bot.simulator import sample_files
@@ -29,14 +29,14 @@ LIMIT = 1 << 20
 @pytest.mark.parametrize("name", GOOD)
 def test_a_file_has_the_type_that_its_content_says(name: str) -> None:
     kind, content, content_type = GOOD[name]
-    assert check(kind, content, LIMIT).content_type == content_type
+    assert identify(kind, content, LIMIT).content_type == content_type
 
 
 @pytest.mark.parametrize("name", HOSTILE_FILES)
 def test_what_is_not_of_its_kind_is_refused(name: str) -> None:
     kind, content, reason = HOSTILE_FILES[name]
     with pytest.raises(RefusedMedia) as refused:
-        as_jpeg(content, check(kind, content, LIMIT).decoder, 100, LIMIT)
+        as_jpeg(content, identify(kind, content, LIMIT).decoder, 100, LIMIT)
     assert refused.value.reason == reason
 
 
@@ -45,14 +45,14 @@ def test_what_is_not_of_its_kind_is_refused(name: str) -> None:
 )
 def test_nothing_and_too_much_are_refused(content: bytes, reason: RefusalReason) -> None:
     with pytest.raises(RefusedMedia) as refused:
-        check("image", content, 100)
+        identify("image", content, 100)
     assert refused.value.reason == reason
 
 
 def test_a_small_picture_is_upright_on_white_and_tells_no_place() -> None:
     exif = Image.Exif()
-    exif[274] = 6  # turned by a quarter
-    exif[34853] = {1: "N"}  # where it was taken
+    exif[274] = 6  # rotated by 90 degrees
+    exif[34853] = {1: "N"}  # GPS data
     made = Image.open(BytesIO(as_jpeg(picture(width=640, height=480, exif=exif), "JPEG", 100, LIMIT)))
     assert (made.format, made.size) == ("JPEG", (75, 100))
     assert not made.getexif()
@@ -83,27 +83,27 @@ def test_an_animation_is_known_and_its_first_frame_shown() -> None:
 
 
 def test_the_length_of_a_recording_is_counted_in_its_frames() -> None:
-    assert seconds(sample_files.AMR, AMR) == 1.0
-    assert seconds(sample_files.MP3, MP3) == pytest.approx(1.0, abs=0.05)
+    assert duration(sample_files.AMR, AMR) == 1.0
+    assert duration(sample_files.MP3, MP3) == pytest.approx(1.0, abs=0.05)
 
 
 @needs_ffmpeg
 def test_a_voice_becomes_what_browsers_play() -> None:
-    made = Converter.of_this_machine().mp3(sample_files.AMR, AMR.decoder)
-    assert check("voice", made, LIMIT) is MP3
-    assert seconds(made, MP3) == pytest.approx(1.0, abs=0.3)
+    made = Converter.detect().mp3(sample_files.AMR, AMR.decoder)
+    assert identify("voice", made, LIMIT) is MP3
+    assert duration(made, MP3) == pytest.approx(1.0, abs=0.3)
 
 
 @needs_ffmpeg
 def test_ffmpeg_sees_no_format_but_the_one_that_was_found() -> None:
     playlist = b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"
-    assert Converter.of_this_machine().mp3(playlist, MP3.decoder) == b""
-    assert Converter.of_this_machine().poster(sample_files.MP4, MP4.decoder) == b""
+    assert Converter.detect().mp3(playlist, MP3.decoder) == b""
+    assert Converter.detect().poster(sample_files.MP4, MP4.decoder) == b""
 
 
 def test_without_ffmpeg_nothing_is_converted() -> None:
     converter = Converter(None)
-    assert not converter.is_there
+    assert not converter.is_available
     assert converter.mp3(sample_files.AMR, AMR.decoder) == b""
 
 

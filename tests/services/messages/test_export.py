@@ -19,7 +19,7 @@ from wechat_bot.handlers import router
 from wechat_bot.models import Direction
 from wechat_bot.services.messages import export
 from wechat_bot.services.messages.export import COLUMNS, stream
-from wechat_bot.services.messages.history import MessageFilter
+from wechat_bot.services.messages.filters import MessageFilter
 from wechat_bot.services.projections.projector import Projector
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

@@ -18,7 +18,7 @@ from wechat_bot.database.transactions import transaction
 from wechat_bot.handlers import router
 from wechat_bot.models import Direction, Follower, FollowerTag, MessageState, Tag
 from wechat_bot.services.messages import history
-from wechat_bot.services.messages.history import FilterError, FilterProblem, MessageFilter
+from wechat_bot.services.messages.filters import FilterError, FilterProblem, MessageFilter
 from wechat_bot.services.projections.projector import Projector
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

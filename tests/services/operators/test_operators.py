@@ -1,4 +1,4 @@
-"""Operators, how they sign in, and how guessing is slowed down."""
+"""Tests of operators, their sign-in, and the throttling of sign-ins."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def li(engine: Engine) -> int:
 
 @pytest.fixture
 def shared(make_app: MakeApp, any_database: str) -> Engine:
-    """A database that several threads use."""
+    """A database that is used by several threads."""
     app = make_app(database_url=any_database, database_connections=THREADS)
     with app.app_context():
         return db.engine
@@ -61,10 +61,10 @@ def signed_in(engine: Engine, now: datetime = NOON, **options: Any) -> SignedIn:
     return result
 
 
-def refused(engine: Engine, name: str, password: str, visit: ClientInfo, now: datetime) -> timedelta | None:
-    """For how long nothing more is tried."""
+def refused(engine: Engine, name: str, password: str, client: ClientInfo, now: datetime) -> timedelta | None:
+    """Return how long no further attempt is accepted; None if the attempt was made."""
     with pytest.raises(SignInRefused) as caught:
-        sign_in(engine, name, password, visit, now)
+        sign_in(engine, name, password, client, now)
     return caught.value.wait
 
 
@@ -85,7 +85,7 @@ def operator_of(engine: Engine, operator_id: int) -> Any:
 
 
 def at_once(attempts: Sequence[Attempt]) -> list[Any]:
-    """The results or errors of attempts that are made at the same time."""
+    """Make attempts concurrently. Return their results or errors."""
 
     def outcome(attempt: Attempt) -> Any:
         try:
@@ -108,7 +108,7 @@ def test_a_session_is_recognised_until_nobody_has_come_back_for_twelve_hours(eng
 
 
 def test_a_session_that_shall_be_kept_lasts_fourteen_days(engine: Engine, li: int) -> None:
-    token = signed_in(engine, keep=True).token
+    token = signed_in(engine, persistent=True).token
     assert authenticate(engine, token, NOON + PERSISTENT_TIMEOUT - MINUTE)
     assert authenticate(engine, token, NOON + PERSISTENT_TIMEOUT + IDLE_TIMEOUT) is None
 
@@ -140,10 +140,10 @@ def test_a_name_waits_ever_longer_after_five_failures(engine: Engine, li: int) -
         later += wait
     assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
     assert actions(engine).count("locked_out") == 9
-    assert actions(engine).count("sign_in_failed") == 13, "what was not tried is not in the log"
+    assert actions(engine).count("sign_in_failed") == 13, "attempts that are not made are not in the log"
     assert signed_in(engine, later).token
     assert refused(engine, "li", "wrong", HOME, later) is None
-    assert signed_in(engine, later).token, "a success makes failures forgotten"
+    assert signed_in(engine, later).token, "a success resets the failures"
 
 
 def test_a_day_without_failure_makes_them_forgotten(engine: Engine, li: int) -> None:
@@ -231,13 +231,13 @@ def test_one_of_two_admins_stays_when_both_are_demoted_at_once(shared: Engine) -
 def test_one_first_admin_is_made_by_many_processes(shared: Engine) -> None:
     made = at_once([lambda: management.create_first(shared)] * 4)
     [password] = filter(None, made)
-    assert isinstance(sign_in(shared, management.FIRST_NAME, password, HOME, NOON), SignedIn)
+    assert isinstance(sign_in(shared, management.FIRST_ADMIN_NAME, password, HOME, NOON), SignedIn)
     assert management.create_first(shared) is None
 
 
 @pytest.fixture
 def secret(engine: Engine, li: int) -> str:
-    """Of the second factor that li has."""
+    """The secret of the second factor of li."""
     secret = two_factor.make_secret()
     two_factor.turn_on(engine, ACTOR, li, secret, pyotp.TOTP(secret).at(NOON), NOON)
     return secret
@@ -256,7 +256,7 @@ def test_a_code_is_good_for_a_while_and_once(engine: Engine, secret: str) -> Non
         with pytest.raises(SignInRefused):
             enter_code(engine, pending(engine, later), wrong, HOME, later)
     fullwidth = code.translate({ord("0") + digit: ord("０") + digit for digit in range(10)})
-    drifted = later + timedelta(seconds=two_factor.STEP)
+    drifted = later + timedelta(seconds=two_factor.STEP_SECONDS)
     assert enter_code(engine, pending(engine, later), f" {fullwidth[:3]} {fullwidth[3:]}", HOME, drifted)
     with pytest.raises(SignInRefused):
         enter_code(engine, pending(engine, later), code, HOME, drifted)
@@ -333,7 +333,7 @@ def test_sessions_are_ended_one_by_one_or_all_at_once(engine: Engine, li: int) -
     found = authenticate(engine, tokens[0], NOON)
     assert found
     end_session(engine, ACTOR, li + 1, found.session_id, "session_revoked")
-    assert authenticate(engine, tokens[0], NOON), "it is not theirs"
+    assert authenticate(engine, tokens[0], NOON), "a session of another operator is not ended"
     end_session(engine, ACTOR, li, found.session_id, "session_revoked")
     assert [bool(authenticate(engine, token, NOON)) for token in tokens] == [False, True, True]
     end_all_sessions(engine, ACTOR, li)
@@ -399,4 +399,4 @@ def test_hashes_are_renewed_with_the_parameters_of_today(engine: Engine, li: int
     assert signed_in(engine)
     assert not passwords.is_outdated(operator_of(engine, li).password_hash)
     assert signed_in(engine)
-    assert not passwords.is_outdated(passwords.DUMMY_HASH), "unknown names would answer faster"
+    assert not passwords.is_outdated(passwords.DUMMY_HASH), "responses for unknown names would be faster"

@@ -25,8 +25,10 @@ from wechat_bot.models import (
     MessageState,
     Progress,
 )
-from wechat_bot.services.projections.projector import BATCH_SIZE, GAP_TIMEOUT, MAX_GAPS, Projector, Watermark
-from wechat_bot.services.search.index import FOLLOWERS, MESSAGES, Query, SearchIndex
+from wechat_bot.services.projections.projector import BATCH_SIZE, Projector
+from wechat_bot.services.projections.watermark import GAP_TIMEOUT, MAX_GAPS, Watermark
+from wechat_bot.services.search.index import FOLLOWERS, MESSAGES, SearchIndex
+from wechat_bot.services.search.tokens import Query
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def digest(engine: Engine) -> Projector:
 
 def found(engine: Engine, words: str, index: SearchIndex = MESSAGES) -> list[int]:
     with engine.connect() as connection:
-        return sorted(connection.scalars(index.found(Query.parse(words), engine.dialect.name)))
+        return sorted(connection.scalars(index.matching_ids(Query.parse(words), engine.dialect.name)))
 
 
 def thread(engine: Engine, follower_id: int) -> Row[Any]:
@@ -111,7 +113,7 @@ def test_a_follower_waits_since_the_first_message_that_nobody_looked_after(
         journal.add(follower_id=follower, origin=CATCH_ALL, created_at=at)
         digest.catch_up()
     assert thread(engine, follower).waiting_since.replace(tzinfo=UTC) == NOON
-    journal.add(follower_id=follower, direction=Direction.OUT, origin="operator:1")
+    journal.add(follower_id=follower, direction=Direction.OUT, origin="operator:1", operator_id=1)
     digest.catch_up()
     assert thread(engine, follower).waiting_since is None
 
@@ -170,10 +172,10 @@ def test_a_message_that_is_committed_late_is_not_missed(make_app: MakeApp, serve
 
 def test_missing_ids_are_looked_for_for_a_minute() -> None:
     now = datetime.now(UTC)
-    feed = Watermark(0, []).advanced([(3, now), (7, now)], [], now.timestamp())
-    assert feed.watermark == 7
-    assert [gap[:2] for gap in feed.gaps] == [[1, 2], [4, 6]]
-    found_one = feed.advanced([], {5}, now.timestamp())
+    position = Watermark(0, []).advanced([(3, now), (7, now)], [], now.timestamp())
+    assert position.id == 7
+    assert [gap[:2] for gap in position.gaps] == [[1, 2], [4, 6]]
+    found_one = position.advanced([], {5}, now.timestamp())
     assert [gap[:2] for gap in found_one.gaps] == [[1, 2], [4, 4], [6, 6]]
     assert found_one.advanced([], [], now.timestamp() + GAP_TIMEOUT + 1).gaps == []
 

@@ -1,4 +1,4 @@
-"""What finds what."""
+"""Tests of search tokens, queries, highlighting and the search index."""
 
 from __future__ import annotations
 
@@ -15,16 +15,8 @@ from tests.hostile import HOSTILE
 from tests.services.messages.journal import NOON, Journal
 from wechat_bot.database.transactions import transaction
 from wechat_bot.models import Follower, FollowerTag, Note, Operator, Role, Tag
-from wechat_bot.services.search.index import (
-    FOLLOWERS,
-    MESSAGES,
-    Query,
-    fold,
-    highlight,
-    refresh_followers,
-    searchable,
-    tokens_of,
-)
+from wechat_bot.services.search.index import FOLLOWERS, MESSAGES, refresh_followers
+from wechat_bot.services.search.tokens import Query, fold, highlight, searchable, tokens_of
 
 TEXTS = [
     "我要退款，单号是 13800138000",
@@ -48,7 +40,7 @@ def app(make_app: MakeApp, any_database: str) -> Flask:
 
 def found(engine: Engine, query: str) -> set[int]:
     with engine.connect() as connection:
-        return set(connection.scalars(MESSAGES.found(Query.parse(query), engine.dialect.name)))
+        return set(connection.scalars(MESSAGES.matching_ids(Query.parse(query), engine.dialect.name)))
 
 
 def test_every_text_is_found_by_each_of_its_parts(engine: Engine) -> None:
@@ -94,14 +86,14 @@ def test_what_a_text_contains_its_folded_form_contains(text: str, data: st.DataO
 
 
 @given(st.text(max_size=60), st.text(max_size=5), st.integers(0, 10))
-def test_marked_pieces_are_a_part_of_the_text(text: str, words: str, context: int) -> None:
+def test_highlighted_pieces_are_a_part_of_the_text(text: str, words: str, context: int) -> None:
     pieces = [piece for piece, _ in highlight(text, Query.parse(words), context)]
     assert "".join(piece for piece in pieces if piece != "…") in text.replace("…", "")
     assert "".join(piece for piece, _ in highlight(text, Query.parse(words), None)) == text
 
 
 @given(st.text("ab退款 ", max_size=30), st.text("ab退款 ", min_size=1, max_size=3))
-def test_what_is_marked_matches(text: str, words: str) -> None:
+def test_highlighted_pieces_match(text: str, words: str) -> None:
     query = Query.parse(words)
     hits = [piece for piece, hit in highlight(text, query, None) if hit]
     assert all(any(word in fold(hit) for word in query.words) for hit in hits)
@@ -181,4 +173,4 @@ def test_a_follower_is_not_found_by_what_was_changed(engine: Engine) -> None:
 
 def followers(engine: Engine, words: str) -> set[int]:
     with engine.connect() as connection:
-        return set(connection.scalars(FOLLOWERS.found(Query.parse(words), engine.dialect.name)))
+        return set(connection.scalars(FOLLOWERS.matching_ids(Query.parse(words), engine.dialect.name)))

@@ -47,14 +47,7 @@ class Recorded:
         return WeChatClient(CREDENTIALS, URL, httpx2.MockTransport(self), clock=lambda: NOW, sleep=no_sleep)
 
 
-Row = tuple[
-    Callable[[WeChatClient], Any],
-    str,
-    dict[str, str],
-    Any,
-    Any,
-    Any,
-]
+Row = tuple[Callable[[WeChatClient], Any], str, dict[str, str], Any, Any, Any]
 """A call; method and path, query and body of what is sent; the answer and the result."""
 
 OK: dict[str, Any] = {"errcode": 0, "errmsg": "ok"}

@@ -325,7 +325,7 @@ def test_a_quota_that_was_cleared_is_used_at_once() -> None:
     http = answering(send)
     with pytest.raises(QuotaUsedUp):
         http.post(SEND, MESSAGE)
-    http.lift_stops()
+    http.clear_rate_limits()
     http.post(SEND, MESSAGE)
     assert len(calls) == 2
 

@@ -184,11 +184,7 @@ COMMENTS: list[Row] = [
             ],
         },
         Page(
-            60,
-            (
-                Comment(5, OPENID, 1767225600, "好文 😀", 1, CommentReply("谢谢", 1767225700)),
-                Comment(6),
-            ),
+            60, (Comment(5, OPENID, 1767225600, "好文 😀", 1, CommentReply("谢谢", 1767225700)), Comment(6))
         ),
     ),
     *(
@@ -236,10 +232,7 @@ def test_records_are_read_until_a_page_is_not_full() -> None:
 
 def test_all_comments_are_read_page_by_page() -> None:
     platform = Recorded(
-        [
-            {"total": 2, "comment": [{"user_comment_id": 1}]},
-            {"total": 2, "comment": [{"user_comment_id": 2}]},
-        ]
+        [{"total": 2, "comment": [{"user_comment_id": 1}]}, {"total": 2, "comment": [{"user_comment_id": 2}]}]
     )
     assert [comment.user_comment_id for comment in platform.client.comments.iterate(7)] == [1, 2]
     assert [json.loads(request.content)["begin"] for request in platform.requests] == [0, 1]

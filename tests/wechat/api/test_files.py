@@ -418,10 +418,7 @@ def test_what_is_sent_and_what_is_made_of_the_answer(row: Row) -> None:
 )
 def test_a_list_is_read_page_by_page(iterate: Any, key: str) -> None:
     platform = Recorded(
-        [
-            {"total_count": 3, "item": [{key: "A"}, {key: "B"}]},
-            {"total_count": 3, "item": [{key: "C"}]},
-        ]
+        [{"total_count": 3, "item": [{key: "A"}, {key: "B"}]}, {"total_count": 3, "item": [{key: "C"}]}]
     )
     assert [getattr(item, key) for item in iterate(platform.client)] == ["A", "B", "C"]
     assert [json.loads(request.content)["offset"] for request in platform.requests] == [0, 2]

@@ -128,14 +128,7 @@ TAGS: list[Row] = [
         OK,
         None,
     ),
-    (
-        lambda client: client.tags.delete(134),
-        "POST /cgi-bin/tags/delete",
-        {},
-        {"tag": {"id": 134}},
-        OK,
-        None,
-    ),
+    (lambda client: client.tags.delete(134), "POST /cgi-bin/tags/delete", {}, {"tag": {"id": 134}}, OK, None),
     (
         lambda client: client.tags.tag(134, [OPENID, OTHER]),
         "POST /cgi-bin/tags/members/batchtagging",
@@ -245,10 +238,7 @@ MENU: list[Row] = [
                 {"button": SENT_BUTTONS[:1], "matchrule": {"tag_id": "2"}, "menuid": 208396993}
             ],
         },
-        Menus(
-            Buttons(BUTTONS, "208396938"),
-            (Buttons(BUTTONS[:1], "208396993", {"tag_id": "2"}),),
-        ),
+        Menus(Buttons(BUTTONS, "208396938"), (Buttons(BUTTONS[:1], "208396993", {"tag_id": "2"}),)),
     ),
     (lambda client: client.menu.delete(), "GET /cgi-bin/menu/delete", {}, None, OK, None),
     (

@@ -73,7 +73,7 @@ Connect = Callable[..., Http]
 def client() -> Iterator[Connect]:
     """Makes clients that have a token and little patience."""
     store = MemoryTokens()
-    store.settle("access_token", Token("ToKeN", time.time() + 7200))
+    store.release("access_token", Token("ToKeN", time.time() + 7200))
     with ExitStack() as stack:
 
         def connect(url: str, **more: Any) -> Http:

@@ -96,9 +96,7 @@ def test_a_token_is_fetched_once_and_reused(http: Http, platform: Platform) -> N
 
 def test_a_token_is_asked_for_without_making_others_invalid(http: Http, platform: Platform) -> None:
     http.post(SEND, MESSAGE)
-    assert platform.bodies == [
-        {"grant_type": "client_credential", "appid": APP_ID, "secret": APP_SECRET},
-    ]
+    assert platform.bodies == [{"grant_type": "client_credential", "appid": APP_ID, "secret": APP_SECRET}]
 
 
 # Its end
@@ -271,10 +269,10 @@ def test_only_the_token_that_is_stored_can_be_claimed() -> None:
     store = MemoryTokens(clock)
     assert store.claim("access_token", "")
     assert not store.claim("access_token", "")
-    store.settle("access_token", Token("A", NOW))
+    store.release("access_token", Token("A", NOW))
     assert not store.claim("access_token", "")
     assert store.claim("access_token", "A")
-    store.settle("access_token", None)
+    store.release("access_token", None)
     assert store.claim("access_token", "A")
     clock.now += LEASE
     assert store.claim("access_token", "A")

@@ -1,4 +1,4 @@
-"""Whether the platform reaches us, whether we answer in time, and what to do where something is wrong."""
+"""The health page: state of the connection with the platform, findings of the doctor, and permissions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from flask import abort, current_app, flash, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
@@ -18,23 +18,28 @@ from sqlalchemy import Engine, Row
 
 from ...extensions import db
 from ...models import Role
-from ...services.accounts.capabilities import Feature, Permission, PermissionReason
+from ...services.accounts.capabilities import Feature, Permission
 from ...services.health import status as service
-from ...services.health.call_stats import NO_ANSWER, OTHER, VERIFIED
+from ...services.health.call_stats import NO_ANSWER, OTHER, PROGRAM_FAULT, VERIFIED
+from ...services.health.checks import FEATURES, localized
 from ...services.health.doctor import LATE_MS, Diagnosis, RequestOrigin
-from ...services.health.findings import FEATURES, Health, localized
-from ...wechat.errcodes import Explanation, Words, explain
+from ...services.health.status import Snapshot
+from ...wechat.errcodes import BilingualText, Explanation, explain
 from ...wechat.errors import Refusal
 from ...wiring import services
-from ..health import is_local
-from . import bp
-from .access import actor, role
+from ..health import is_loopback
+from ..shared.labels import PERMISSION_REASONS
+from .access import actor, address, role
+
+bp = Blueprint("health", __name__)
+bp.add_app_template_filter(localized)
 
 MAX_ROWS = 20
-"""So many messages that were not sent are shown, and so many files."""
+"""Upper limit of the listed unsent messages, and of the files that could not be fetched."""
 
 OUTCOMES = {
     VERIFIED: lazy_gettext("验证了服务器地址"),
+    PROGRAM_FAULT: lazy_gettext("程序出错"),
     Refusal.NOT_SIGNED: lazy_gettext("没有签名（陌生人或扫描器）"),
     Refusal.BAD_SIGNATURE: lazy_gettext("签名不对"),
     Refusal.OLD_TIMESTAMP: lazy_gettext("时间和本机的时钟差太多"),
@@ -46,29 +51,21 @@ OUTCOMES = {
     Refusal.TOO_LARGE: lazy_gettext("超过 1 MB"),
     Refusal.WRONG_PATH: lazy_gettext("签名正确，路径不对"),
 }
-REASONS = {
-    PermissionReason.OPERATOR: lazy_gettext("管理员决定"),
-    PermissionReason.SETTINGS: lazy_gettext("程序的设置"),
-    PermissionReason.KIND: lazy_gettext("这类账号"),
-    PermissionReason.LEARNED: lazy_gettext("微信说的"),
-    PermissionReason.NO_SECRET: lazy_gettext("没有 AppSecret"),
-    PermissionReason.UNKNOWN: lazy_gettext("未知，用时再试"),
-}
 MEDIA_STATES = {"wanted": lazy_gettext("待取回"), "failed": lazy_gettext("失败")}
 LOST = Explanation(
-    Words("没有收到回答", "No answer came"),
-    Words("查一查本机到微信接口的网络。", "Look at the network between this machine and the platform's API."),
+    BilingualText("没有收到回答", "No answer came"),
+    BilingualText(
+        "查一查本机到微信接口的网络。", "Look at the network between this machine and the platform's API."
+    ),
 )
 CHOICES = {"yes": True, "no": False, "auto": None}
 
 CHART = (640, 180)
-"""Width and height of the drawing, whose lower edge is 1 ms and whose upper edge is 20 s."""
+"""Width and height of the chart in pixels. Its lower edge is 1 ms, its upper edge 20 s."""
 
 
 @dataclass(frozen=True)
 class Dot:
-    """A push in the drawing."""
-
     x: float
     y: float
     late: bool
@@ -77,8 +74,6 @@ class Dot:
 
 @dataclass(frozen=True)
 class HealthReport:
-    """All that the page shows."""
-
     diagnosis: Diagnosis
     unsent: Sequence[Row[Any]]
     unfetched: Sequence[Row[Any]]
@@ -90,18 +85,18 @@ class HealthReport:
 
 
 @bp.get("/health")
-def health() -> ResponseReturnValue:
+def show() -> ResponseReturnValue:
     return _page(_report(online=False))
 
 
 @bp.post("/health")
-def check_health() -> ResponseReturnValue:
-    """The same page, after the platform was asked."""
+def check() -> ResponseReturnValue:
+    """Render the page after checks that call the platform."""
     return _page(_report(online=True))
 
 
 @bp.get("/health.json")
-def health_json() -> ResponseReturnValue:
+def show_json() -> ResponseReturnValue:
     return jsonify(_as_json(_report(online=False)))
 
 
@@ -114,21 +109,18 @@ def override_capability(feature: str) -> ResponseReturnValue:
         abort(400)
     capabilities.override(actor(), services().account_id, Feature(feature), CHOICES[choice])
     flash(_("已保存。"), "success")
-    return redirect(url_for("admin.health", _anchor="capabilities"), 303)
-
-
-def _visit() -> RequestOrigin:
-    return RequestOrigin(request.is_secure, is_local(), "X-Forwarded-For" in request.headers)
+    return redirect(url_for("admin.health.show", _anchor="capabilities"), 303)
 
 
 def _report(*, online: bool) -> HealthReport:
     capabilities = services().capabilities
-    diagnosis = services().doctor.diagnose(online=online, visit=_visit())
+    origin = RequestOrigin(request.is_secure, is_loopback(address()), "X-Forwarded-For" in request.headers)
+    diagnosis = services().doctor.diagnose(online=online, origin=origin)
     connection = db.session.connection()
     return HealthReport(
         diagnosis,
         service.unsent(connection, MAX_ROWS),
-        service.unfetched(connection, MAX_ROWS),
+        service.failed_downloads(connection, MAX_ROWS),
         capabilities.all(services().account_id),
         service.database_size(connection),
         service.free_space(Path(current_app.instance_path)),
@@ -148,8 +140,12 @@ def _versions(engine: Engine) -> dict[str, str]:
     }
 
 
+def _facts(report: HealthReport) -> Snapshot:
+    return report.diagnosis.snapshot or abort(503, _("数据库暂时连接不上，请过一会儿再试。"))
+
+
 def _page(report: HealthReport) -> str:
-    facts = report.diagnosis.facts or abort(503, _("数据库暂时连接不上，请过一会儿再试。"))
+    facts = _facts(report)
     return render_template(
         "admin/health/page.html",
         report=report,
@@ -160,17 +156,16 @@ def _page(report: HealthReport) -> str:
         chart=CHART,
         late_ms=LATE_MS,
         outcomes=OUTCOMES,
-        reasons=REASONS,
+        reasons=PERMISSION_REASONS,
         features=FEATURES,
         media_states=MEDIA_STATES,
         explained=_explained,
         other=OTHER,
-        Health=Health,
     )
 
 
 def _dots(pushes: Sequence[Row[Any]]) -> list[Dot]:
-    """The pushes from left to right as they came."""
+    """Return the pushes as points of the chart, oldest first."""
     timed = [push for push in reversed(pushes) if push.latency_ms is not None]
     step = CHART[0] / (len(timed) + 1)
     return [
@@ -180,26 +175,21 @@ def _dots(pushes: Sequence[Row[Any]]) -> list[Dot]:
 
 
 def _height(milliseconds: int) -> float:
-    """How far below the upper edge, on a logarithmic scale."""
+    """Return the distance from the upper edge in pixels, on a logarithmic scale."""
     share = math.log10(min(max(milliseconds, 1), 20_000)) / math.log10(20_000)
     return round(CHART[1] * (1 - share), 1)
 
 
 def _explained(errcode: int, errmsg: str) -> Explanation | None:
-    """What an errcode means; None for success."""
+    """Return the meaning of an errcode; None for success."""
     if errcode == 0:
         return None
     return LOST if errcode == NO_ANSWER else explain(errcode, errmsg)
 
 
-@bp.app_template_filter("localized")
-def tell(value: Any) -> str:
-    return localized(value)
-
-
 @bp.app_template_filter("size")
-def tell_size(count: int) -> str:
-    """Bytes, such as 1.5 MB."""
+def format_size(count: int) -> str:
+    """Format a number of bytes, such as 1.5 MB."""
     number = float(count)
     for unit in ("B", "KB", "MB", "GB"):
         if number < 1024:
@@ -209,22 +199,13 @@ def tell_size(count: int) -> str:
 
 
 def _as_json(report: HealthReport) -> dict[str, Any]:
-    diagnosis = report.diagnosis
-    facts = diagnosis.facts or abort(503, _("数据库暂时连接不上，请过一会儿再试。"))
+    facts = _facts(report)
     present, wanted = report.revisions
     return {
-        "headline": diagnosis.headline.as_json(),
-        "checks": [check.as_json() for check in diagnosis.checks],
+        "headline": report.diagnosis.headline.as_json(),
+        "checks": [check.as_json() for check in report.diagnosis.checks],
         "pushes": [_row(push) for push in facts.pushes],
-        "requests": [
-            {
-                "outcome": seen.outcome,
-                "times": seen.times,
-                "last_at": seen.last_at.isoformat(),
-                "detail": seen.detail,
-            }
-            for seen in facts.requests.values()
-        ],
+        "requests": [_row(seen, "outcome", "times", "last_at", "detail") for seen in facts.requests.values()],
         "calls": [
             _row(call)
             | {"meaning": (said := _explained(call.errcode, call.last_message)) and localized(said.meaning)}
@@ -236,17 +217,16 @@ def _as_json(report: HealthReport) -> dict[str, Any]:
             feature: {"allowed": permission.allowed, "reason": permission.reason}
             for feature, permission in report.permissions.items()
         },
-        "workers": [{"name": worker.name, "seen_at": worker.seen_at.isoformat()} for worker in facts.workers],
+        "workers": [_row(worker, "name", "seen_at") for worker in facts.workers],
         "database": {"size": report.database_size, "revision": present, "wanted_revision": wanted},
         "free_space": report.free_space,
         "versions": report.versions,
     }
 
 
-def _row(row: Row[Any]) -> dict[str, Any]:
-    """A row without what followers or the platform wrote."""
+def _row(row: Any, *names: str) -> dict[str, Any]:
+    """Return the named columns as JSON values; by default all but the text of the platform."""
+    values = {name: getattr(row, name) for name in names or row._fields if name != "last_message"}
     return {
-        name: value.isoformat() if hasattr(value, "isoformat") else value
-        for name, value in row._mapping.items()
-        if name != "last_message"
+        name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in values.items()
     }

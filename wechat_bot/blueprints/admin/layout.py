@@ -1,47 +1,43 @@
-"""What every page of the console has around it."""
+"""Layout of the console's pages: navigation, badges, shortcuts, and the template variables of all pages."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from flask import g, jsonify, request
+from flask import g, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 from flask_login import current_user
 from sqlalchemy import func, select
 
 from ...extensions import db
-from ...models import Conversation, ConversationStatus, Direction, Mention, MessageLog, MessageState, Role
+from ...models import Conversation, ConversationStatus, Mention, MessageLog, Role
+from ...services.conversations.queries import unseen_mentions
+from ...services.outbox.sending import UNDO_SECONDS
 from ...wiring import services
-from . import bp
+from ..shared.labels import ROLES, WORDS
+from .paging import link
 
 MAX_BADGE = 100
-"""Badges show no more than one less."""
+"""Upper limit of a counted badge; the page shows 99+ for it."""
 
 
 @dataclass(frozen=True)
 class NavigationItem:
-    """An entry of the navigation; `section` names the pages that belong to it."""
-
-    section: str
     endpoint: str
     icon: str
     label: Any
     key: str = ""
+    """The second key of the shortcut ``g …``."""
     role: Role = Role.VIEWER
 
+    @property
+    def section(self) -> str:
+        """The name of the blueprint whose pages belong to the entry."""
+        return self.endpoint.split(".")[1]
 
-NAVIGATION = (
-    NavigationItem("conversations", "admin.conversations", "messages", lazy_gettext("对话"), "c"),
-    NavigationItem("messages", "admin.messages", "history", lazy_gettext("消息"), "m"),
-    NavigationItem("followers", "admin.followers", "users", lazy_gettext("粉丝"), "f"),
-    NavigationItem("canned", "admin.canned", "message-2", lazy_gettext("话术"), "r", Role.OPERATOR),
-    NavigationItem("health", "admin.health", "heartbeat", lazy_gettext("健康"), "h"),
-    NavigationItem("operators", "admin.operators", "users-group", lazy_gettext("操作员"), "o", Role.ADMIN),
-    NavigationItem("audit", "admin.audit", "shield-lock", lazy_gettext("审计"), "a", Role.ADMIN),
-    NavigationItem("profile", "admin.profile", "settings", lazy_gettext("我的设置"), "s"),
-)
 
 SHORTCUTS = (
     ("?", lazy_gettext("这张表")),
@@ -66,78 +62,34 @@ SHORTCUTS = (
     ("Esc", lazy_gettext("关闭")),
 )
 
-WORDS: dict[str, dict[str, Any]] = {
-    "directions": {Direction.IN: lazy_gettext("收到"), Direction.OUT: lazy_gettext("发出")},
-    "kinds": {
-        "text": lazy_gettext("文本"),
-        "image": lazy_gettext("图片"),
-        "voice": lazy_gettext("语音"),
-        "video": lazy_gettext("视频"),
-        "shortvideo": lazy_gettext("小视频"),
-        "location": lazy_gettext("位置"),
-        "link": lazy_gettext("链接"),
-        "file": lazy_gettext("文件"),
-        "event": lazy_gettext("事件"),
-        "news": lazy_gettext("图文"),
-        "music": lazy_gettext("音乐"),
-        "msgmenu": lazy_gettext("菜单消息"),
-    },
-    "events": {
-        "subscribe": lazy_gettext("关注"),
-        "unsubscribe": lazy_gettext("取消关注"),
-        "scan": lazy_gettext("扫码"),
-        "click": lazy_gettext("点击菜单"),
-        "view": lazy_gettext("打开链接"),
-        "location": lazy_gettext("上报位置"),
-        "templatesendjobfinish": lazy_gettext("模板消息结果"),
-        "masssendjobfinish": lazy_gettext("群发结果"),
-    },
-    "states": {
-        MessageState.RECEIVED: lazy_gettext("处理中"),
-        MessageState.ANSWERED: lazy_gettext("已回应"),
-        MessageState.LATE: lazy_gettext("迟到"),
-        MessageState.FAILED: lazy_gettext("失败"),
-        MessageState.READY: lazy_gettext("待领取"),
-        MessageState.QUEUED: lazy_gettext("排队"),
-        MessageState.SENDING: lazy_gettext("发送中"),
-        MessageState.SENT: lazy_gettext("已发出"),
-        MessageState.UNKNOWN: lazy_gettext("结果未知"),
-        MessageState.WITHDRAWN: lazy_gettext("已撤回"),
-    },
-    "statuses": {
-        ConversationStatus.OPEN: lazy_gettext("待处理"),
-        ConversationStatus.WAITING: lazy_gettext("等待对方"),
-        ConversationStatus.DONE: lazy_gettext("已处理"),
-    },
-}
-"""What the program's own words are called on pages."""
-
 
 def catch_up() -> None:
-    """Let lists and searches know every message that is recorded; what is missing is told on the page."""
-    digest = services().projector
-    g.behind = digest.catch_up(seconds=1)
+    """Update the projections that lists and searches read, for one second at most.
+
+    The page shows how many messages they still lack.
+    """
+    g.behind = services().projector.catch_up(seconds=1)
 
 
 def counts() -> dict[str, int]:
-    """The numbers beside the navigation, and the newest message; asked for once, by pages that show them."""
-    if "counts" not in g:
-        g.counts = _counts()
-    counted: dict[str, int] = g.counts
-    return counted
+    """Return the numbers of the navigation's badges and the newest message's id, read once a request."""
+    found: dict[str, int] | None = g.get("counts")
+    if found is None:
+        g.counts = found = _count()
+    return found
 
 
-def _counts() -> dict[str, int]:
-    open_threads = (
+def _count() -> dict[str, int]:
+    open_conversations = (
         select(Conversation.follower_id)
         .where(Conversation.status == ConversationStatus.OPEN)
         .limit(MAX_BADGE)
         .subquery()
     )
-    unseen = Mention.operator_id == current_user.id, Mention.seen_at.is_(None)
+    unseen = unseen_mentions(current_user.id)
     row = db.session.execute(
         select(
-            select(func.count()).select_from(open_threads).scalar_subquery().label("open"),
+            select(func.count()).select_from(open_conversations).scalar_subquery().label("open"),
             select(func.count()).select_from(Mention).where(*unseen).scalar_subquery().label("mentions"),
             select(func.max(MessageLog.id)).scalar_subquery().label("newest"),
         )
@@ -145,25 +97,30 @@ def _counts() -> dict[str, int]:
     return {"open": row.open, "mentions": row.mentions, "newest": row.newest or 0}
 
 
-@bp.context_processor
-def inject_layout() -> dict[str, Any]:
+def inject_layout(navigation: Iterable[NavigationItem]) -> dict[str, Any]:
     if not current_user.is_authenticated:
-        return {"theme": "auto"}
+        return {"current_user": current_user, "theme": "auto"}
     return {
+        "current_user": current_user,
+        "roles": ROLES,
         "theme": current_user.theme,
-        "navigation": [item for item in NAVIGATION if Role(current_user.role).includes(item.role)],
-        "section": request.path.removeprefix(bp.url_prefix or "").split("/")[1].partition(".")[0],
+        "navigation": [item for item in navigation if Role(current_user.role).includes(item.role)],
+        "section": (request.blueprint or "").rpartition(".")[2],
         "shortcuts": SHORTCUTS,
         "words": WORDS,
         "counts": counts,
+        "link": link,
         "behind": g.get("behind", 0),
+        "undo_seconds": UNDO_SECONDS,
         "can_work": Role(current_user.role).includes(Role.OPERATOR),
         "is_admin": Role(current_user.role).includes(Role.ADMIN),
     }
 
 
-@bp.get("/live")
+def home() -> ResponseReturnValue:
+    return redirect(url_for("admin.conversations.index"))
+
+
 def live() -> ResponseReturnValue:
-    """What changes while a page is open: the badges, and the newest message."""
-    doctor = services().doctor
-    return jsonify(problems=doctor.problems(), **counts())
+    """Return what an open page polls: the badges, and the newest message's id."""
+    return jsonify(problems=services().doctor.problems(), **counts())

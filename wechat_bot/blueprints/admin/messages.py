@@ -1,4 +1,4 @@
-"""The history: every message, to filter, to search, to read and to take away."""
+"""The list of all messages with filters and search, one message, and exports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from flask import Response, abort, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import get_timezone, lazy_gettext
 from flask_babel import gettext as _
@@ -17,24 +17,30 @@ from ...models import Direction, Follower, MessageLog, Role, Tag
 from ...services import audit
 from ...services.media.archive import MEDIA_FIELDS
 from ...services.messages import export, history
-from ...services.messages.history import Facets, FilterError, MessageFilter
-from ...services.search.index import FOLLOWERS, Query
+from ...services.messages.filters import FilterError, MessageFilter
+from ...services.messages.history import Facets, MessagePage
+from ...services.search.index import FOLLOWERS
+from ...services.search.tokens import Query
 from ..shared.display import name as name_of
-from . import bp
+from ..shared.labels import WORDS
 from .access import actor, role
-from .layout import WORDS, catch_up
+from .layout import catch_up
 from .media import preload_media
+from .paging import cursor, kept, link
 from .profile import save_preferences
+
+bp = Blueprint("messages", __name__)
 
 PAGE_SIZE = 50
 MAX_CHOICES = 8
+MIMETYPES = {"csv": "text/csv", "jsonl": "application/jsonl"}
 OPTIONAL_COLUMNS = {
     "state": lazy_gettext("状态"),
     "latency_ms": lazy_gettext("用时"),
     "platform_id": lazy_gettext("MsgId"),
     "openid": lazy_gettext("OpenID"),
 }
-REASONS = {
+FILTER_ERRORS = {
     "q": lazy_gettext("搜索词太长。"),
     "from": lazy_gettext("开始日期要写成 2026-11-01 这样。"),
     "to": lazy_gettext("结束日期要写成 2026-11-01 这样，而且不早于开始日期。"),
@@ -44,42 +50,19 @@ REASONS = {
 
 
 def chosen_filter() -> MessageFilter:
-    """What the query string asks for; 400 with a sentence when that makes no sense."""
+    """Return the filter in the query string; abort with 400 if it is invalid."""
     try:
         return MessageFilter.parse(request.args, get_timezone())
     except FilterError as error:
-        abort(400, REASONS.get(error.field, _("筛选条件 %(name)s 无效。", name=error.field)))
-
-
-def cursor(*names: str) -> dict[str, Any]:
-    """The ids in the query string between which a page lies; 400 when they are none."""
-    given = {name: request.args[name] for name in names if request.args.get(name)}
-    if not all(text.isascii() and text.isdigit() and len(text) < 19 for text in given.values()):
-        abort(400, _("翻页的位置无效，请从第一页开始。"))
-    return {name: int(text) for name, text in given.items()}
-
-
-_PASSING = {"before", "after", "list_before", "lang", "whose"}
-
-
-def kept() -> dict[str, str]:
-    """The filter in the query string, without what is asked for once."""
-    return {name: value for name, value in request.args.items() if name not in _PASSING}
-
-
-def link(**changes: Any) -> str:
-    """This page with another filter, from its beginning."""
-    wanted = {name: value for name, value in {**kept(), **changes}.items() if value not in {None, ""}}
-    return url_for(request.endpoint or "", **(request.view_args or {}), **wanted)
+        abort(400, FILTER_ERRORS.get(error.field, _("筛选条件 %(name)s 无效。", name=error.field)))
 
 
 @bp.get("/messages")
-def messages() -> ResponseReturnValue:
+def index() -> ResponseReturnValue:
     catch_up()
     chosen = chosen_filter()
-    connection = db.session.connection()
-    page = history.page(connection, chosen, **cursor("before", "after"), limit=PAGE_SIZE)
-    facets = history.facets(connection, chosen)
+    page = _page(chosen)
+    facets = history.facets(db.session.connection(), chosen)
     preload_media(page.rows)
     return render_template(
         "admin/messages.html",
@@ -94,15 +77,18 @@ def messages() -> ResponseReturnValue:
         kept=kept(),
         choices=_choices() if "whose" in request.args else None,
         options=OPTIONAL_COLUMNS,
-        link=link,
         older=page.older and link(before=page.older),
         newer=page.newer and link(after=page.newer),
     )
 
 
+def _page(chosen: MessageFilter) -> MessagePage:
+    return history.page(db.session.connection(), chosen, **cursor("before", "after"), limit=PAGE_SIZE)
+
+
 @bp.get("/messages/choices")
-def message_choices() -> ResponseReturnValue:
-    """Links to the messages of followers, or of those with a tag, that are called as `whose` says."""
+def choices() -> ResponseReturnValue:
+    """Render links that filter by a follower or a tag whose name contains the parameter `whose`."""
     return render_template("admin/_choices.html", choices=_choices(), kept=kept())
 
 
@@ -110,25 +96,21 @@ def _choices() -> dict[str, Any]:
     text = request.args.get("whose", "")[:200]
     query = Query.parse(text)
     tags = select(Tag.id, Tag.name, Tag.colour).order_by(Tag.name).limit(MAX_CHOICES)
-    followers = (
-        select(Follower.id, Follower.openid, Follower.alias).order_by(Follower.id.desc()).limit(MAX_CHOICES)
-    )
+    followers = select(Follower.id, Follower.openid, Follower.alias).order_by(Follower.id.desc())
     if query:
         tags = tags.where(Tag.name.contains(text.strip(), autoescape=True))
-        followers = followers.where(Follower.id.in_(FOLLOWERS.found(query, db.engine.dialect.name)))
+        followers = followers.where(Follower.id.in_(FOLLOWERS.matching_ids(query, db.engine.dialect.name)))
     return {
         "tags": db.session.execute(tags).all(),
-        "followers": db.session.execute(followers).all() if query else [],
+        "followers": db.session.execute(followers.limit(MAX_CHOICES)).all() if query else [],
         "asked": bool(query),
     }
 
 
 @bp.get("/messages.json")
-def messages_json() -> ResponseReturnValue:
+def index_json() -> ResponseReturnValue:
     catch_up()
-    page = history.page(
-        db.session.connection(), chosen_filter(), **cursor("before", "after"), limit=PAGE_SIZE
-    )
+    page = _page(chosen_filter())
     return jsonify(
         messages=[_as_json(row) for row in page.rows],
         older=page.older and link(before=page.older),
@@ -136,20 +118,21 @@ def messages_json() -> ResponseReturnValue:
     )
 
 
-@bp.get("/messages.csv")
+@bp.get("/messages.csv", endpoint="export_csv")
+@bp.get("/messages.jsonl", endpoint="export_jsonl")
 @role(Role.OPERATOR)
-def messages_csv() -> ResponseReturnValue:
-    return _export("csv", "text/csv")
-
-
-@bp.get("/messages.jsonl")
-@role(Role.OPERATOR)
-def messages_jsonl() -> ResponseReturnValue:
-    return _export("jsonl", "application/jsonl")
+def download() -> ResponseReturnValue:
+    chosen, format_ = chosen_filter(), request.path.rpartition(".")[2]
+    catch_up()
+    query = request.query_string.decode(errors="replace")
+    audit.record_now(db.engine, actor(), "exported", detail=f"{format_}: {query[:1000]}")
+    pieces = export.stream(db.engine, chosen, format_, bom="bom" in request.args, zone=get_timezone())
+    headers = {"Content-Disposition": f"attachment; filename=messages.{format_}"}
+    return Response(pieces, mimetype=MIMETYPES[format_], headers=headers)
 
 
 @bp.get("/messages/<int:message_id>")
-def message(message_id: int) -> ResponseReturnValue:
+def show(message_id: int) -> ResponseReturnValue:
     row = _message(message_id)
     around = history.around(db.session.connection(), message_id)
     preload_media([row, *around])
@@ -159,10 +142,10 @@ def message(message_id: int) -> ResponseReturnValue:
 
 @bp.get("/messages/<int:message_id>/raw")
 @role(Role.ADMIN)
-def message_raw(message_id: int) -> ResponseReturnValue:
-    """Every stored field; that somebody looked is in the audit log."""
+def show_raw(message_id: int) -> ResponseReturnValue:
+    """Render every stored field, and record the access in the audit log."""
     row = _message(message_id)
-    audit.note(db.engine, actor(), "raw_viewed", f"message:{message_id}")
+    audit.record_now(db.engine, actor(), "raw_viewed", f"message:{message_id}")
     return render_template("admin/message_raw.html", message=row, columns=MessageLog.__table__.columns)
 
 
@@ -175,35 +158,16 @@ def _message(message_id: int) -> Any:
     return db.session.execute(found).one_or_none() or abort(404, _("没有这条消息。"))
 
 
-def _export(format_: str, mimetype: str) -> Response:
-    chosen = chosen_filter()
-    catch_up()
-    query = request.query_string.decode(errors="replace")
-    audit.note(db.engine, actor(), "exported", detail=f"{format_}: {query[:1000]}")
-    pieces = export.stream(db.engine, chosen, format_, bom="bom" in request.args, zone=get_timezone())
-    response = Response(pieces, mimetype=mimetype)
-    response.headers["Content-Disposition"] = f"attachment; filename=messages.{format_}"
-    return response
-
-
 def _as_json(row: Any) -> dict[str, Any]:
-    return {
-        "id": row.id,
+    names = ("id", "direction", "openid", "alias", "kind", "event", "text", "state", "origin")
+    return {name: getattr(row, name) for name in names} | {
         "created_at": row.created_at.isoformat(),
-        "direction": row.direction,
-        "openid": row.openid,
-        "alias": row.alias,
-        "kind": row.kind,
-        "event": row.event,
-        "text": row.text,
-        "state": row.state,
-        "origin": row.origin,
-        "url": url_for("admin.message", message_id=row.id),
+        "url": url_for("admin.messages.show", message_id=row.id),
     }
 
 
 def describe(chosen: MessageFilter, facets: Facets) -> str:
-    """What the page shows, in a sentence."""
+    """Return a sentence that describes the filter and the number of messages."""
     count = f"{facets.total:,}+" if facets.capped else f"{facets.total:,}"
     period = ""
     if chosen.since and chosen.until:
@@ -220,7 +184,7 @@ def describe(chosen: MessageFilter, facets: Facets) -> str:
 
 
 def chips(chosen: MessageFilter, rows: Sequence[Any]) -> list[tuple[str, str]]:
-    """The conditions in force, which some `rows` meet, each with the address of the page without it."""
+    """Return each condition in words with the URL of the list without it. `rows` match the filter."""
     words: dict[str, Any] = {
         "q": chosen.q and f"“{chosen.q}”",
         "direction": WORDS["directions"].get(chosen.direction, chosen.direction),
@@ -237,14 +201,14 @@ def chips(chosen: MessageFilter, rows: Sequence[Any]) -> list[tuple[str, str]]:
 
 
 def periods() -> list[tuple[str, date, date]]:
-    """Days that are often asked for, the first and the last of each, as the operator's clock has it."""
+    """Return periods to choose from: label, first and last day, in the operator's time zone."""
     today = datetime.now(get_timezone()).date()
-    ago = {days: today - timedelta(days=days) for days in (1, 6, 29)}
+    yesterday = today - timedelta(days=1)
     return [
         (_("今天"), today, today),
-        (_("昨天"), ago[1], ago[1]),
-        (_("近 7 天"), ago[6], today),
-        (_("近 30 天"), ago[29], today),
+        (_("昨天"), yesterday, yesterday),
+        (_("近 7 天"), today - timedelta(days=6), today),
+        (_("近 30 天"), today - timedelta(days=29), today),
     ]
 
 
@@ -261,8 +225,7 @@ def _follower_name(follower_id: int, rows: Sequence[Any]) -> str:
 
 @bp.post("/messages/columns")
 @role(Role.VIEWER)
-def choose_columns() -> ResponseReturnValue:
-
+def update_columns() -> ResponseReturnValue:
     columns = [name for name in request.form.getlist("column") if name in OPTIONAL_COLUMNS]
     save_preferences(columns=columns, dense="dense" in request.form)
-    return redirect(url_for("admin.messages"), 303)
+    return redirect(url_for("admin.messages.index"), 303)

@@ -1,11 +1,11 @@
-"""Who may work in the console; for admins."""
+"""Management of operators, for admins."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from flask import abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy import func, select
@@ -17,13 +17,16 @@ from ...services.operators import two_factor
 from ...services.operators.management import OperatorError, Problem
 from ...services.operators.passwords import generate
 from ...services.operators.sign_in import end_all_sessions
-from . import bp
-from .access import PROBLEMS, actor, role
+from ..shared.labels import PROBLEMS
+from .access import actor, role
+from .profile import sessions_of
+
+bp = Blueprint("operators", __name__)
 
 
 @bp.get("/operators")
 @role(Role.ADMIN)
-def operators() -> ResponseReturnValue:
+def index() -> ResponseReturnValue:
     browsers = (
         select(OperatorSession.operator_id, func.count().label("browsers"))
         .where(OperatorSession.expires_at > datetime.now(UTC))
@@ -40,13 +43,13 @@ def operators() -> ResponseReturnValue:
 
 @bp.get("/operators/new")
 @role(Role.ADMIN)
-def new_operator() -> ResponseReturnValue:
+def new() -> ResponseReturnValue:
     return render_template("admin/operator_new.html")
 
 
 @bp.post("/operators/new")
 @role(Role.ADMIN)
-def create_operator() -> ResponseReturnValue:
+def create() -> ResponseReturnValue:
     name, typed = request.form["name"].strip(), request.form["password"]
     password = typed or generate()
     try:
@@ -55,20 +58,15 @@ def create_operator() -> ResponseReturnValue:
         return render_template("admin/operator_new.html", problem=PROBLEMS[error.problem]), 422
     if typed:
         flash(_("已创建操作员 %(name)s。", name=name), "success")
-        return redirect(url_for("admin.operators"), 303)
+        return redirect(url_for("admin.operators.index"), 303)
     return render_template("admin/password_shown.html", name=name, password=password)
 
 
 @bp.get("/operators/<int:operator_id>")
 @role(Role.ADMIN)
-def operator(operator_id: int) -> ResponseReturnValue:
+def show(operator_id: int) -> ResponseReturnValue:
     found = db.session.get(Operator, operator_id) or abort(404, PROBLEMS[Problem.UNKNOWN])
-    browsers = (
-        select(OperatorSession)
-        .where(OperatorSession.operator_id == operator_id, OperatorSession.expires_at > datetime.now(UTC))
-        .order_by(OperatorSession.seen_at.desc())
-    )
-    return render_template("admin/operator.html", operator=found, sessions=db.session.scalars(browsers).all())
+    return render_template("admin/operator.html", operator=found, sessions=sessions_of(operator_id))
 
 
 @bp.post("/operators/<int:operator_id>/role")
@@ -79,13 +77,13 @@ def set_role(operator_id: int) -> ResponseReturnValue:
 
 @bp.post("/operators/<int:operator_id>/disable")
 @role(Role.ADMIN)
-def disable_operator(operator_id: int) -> ResponseReturnValue:
+def disable(operator_id: int) -> ResponseReturnValue:
     return _change(operator_id, service.disable)
 
 
 @bp.post("/operators/<int:operator_id>/enable")
 @role(Role.ADMIN)
-def enable_operator(operator_id: int) -> ResponseReturnValue:
+def enable(operator_id: int) -> ResponseReturnValue:
     return _change(operator_id, service.enable)
 
 
@@ -106,7 +104,7 @@ def reset_second_factor(operator_id: int) -> ResponseReturnValue:
 
 @bp.post("/operators/<int:operator_id>/sign-out")
 @role(Role.ADMIN)
-def sign_operator_out(operator_id: int) -> ResponseReturnValue:
+def sign_out(operator_id: int) -> ResponseReturnValue:
     return _change(operator_id, end_all_sessions)
 
 
@@ -120,4 +118,4 @@ def _chosen_role() -> Role:
 def _change(operator_id: int, use_case: Callable[..., None], *values: object) -> ResponseReturnValue:
     use_case(db.engine, actor(), operator_id, *values)
     flash(_("已保存。"), "success")
-    return redirect(url_for("admin.operator", operator_id=operator_id), 303)
+    return redirect(url_for("admin.operators.show", operator_id=operator_id), 303)

@@ -1,10 +1,10 @@
-"""Signing in, with the second factor if there is one, and out."""
+"""Sign-in, its second step with a code, and sign-out."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from flask import flash, redirect, render_template, request, session, url_for
+from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import format_datetime, refresh
 from flask_babel import gettext as _
@@ -15,22 +15,19 @@ from ...extensions import db
 from ...models import Operator, Role
 from ...services.operators import sign_in as signing_in
 from ...services.operators.sign_in import ClientInfo, CodeNeeded, SignedIn, SignInRefused
-from . import bp
 from .access import actor, address, load, role, safe_next_url
 
+bp = Blueprint("sign_in", __name__)
+
 PENDING = "pending"
-"""In the session of a browser: whose password was right, while the code of the second factor is asked for."""
+"""Session key of a sign-in whose password was correct and whose code is still missing."""
 PENDING_SECONDS = 300
-
-
-@bp.get("/")
-def home() -> ResponseReturnValue:
-    return redirect(url_for("admin.conversations"))
+"""Seconds for which the code is accepted after the password."""
 
 
 @bp.get("/sign-in")
 @role(None)
-def sign_in() -> ResponseReturnValue:
+def show() -> ResponseReturnValue:
     if current_user.is_authenticated:
         return redirect(safe_next_url())
     return _form("sign_in")
@@ -38,37 +35,37 @@ def sign_in() -> ResponseReturnValue:
 
 @bp.post("/sign-in")
 @role(None)
-def submit_password() -> ResponseReturnValue:
+def submit() -> ResponseReturnValue:
     name, password, keep = request.form["name"].strip(), request.form["password"], "keep" in request.form
     now = datetime.now(UTC)
     try:
-        result = signing_in.sign_in(db.engine, name, password, _visit(), now, keep=keep)
+        result = signing_in.sign_in(db.engine, name, password, _client(), now, persistent=keep)
     except SignInRefused as refused:
         return _refusal("sign_in", refused)
     if isinstance(result, CodeNeeded):
         session[PENDING] = [result.operator_id, result.proof, keep, int(now.timestamp())]
-        return redirect(url_for("admin.second_factor", next=safe_next_url()), 303)
+        return redirect(url_for("admin.sign_in.show_second_factor", next=safe_next_url()), 303)
     return _begin(result, keep)
 
 
 @bp.get("/sign-in/code")
 @role(None)
-def second_factor() -> ResponseReturnValue:
+def show_second_factor() -> ResponseReturnValue:
     if not _pending():
-        return redirect(url_for("admin.sign_in", next=safe_next_url()))
+        return redirect(url_for("admin.sign_in.show", next=safe_next_url()))
     return _form("second_factor")
 
 
 @bp.post("/sign-in/code")
 @role(None)
-def submit_code() -> ResponseReturnValue:
+def submit_second_factor() -> ResponseReturnValue:
     pending = _pending()
     if not pending:
-        return redirect(url_for("admin.sign_in", next=safe_next_url()), 303)
+        return redirect(url_for("admin.sign_in.show", next=safe_next_url()), 303)
     verified, keep = pending
     code, now = request.form["code"], datetime.now(UTC)
     try:
-        result = signing_in.enter_code(db.engine, verified, code, _visit(), now, keep=keep)
+        result = signing_in.enter_code(db.engine, verified, code, _client(), now, persistent=keep)
     except SignInRefused as refused:
         return _refusal("second_factor", refused)
     return _begin(result, keep)
@@ -79,10 +76,10 @@ def submit_code() -> ResponseReturnValue:
 def sign_out() -> ResponseReturnValue:
     signing_in.end_session(db.engine, actor(), current_user.id, current_user.session_id, "sign_out")
     session.clear()
-    return redirect(url_for("admin.sign_in"), 303)
+    return redirect(url_for("admin.sign_in.show"), 303)
 
 
-def _visit() -> ClientInfo:
+def _client() -> ClientInfo:
     return ClientInfo(address(), request.user_agent.string)
 
 
@@ -96,7 +93,7 @@ def _pending() -> tuple[CodeNeeded, bool] | None:
 
 
 def _begin(signed_in: SignedIn, keep: bool) -> ResponseReturnValue:
-    """The browser gets a session that knows nothing of the one before."""
+    """Start a session that keeps nothing of the previous one."""
     target = safe_next_url()
     session.clear()
     session.permanent = keep
@@ -110,11 +107,11 @@ def _begin(signed_in: SignedIn, keep: bool) -> ResponseReturnValue:
 
 def _form(name: str, **values: object) -> str:
     nobody = not db.session.scalar(select(exists().where(Operator.id.is_not(None))))
-    return render_template(f"admin/{name}.html", onward=safe_next_url(), nobody=nobody, **values)
+    return render_template(f"admin/{name}.html", next_url=safe_next_url(), nobody=nobody, **values)
 
 
 def _refusal(name: str, refused: SignInRefused) -> ResponseReturnValue:
-    """One answer to all that can be wrong; only who waits is told that it helps."""
+    """Respond alike whatever was wrong, but name the waiting time when there is one."""
     page = _form(name, refused=True)
     if refused.wait is None:
         return page, 401

@@ -1,38 +1,12 @@
-"""The article that this project comes from, as a tutorial that runs: one module for each topic of it."""
+"""A Flask tutorial with running examples: one module for each topic of an article."""
 
-from . import (
-    cookies,
-    decorators,
-    errors,
-    follower_pages,
-    methods,
-    redirects,
-    request_data,
-    responses,
-    routing,
-    sessions,
-    static_files,
-    templating,
-    uploads,
-    urls,
-)
+from importlib import import_module
+
+from . import follower_pages
+from .lessons import LESSONS
 from .tutorial import bp
 
-for topic in (
-    routing,
-    decorators,
-    urls,
-    methods,
-    static_files,
-    templating,
-    request_data,
-    uploads,
-    cookies,
-    redirects,
-    errors,
-    responses,
-    sessions,
-):
-    bp.register_blueprint(topic.bp)
+for topic in dict.fromkeys(lesson.sources[0].__module__ for lesson in LESSONS):
+    bp.register_blueprint(import_module(topic).bp)
 
 __all__ = ["bp", "follower_pages"]

@@ -1,4 +1,4 @@
-"""What a browser keeps for us and sends back."""
+"""Demo: cookies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Code that runs around a view."""
+"""Demo: decorators of views."""
 
 from __future__ import annotations
 

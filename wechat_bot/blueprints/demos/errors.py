@@ -1,4 +1,4 @@
-"""Saying no."""
+"""Demo: HTTP errors."""
 
 from __future__ import annotations
 

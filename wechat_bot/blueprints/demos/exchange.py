@@ -1,4 +1,4 @@
-"""Requests to this application, made by itself, and what was said in both directions."""
+"""Requests that the application makes to itself, and their HTTP messages for display."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from ...security import HEADERS
 
 BODY_BYTES = 1 << 16
 BODY_LINES = 200
-"""What is longer is cut."""
-PARTS = 4
-"""So many parts of a form with files are looked into."""
-SHOWN_WHOLE = 16
-"""Of a body with more lines only those around the marked ones are shown."""
-AROUND = 1
+"""Longer bodies are truncated."""
+MAX_PARTS = 4
+"""Number of parts of a multipart form that are processed."""
+MAX_FULL_LINES = 16
+"""Number of lines up to which a body is shown completely, otherwise only the context of highlighted lines."""
+CONTEXT_LINES = 1
+"""Number of lines that are shown before and after a highlighted one."""
 TEXT_TYPES = ("text/", "application/json", "application/x-www-form-urlencoded", "image/svg")
-ON_EVERY_ANSWER = {*HEADERS, "X-Request-ID"}
+COMMON_HEADERS = {*HEADERS, "X-Request-ID"}
+"""Headers of all responses of the site."""
 
 
 @dataclass(frozen=True)
-class Line:
+class MessageLine:
     text: str
-    marked: bool = False
+    highlighted: bool = False
 
 
 @dataclass(frozen=True)
 class HTTPMessage:
-    """A request or a response; `common` are the headers that every answer of the site carries."""
-
-    start: Line
-    headers: list[Line]
-    common: list[Line]
-    body: list[Line]
+    start_line: MessageLine
+    headers: list[MessageLine]
+    common_headers: list[MessageLine]
+    body: list[MessageLine]
 
 
 @dataclass(frozen=True)
@@ -50,22 +50,25 @@ class HTTPExchange:
 
 
 class Browser:
-    """A client of this application that begins with no cookies, and comes from the visitor's address."""
+    """A client of this application with its own cookies and the visitor's address."""
 
     def __init__(self) -> None:
         app = current_app._get_current_object()  # type: ignore[attr-defined]
         self._client = Client(app)
-        self._client_without_memory = Client(app, use_cookies=False)
+        self._stateless_client = Client(app, use_cookies=False)
 
     def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes, marks: Iterable[str]
     ) -> HTTPExchange:
-        """Make a request and tell what happened; `headers` with a cookie of their own use no other."""
+        """Make a request. If `headers` have a cookie, only that one is sent, and none is stored.
+
+        :param marks: texts whose lines are highlighted.
+        """
         headers = {"Accept": "text/html", "Accept-Language": str(get_locale()), **headers}
         if body:
             headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
-        client = self._client_without_memory if "Cookie" in headers else self._client
-        # In a context of its own: the inner request must not see or change what belongs to the outer one.
+        client = self._stateless_client if "Cookie" in headers else self._client
+        # In a separate context, so that the inner request does not affect the outer one.
         response = Context().run(
             client.open,
             target.removeprefix(request.root_path),
@@ -84,24 +87,24 @@ class Browser:
 
 
 def _message(start: str, headers: Headers, body: bytes, marks: Iterable[str]) -> HTTPMessage:
-    def line(text: str) -> Line:
-        return Line(text, any(mark in text for mark in marks))
+    def line(text: str) -> MessageLine:
+        return MessageLine(text, any(mark in text for mark in marks))
 
-    lines = [(name in ON_EVERY_ANSWER, line(f"{name}: {value}")) for name, value in headers]
+    lines = [(name in COMMON_HEADERS, line(f"{name}: {value}")) for name, value in headers]
     return HTTPMessage(
         line(start),
         headers=[line for is_common, line in lines if not is_common],
-        common=[line for is_common, line in lines if is_common],
+        common_headers=[line for is_common, line in lines if is_common],
         body=_excerpt([line(text) for text in _readable(body, headers.get("Content-Type", ""))]),
     )
 
 
 def _readable(body: bytes, content_type: str) -> list[str]:
-    """The lines of a body, as far as they are shown: what a visitor sends must not make us work for long."""
+    """Return the lines of a body, truncated so that large uploads cost little time."""
     mimetype, options = parse_options_header(content_type)
     if mimetype == "multipart/form-data":
         boundary = b"--" + options.get("boundary", "").encode()
-        body = boundary.join(_shorten(part) for part in body.split(boundary, PARTS))
+        body = boundary.join(_shorten(part) for part in body.split(boundary, MAX_PARTS))
     elif body and not mimetype.startswith(TEXT_TYPES):
         body = _size(body)
     return body[:BODY_BYTES].decode("utf-8", errors="replace").splitlines()[:BODY_LINES]
@@ -116,14 +119,14 @@ def _size(body: bytes) -> bytes:
     return f"… {len(body):,} bytes …".encode()
 
 
-def _excerpt(lines: list[Line]) -> list[Line]:
-    if len(lines) <= SHOWN_WHOLE:
+def _excerpt(lines: list[MessageLine]) -> list[MessageLine]:
+    if len(lines) <= MAX_FULL_LINES:
         return lines
-    marked = [number for number, line in enumerate(lines) if line.marked] or [0]
-    excerpt: list[Line] = []
+    highlighted = [number for number, line in enumerate(lines) if line.highlighted] or [0]
+    excerpt: list[MessageLine] = []
     for number, line in enumerate(lines):
-        if any(abs(number - other) <= AROUND for other in marked):
+        if any(abs(number - other) <= CONTEXT_LINES for other in highlighted):
             excerpt.append(line)
         elif not excerpt or excerpt[-1].text != "…":
-            excerpt.append(Line("…"))
+            excerpt.append(MessageLine("…"))
     return excerpt

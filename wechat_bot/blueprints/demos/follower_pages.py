@@ -1,6 +1,6 @@
-"""Pages for followers, in WeChat's browser: who the visitor is, and WeChat's functions in JavaScript.
+"""Demos of pages that followers open in WeChat: OAuth sign-in of visitors, and the JS-SDK.
 
-Without AppID and AppSecret the platform is played, its page that asks the visitor included.
+Without AppID and AppSecret the platform is simulated, including its OAuth page.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ from . import source
 bp = Blueprint("follower_pages", __name__, url_prefix="/demo/followers")
 
 AUTHORIZE = "https://open.weixin.qq.com/connect/oauth2/authorize"
-PLAYED = Credentials(tokens=("demo",), app_id="wx0000000000000000", app_secret="0" * 32)
-SHARED = ("updateAppMessageShareData", "updateTimelineShareData")
+DEMO_CREDENTIALS = Credentials(tokens=("demo",), app_id="wx0000000000000000", app_secret="0" * 32)
+SHARE_APIS = ("updateAppMessageShareData", "updateTimelineShareData")
 
 
 def client() -> WeChatClient:
-    """That of the account, or one that talks to the played platform."""
+    """Return the client of the account, or else one of the simulated platform."""
     own = services().client
-    return own or WeChatClient(PLAYED, "https://api.weixin.qq.com", played().transport)
+    return own or WeChatClient(DEMO_CREDENTIALS, "https://api.weixin.qq.com", simulated_api().transport)
 
 
-def played() -> FakeAPI:
-    """The platform for visitors without one; all processes share it."""
-    return FakeAPI(PLAYED, store=FileStore(Path(current_app.instance_path) / "demo_platform"))
+def simulated_api() -> FakeAPI:
+    """Return the simulated API, whose state all processes share."""
+    return FakeAPI(DEMO_CREDENTIALS, store=FileStore(Path(current_app.instance_path) / "demo_platform"))
 
 
-def is_played() -> bool:
+def is_simulated() -> bool:
     return services().client is None
 
 
 @bp.context_processor
-def tell_whether_played() -> dict[str, bool]:
-    return {"played": is_played()}
+def inject_simulated() -> dict[str, bool]:
+    return {"simulated": is_simulated()}
 
 
 @bp.get("/")
 def index() -> str:
-    sources = [source.of_function(view) for view in (me, profile, share)]
-    return render_template("demos/followers/index.html", sources=source.by_file(sources))
+    sources = source.by_file(map(source.of_function, (me, profile, share)))
+    return render_template("demos/followers/index.html", sources=sources)
 
 
 @bp.get("/me")
@@ -71,7 +71,7 @@ def profile(visitor: Visitor) -> str:
 @bp.get("/share")
 def share() -> ResponseReturnValue:
     try:
-        config = jssdk_config(*SHARED, client=client)
+        config = jssdk_config(*SHARE_APIS, client=client)
     except APIError as error:
         abort(502, _("微信没有给出签名：%(error)s", error=error))
     response = make_response(
@@ -81,13 +81,13 @@ def share() -> ResponseReturnValue:
     return response
 
 
-# The played platform
+# The simulated platform
 
 
 @bp.after_request
-def stay_here(response: Response) -> Response:
-    """Whoever is sent to WeChat comes to its played page."""
-    if is_played() and (response.location or "").startswith(AUTHORIZE):
+def redirect_to_consent(response: Response) -> Response:
+    """Replace redirects to WeChat by redirects to its simulated OAuth page."""
+    if is_simulated() and (response.location or "").startswith(AUTHORIZE):
         response.location = url_for(".consent") + response.location.removeprefix(AUTHORIZE)
     return response
 
@@ -95,15 +95,16 @@ def stay_here(response: Response) -> Response:
 @bp.route("/consent", methods=["GET", "POST"])
 @same_origin
 def consent() -> ResponseReturnValue:
-    """What WeChat shows at `AUTHORIZE`: nothing for `BASE`, else a question."""
+    """Simulate WeChat's page at `AUTHORIZE`, which asks the visitor unless the scope is `BASE`."""
     target, state = request.values.get("redirect_uri", ""), request.values.get("state", "")
-    if not is_played():
+    if not is_simulated():
         abort(404)
     if not target.startswith(request.host_url):
         abort(400, _("只转到本站的网址。"))
     scope = request.values.get("scope", BASE)
     if request.method == "GET" and scope != BASE:
         return render_template("demos/followers/consent.html")
-    granted = scope == BASE or "allow" in request.form
-    answer = {"code": played().authorise(OPENID, scope), "state": state} if granted else {"state": state}
+    answer = {"state": state}
+    if scope == BASE or "allow" in request.form:
+        answer = {"code": simulated_api().authorise(OPENID, scope), **answer}
     return redirect(f"{target}{'&' if '?' in target else '?'}{urlencode(answer)}", 303)

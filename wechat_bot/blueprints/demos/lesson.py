@@ -1,4 +1,4 @@
-"""What a page of the tutorial is made of."""
+"""The contents of a page of the tutorial."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Example:
-    """A request that a page makes and shows, and that its readers can make with other values.
+    """A request that a page makes and shows, and that readers can repeat with other values.
 
-    `values` fill the braces in `path`; those left over are the query of a GET and the form of a POST.
-    With `file`, the name of a field for a file, the request is made by readers alone, because it is kept.
-    Lines of the exchange that contain one of `marks` are what matters in it.
+    `values` fill the placeholders in `path`. The others become the query of a GET or the form of a POST.
+    If `file`, the name of a file field, is given, the request is made only when a reader uploads a file.
+    Lines of the exchange that contain one of `marks` are highlighted.
     """
 
     label: str
@@ -27,22 +27,24 @@ class Example:
     marks: tuple[str, ...] = ()
 
     def target(self, values: Mapping[str, str]) -> str:
-        """Path and query with these values."""
+        """Return path and query with these values."""
         path = self.path.format_map({name: quote(value) for name, value in values.items()})
-        query = self._left_over(values) if self.method == "GET" else {}
+        query = self._remaining(values) if self.method == "GET" else {}
         return f"{path}?{urlencode(query)}" if query else path
 
     def form(self, values: Mapping[str, str]) -> bytes:
-        """The body with these values, as a browser encodes a form."""
-        return urlencode(self._left_over(values)).encode() if self.method != "GET" else b""
+        return urlencode(self._remaining(values)).encode() if self.method != "GET" else b""
 
-    def _left_over(self, values: Mapping[str, str]) -> dict[str, str]:
+    def _remaining(self, values: Mapping[str, str]) -> dict[str, str]:
         return {name: value for name, value in values.items() if f"{{{name}}}" not in self.path}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """One page: `section` is the heading in the article, `sources` and `templates` are shown as they run."""
+    """A page of the tutorial.
+
+    `section` is the heading in the article. The source code of `sources` and `templates` is shown.
+    """
 
     slug: str
     section: str

@@ -1,4 +1,4 @@
-"""The table of contents, in the article's order. A lesson that is not here does not exist."""
+"""The lessons of the tutorial, in the order of the article."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ LESSONS = (
             "这里的 `bp` 是蓝图：一组可以整体挂到应用上的路由，写法和 `app` 一样。"
         ),
         sources=(routing.index,),
-        examples=(Example(label=_("打开它"), path="/hello", marks=("GET ", "hello,world")),),
+        examples=(Example(_("打开它"), "/hello", marks=("GET ", "hello,world")),),
         differences=(
             _("文章把它放在 `/`；这里 `/` 属于整个网站，所以放在 `/hello`。"),
             _(
@@ -69,7 +69,7 @@ LESSONS = (
             "`@timed` 量出视图用了多久，写进响应头 `Server-Timing`。"
         ),
         sources=(decorators.timed, decorators.decorated),
-        examples=(Example(label=_("量一次"), path="/decorated", marks=("Server-Timing",)),),
+        examples=(Example(_("量一次"), "/decorated", marks=("Server-Timing",)),),
         differences=(
             _(
                 "文章说路由装饰器会“先运行其他的代码”。其实 `@bp.route` 只登记它下面的函数，原样还回；"
@@ -89,38 +89,28 @@ LESSONS = (
         sources=(routing.hello, routing.count, routing.hello2, routing.hello3, routing.signed),
         examples=(
             Example(
-                label=_("一段文字"),
-                path="/hello/{username}",
+                _("一段文字"),
+                "/hello/{username}",
                 values={"username": "zhang"},
                 marks=("GET ", "hello {username}"),
             ),
             Example(
-                label=_("HTML 会被转义"),
-                path="/hello/{username}",
+                _("HTML 会被转义"),
+                "/hello/{username}",
                 values={"username": "<b>zhang"},
                 marks=("GET ", "&lt;b&gt;"),
             ),
+            Example(_("整数"), "/hello1/{c}", values={"c": "42"}, marks=("GET ", "you entered {c}")),
             Example(
-                label=_("整数"), path="/hello1/{c}", values={"c": "42"}, marks=("GET ", "you entered {c}")
+                _("不是整数：404"), "/hello1/{c}", values={"c": "abc"}, marks=("GET ", "HTTP/1.1 404", "<h1>")
             ),
             Example(
-                label=_("不是整数：404"),
-                path="/hello1/{c}",
-                values={"c": "abc"},
-                marks=("GET ", "HTTP/1.1 404", "<h1>"),
+                _("路径，可以有斜线"), "/hello2/{p}", values={"p": "a/b/c"}, marks=("GET ", "the path is {p}")
             ),
+            Example(_("小数"), "/hello3/{f}", values={"f": "1.5"}, marks=("GET ", "the float is {f}")),
             Example(
-                label=_("路径，可以有斜线"),
-                path="/hello2/{p}",
-                values={"p": "a/b/c"},
-                marks=("GET ", "the path is {p}"),
-            ),
-            Example(
-                label=_("小数"), path="/hello3/{f}", values={"f": "1.5"}, marks=("GET ", "the float is {f}")
-            ),
-            Example(
-                label=_("负数要用 signed=True"),
-                path="/float/{f}",
+                _("负数要用 signed=True"),
+                "/float/{f}",
                 values={"f": "-1.5"},
                 marks=("GET ", "the float is {f}"),
             ),
@@ -147,7 +137,7 @@ LESSONS = (
         ),
         sources=(urls.table,),
         templates=("demos/url_for.html",),
-        examples=(Example(label=_("打开这张表"), path="/url_for", marks=("/demo/hello/",)),),
+        examples=(Example(_("打开这张表"), "/url_for", marks=("/demo/hello/",)),),
         differences=(
             _(
                 '在蓝图里，名字前面要加蓝图的名字：`url_for("demos.routing.hello")`；'
@@ -166,15 +156,12 @@ LESSONS = (
         ),
         sources=(methods.testzz, methods.read, methods.write),
         examples=(
-            Example(label="GET", path="/testzz", marks=("GET ", "the get")),
-            Example(label="POST", path="/testzz", method="POST", marks=("POST ", "the post")),
+            Example("GET", "/testzz", marks=("GET ", "the get")),
+            Example("POST", "/testzz", method="POST", marks=("POST ", "the post")),
             Example(
-                label=_("没列出的方法：405"),
-                path="/testzz",
-                method="DELETE",
-                marks=("DELETE ", "HTTP/1.1 405", "Allow"),
+                _("没列出的方法：405"), "/testzz", method="DELETE", marks=("DELETE ", "HTTP/1.1 405", "Allow")
             ),
-            Example(label="@bp.post", path="/methods", method="POST", marks=("POST ", "the post")),
+            Example("@bp.post", "/methods", method="POST", marks=("POST ", "the post")),
         ),
         differences=(
             _("一个方法一个函数更清楚：Flask 2.0 起可以写 `@bp.get` 和 `@bp.post`。"),
@@ -192,15 +179,15 @@ LESSONS = (
         sources=(static_files.show,),
         templates=("demos/static_files.html",),
         examples=(
-            Example(label=_("用到静态文件的页面"), path="/static_files", marks=("/static/",)),
+            Example(_("用到静态文件的页面"), "/static_files", marks=("/static/",)),
             Example(
-                label=_("其中的图片"),
-                path="/static/flask.svg",
+                _("其中的图片"),
+                "/static/flask.svg",
                 marks=("Content-Type", "Cache-Control", "ETag", "Last-Modified"),
             ),
             Example(
-                label=_("再要一次：304"),
-                path="/static/flask.svg",
+                _("再要一次：304"),
+                "/static/flask.svg",
                 headers={"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"},
                 marks=("If-Modified-Since", "HTTP/1.1 304"),
             ),
@@ -224,22 +211,20 @@ LESSONS = (
         sources=(templating.testtemplate, templating.guests, templating.shout),
         templates=("demos/test.html", "demos/guests.html"),
         examples=(
-            Example(label=_("没有名字"), path="/testtemplate", marks=("hello,world",)),
+            Example(_("没有名字"), "/testtemplate", marks=("hello,world",)),
             Example(
-                label=_("有名字"),
-                path="/testtemplate/{username}",
+                _("有名字"),
+                "/testtemplate/{username}",
                 values={"username": "wang"},
                 marks=("hello {username}",),
             ),
             Example(
-                label=_("自动转义"),
-                path="/testtemplate/{username}",
+                _("自动转义"),
+                "/testtemplate/{username}",
                 values={"username": "<b>wang"},
                 marks=("&lt;b&gt;",),
             ),
-            Example(
-                label=_("继承、宏和过滤器"), path="/templates", marks=("ZHANG", "WANG", "&lt;B&gt;", "Lesson")
-            ),
+            Example(_("继承、宏和过滤器"), "/templates", marks=("ZHANG", "WANG", "&lt;B&gt;", "Lesson")),
         ),
         differences=(
             _("文章把它写成 jinjia2；它叫 Jinja，现在是第 3 版。"),
@@ -258,36 +243,36 @@ LESSONS = (
         templates=("demos/login.html",),
         examples=(
             Example(
-                label=_("GET：数据在 URL 里"),
-                path="/login",
+                _("GET：数据在 URL 里"),
+                "/login",
                 values={"username": "zhang", "passwd": "123"},
                 marks=("GET ", "GET METHOD", "<dd>"),
             ),
             Example(
-                label=_("POST：数据在请求体里"),
-                path="/login",
+                _("POST：数据在请求体里"),
+                "/login",
                 method="POST",
                 values={"username": "zhang", "passwd": "123"},
                 marks=("Content-Type: application/x", "username=", "POST METHOD", "<dd>"),
             ),
             Example(
-                label=_("少一个字段：400"),
-                path="/login",
+                _("少一个字段：400"),
+                "/login",
                 method="POST",
                 values={"username": "zhang"},
                 marks=("username=", "HTTP/1.1 400", "passwd"),
             ),
             Example(
-                label="JSON",
-                path="/json",
+                "JSON",
+                "/json",
                 method="POST",
                 headers={"Content-Type": "application/json"},
                 body='{"username": "张三"}'.encode(),
                 marks=("application/json", "username"),
             ),
             Example(
-                label=_("请求头"),
-                path="/headers",
+                _("请求头"),
+                "/headers",
                 headers={"User-Agent": "a browser of my own"},
                 marks=("User-Agent", "your browser"),
             ),
@@ -313,23 +298,23 @@ LESSONS = (
         templates=("demos/upload.html",),
         examples=(
             Example(
-                label=_("上传一张图片（PNG、JPEG、GIF 或 WebP，不超过 1 MB）"),
-                path="/upload",
+                _("上传一张图片（PNG、JPEG、GIF 或 WebP，不超过 1 MB）"),
+                "/upload",
                 method="POST",
                 file="test",
                 marks=("Content-Type: multipart", "filename=", "HTTP/1.1 ", "<dd>"),
             ),
             Example(
-                label=_("没有选择文件：400"),
-                path="/upload",
+                _("没有选择文件：400"),
+                "/upload",
                 method="POST",
                 headers=MULTIPART,
                 body=NO_FILE,
                 marks=('filename=""', "HTTP/1.1 400", "<p>"),
             ),
             Example(
-                label=_("名字想逃出目录，内容也不是图片：415"),
-                path="/upload",
+                _("名字想逃出目录，内容也不是图片：415"),
+                "/upload",
                 method="POST",
                 headers=MULTIPART,
                 body=DISGUISED,
@@ -360,11 +345,11 @@ LESSONS = (
         ),
         sources=(cookies.setcookie, cookies.getcookie, cookies.deletecookie),
         examples=(
-            Example(label=_("还没有"), path="/getcookie", marks=("GET ", "username")),
-            Example(label=_("设置"), path="/setcookie", marks=("Set-Cookie",)),
-            Example(label=_("读取"), path="/getcookie", marks=("Cookie: ", "zhanggd")),
-            Example(label=_("删除"), path="/deletecookie", marks=("Set-Cookie",)),
-            Example(label=_("又没有了"), path="/getcookie", marks=("GET ", "username")),
+            Example(_("还没有"), "/getcookie", marks=("GET ", "username")),
+            Example(_("设置"), "/setcookie", marks=("Set-Cookie",)),
+            Example(_("读取"), "/getcookie", marks=("Cookie: ", "zhanggd")),
+            Example(_("删除"), "/deletecookie", marks=("Set-Cookie",)),
+            Example(_("又没有了"), "/getcookie", marks=("GET ", "username")),
         ),
         differences=(
             _('文章用 `request.cookies["username"]`，没有 cookie 时得到 400；用 `get` 可以说一句人话。'),
@@ -381,28 +366,28 @@ LESSONS = (
         ),
         sources=(redirects.index, redirects.with_code, redirects.follow),
         examples=(
-            Example(label="302", path="/redirect", marks=("HTTP/1.1 302", "Location")),
+            Example("302", "/redirect", marks=("HTTP/1.1 302", "Location")),
             Example(
-                label=_("303：POST 之后改用 GET"),
-                path="/redirect/303",
+                _("303：POST 之后改用 GET"),
+                "/redirect/303",
                 method="POST",
                 marks=("POST ", "HTTP/1.1 303", "Location"),
             ),
             Example(
-                label=_("308：POST 之后还是 POST"),
-                path="/redirect/308",
+                _("308：POST 之后还是 POST"),
+                "/redirect/308",
                 method="POST",
                 marks=("POST ", "HTTP/1.1 308", "Location"),
             ),
             Example(
-                label=_("目标由对方给，在本站"),
-                path="/redirect/next",
+                _("目标由对方给，在本站"),
+                "/redirect/next",
                 values={"next": "/demo/hello"},
                 marks=("GET ", "HTTP/1.1 302", "Location"),
             ),
             Example(
-                label=_("目标在别的网站：拒绝"),
-                path="/redirect/next",
+                _("目标在别的网站：拒绝"),
+                "/redirect/next",
                 values={"next": "//evil.example/"},
                 marks=("GET ", "HTTP/1.1 400", "<p>"),
             ),
@@ -426,11 +411,11 @@ LESSONS = (
         sources=(errors.test2, site.explain),
         templates=("error.html",),
         examples=(
-            Example(label="401", path="/test2", marks=("HTTP/1.1 401", "<h1>")),
-            Example(label=_("不存在的路径：自定义的 404"), path="/nowhere", marks=("HTTP/1.1 404", "<h1>")),
+            Example("401", "/test2", marks=("HTTP/1.1 401", "<h1>")),
+            Example(_("不存在的路径：自定义的 404"), "/nowhere", marks=("HTTP/1.1 404", "<h1>")),
             Example(
-                label=_("给程序的回答"),
-                path="/nowhere",
+                _("给程序的回答"),
+                "/nowhere",
                 headers={"Accept": "*/*"},
                 marks=("Accept:", "Content-Type", "404"),
             ),
@@ -458,16 +443,12 @@ LESSONS = (
         ),
         templates=("demos/404.html",),
         examples=(
-            Example(label="make_response", path="/test3", marks=("HTTP/1.1 404", "test: test")),
-            Example(label=_("字符串"), path="/responses/string", marks=("HTTP/1.1 200", "only a body")),
-            Example(
-                label=_("元组"), path="/responses/tuple", marks=("HTTP/1.1 201", "test: test", "body, status")
-            ),
-            Example(
-                label=_("响应对象"), path="/responses/object", marks=("Content-Type", "a response object")
-            ),
-            Example(label="JSON", path="/responses/json", marks=("Content-Type: application/json", "hello")),
-            Example(label=_("边算边发"), path="/responses/stream", marks=("line ",)),
+            Example("make_response", "/test3", marks=("HTTP/1.1 404", "test: test")),
+            Example(_("字符串"), "/responses/string", marks=("HTTP/1.1 200", "only a body")),
+            Example(_("元组"), "/responses/tuple", marks=("HTTP/1.1 201", "test: test", "body, status")),
+            Example(_("响应对象"), "/responses/object", marks=("Content-Type", "a response object")),
+            Example("JSON", "/responses/json", marks=("Content-Type: application/json", "hello")),
+            Example(_("边算边发"), "/responses/stream", marks=("line ",)),
         ),
         differences=(
             _("文章列了三种返回值；Flask 1.1 起字典、2.2 起列表会直接成为 JSON。"),
@@ -485,27 +466,23 @@ LESSONS = (
         sources=(sessions.visit, sessions.enter, sessions.leave),
         templates=("demos/session.html",),
         examples=(
-            Example(label=_("还没有登录"), path="/session", marks=("GET ", "<h1>")),
+            Example(_("还没有登录"), "/session", marks=("GET ", "<h1>")),
             Example(
-                label=_("用一个名字登录"),
-                path="/session",
+                _("用一个名字登录"),
+                "/session",
                 method="POST",
                 values={"username": "zhang"},
                 marks=("username=", "HTTP/1.1 303", "Set-Cookie"),
             ),
-            Example(label=_("回来"), path="/session", marks=("Cookie: ", "<h1>", 'class="count"')),
+            Example(_("回来"), "/session", marks=("Cookie: ", "<h1>", 'class="count"')),
+            Example(_("再回来：数字变了"), "/session", marks=("Cookie: ", "<h1>", 'class="count"')),
             Example(
-                label=_("再回来：数字变了"), path="/session", marks=("Cookie: ", "<h1>", 'class="count"')
-            ),
-            Example(
-                label=_("伪造的 cookie：拒绝"),
-                path="/session",
+                _("伪造的 cookie：拒绝"),
+                "/session",
                 headers={"Cookie": "demo_session=eyJ1c2VybmFtZSI6ImFkbWluIn0.aUxYVg.Zm9yZ2Vk"},
                 marks=("Cookie: ", "<h1>", 'class="refused"'),
             ),
-            Example(
-                label=_("退出"), path="/session/end", method="POST", marks=("HTTP/1.1 303", "Set-Cookie")
-            ),
+            Example(_("退出"), "/session/end", method="POST", marks=("HTTP/1.1 303", "Set-Cookie")),
         ),
         differences=(
             _(

@@ -1,4 +1,4 @@
-"""One URL, several HTTP methods."""
+"""Demo: HTTP methods."""
 
 from __future__ import annotations
 

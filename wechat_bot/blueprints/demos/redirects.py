@@ -1,4 +1,4 @@
-"""Elsewhere, please."""
+"""Demo: redirects."""
 
 from __future__ import annotations
 

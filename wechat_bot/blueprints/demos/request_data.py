@@ -1,4 +1,4 @@
-"""What a client sends: the query, forms, JSON and headers."""
+"""Demo: request data in the query, forms, JSON and headers."""
 
 from __future__ import annotations
 

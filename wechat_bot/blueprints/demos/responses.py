@@ -1,4 +1,4 @@
-"""What a view may return."""
+"""Demo: return values of views."""
 
 from __future__ import annotations
 

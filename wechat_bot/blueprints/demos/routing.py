@@ -1,4 +1,4 @@
-"""Which function answers which URL."""
+"""Demo: routes and their variables."""
 
 from __future__ import annotations
 

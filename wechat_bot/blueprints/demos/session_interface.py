@@ -1,4 +1,4 @@
-"""Sessions of the demos, apart from those of the rest of the site."""
+"""The session interface of the demos, whose sessions are separate from those of the rest of the site."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ COOKIE = "demo_session"
 
 
 class _DemoCookie(SecureCookieSessionInterface):
-    """A cookie of its own name and path, signed with a key of its own."""
+    """Sessions in a cookie with its own name, path and signing key."""
 
-    salt = "demo-session"  # so what visitors put into it here is worth nothing elsewhere
+    salt = "demo-session"  # so that the cookie is not valid for the rest of the site
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
@@ -30,11 +30,11 @@ class _DemoCookie(SecureCookieSessionInterface):
 
 
 class DemoSessions(SessionInterface):
-    """Sessions below `prefix` have their own cookie; the rest of the site is left to `others`."""
+    """Uses separate sessions for paths below `prefix`, and `others` for the rest of the site."""
 
     def __init__(self, prefix: str, others: SessionInterface) -> None:
         self.prefix = prefix
-        self.ours = _DemoCookie(prefix)
+        self.demo_sessions = _DemoCookie(prefix)
         self.others = others
 
     def open_session(self, app: Flask, request: Request) -> SessionMixin | None:
@@ -47,5 +47,5 @@ class DemoSessions(SessionInterface):
         return self.others.is_null_session(obj)
 
     def _of(self, request: Request) -> SessionInterface:
-        # The path, because a session is opened before the request is matched to a blueprint.
-        return self.ours if f"{request.path}/".startswith(f"{self.prefix}/") else self.others
+        # By path, because a session is opened before the request is matched to a blueprint.
+        return self.demo_sessions if f"{request.path}/".startswith(f"{self.prefix}/") else self.others

@@ -1,4 +1,4 @@
-"""What is remembered about a visitor between requests, in a cookie that only the server can write."""
+"""Demo: sessions, in a signed cookie."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .session_interface import COOKIE, DemoSessions
 bp = Blueprint("sessions", __name__)
 
 NAME_LENGTH = 40
+"""Maximum number of characters of a name."""
 
 
 @bp.get("/session")
@@ -38,6 +39,6 @@ def leave() -> ResponseReturnValue:
 
 
 @bp.record
-def keep_apart(state: BlueprintSetupState) -> None:
+def install_session_interface(state: BlueprintSetupState) -> None:
     assert isinstance(state.app, Flask)
     state.app.session_interface = DemoSessions(state.url_prefix or "", state.app.session_interface)

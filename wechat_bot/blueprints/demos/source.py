@@ -1,4 +1,4 @@
-"""Source code as it runs, highlighted."""
+"""Highlighted source code of views and templates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 
 ROOT = Path(__file__).parents[3]
-"""Where the package is, to name files as the project does."""
+"""The folder of the project, to which paths are relative."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def of_template(environment: Environment, name: str) -> Source:
 
 
 def by_file(sources: Iterable[Source]) -> list[Source]:
-    """One source for each file."""
+    """Join the sources of each file."""
     files: dict[str, list[Markup]] = {}
     for source in sources:
         files.setdefault(source.path, []).append(source.html)
@@ -48,6 +48,6 @@ def by_file(sources: Iterable[Source]) -> list[Source]:
 
 
 def _highlighted(text: str, file: str, language: str) -> Source:
-    # Classes, because the content security policy allows no inline styles.
+    # With classes, because the Content-Security-Policy allows no inline styles.
     html = highlight(text, get_lexer_by_name(language), HtmlFormatter(nowrap=True))
     return Source(Path(file).relative_to(ROOT).as_posix(), Markup(html))  # noqa: S704

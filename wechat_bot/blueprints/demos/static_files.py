@@ -1,4 +1,4 @@
-"""Files that are served as they are."""
+"""Demo: static files."""
 
 from __future__ import annotations
 

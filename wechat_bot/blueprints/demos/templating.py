@@ -1,4 +1,4 @@
-"""HTML out of templates."""
+"""Demo: Jinja templates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages around the demos: the table of contents, and one page for each lesson."""
+"""The pages of the tutorial: the table of contents, and one page for each lesson."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ bp = Blueprint("demos", __name__, url_prefix="/demo", template_folder="templates
 
 NUMBERS = {lesson.slug: number for number, lesson in enumerate(LESSONS)}
 VALUE_LENGTH = 200
-"""So much of what a visitor enters goes into a request."""
+"""Maximum number of characters of a value that a visitor enters."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """An example as a page shows it; there is no exchange until a visitor has sent a file."""
+class ShownExample:
+    """An example with its values. `exchange` is None until the visitor uploads the required file."""
 
     example: Example
     target: str
@@ -46,31 +46,32 @@ def lesson(slug: str) -> ResponseReturnValue:
     number = NUMBERS[slug]
     lesson = LESSONS[number]
     examples = _show(lesson)
+    templates = [source.of_template(current_app.jinja_env, name) for name in lesson.templates]
     page = render_template(
         "demos/lesson.html",
         lessons=LESSONS,
         lesson=lesson,
         routes=_routes(lesson),
         examples=examples,
-        sources=_sources(lesson),
+        sources=source.by_file([*map(source.of_function, lesson.sources), *templates]),
         previous=LESSONS[number - 1] if number else None,
         following=LESSONS[number + 1] if number + 1 < len(LESSONS) else None,
     )
     response = make_response(page)
     for shown in examples:
-        if shown.example.file and shown.exchange:  # what it kept belongs to the visitor's session
+        if shown.example.file and shown.exchange:  # the upload belongs to the visitor's session
             response.headers.extend(("Set-Cookie", cookie) for cookie in shown.exchange.set_cookies)
     return response
 
 
 @bp.app_template_filter()
 def code(text: str) -> Markup:
-    """`text` with what stands between backquotes as code."""
+    """Mark up text between backquotes as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
-def _show(lesson: Lesson) -> list[Shown]:
-    """The examples, made one after the other by one browser that knows nothing at first."""
+def _show(lesson: Lesson) -> list[ShownExample]:
+    """Make the requests of all examples in order, in a browser without cookies at first."""
     browser = Browser()
     chosen = request.args.get("example", type=int)
     return [
@@ -79,7 +80,7 @@ def _show(lesson: Lesson) -> list[Shown]:
     ]
 
 
-def _show_example(browser: Browser, example: Example, chosen: bool) -> Shown:
+def _show_example(browser: Browser, example: Example, chosen: bool) -> ShownExample:
     values = {
         name: request.values.get(name, value)[:VALUE_LENGTH] if chosen else value
         for name, value in example.values.items()
@@ -88,27 +89,17 @@ def _show_example(browser: Browser, example: Example, chosen: bool) -> Shown:
     headers, body = example.headers, example.body or example.form(values)
     if example.file:
         if not chosen or request.method != "POST":
-            return Shown(example, target, values, None)
-        headers, body = _sent_by_visitor()
+            return ShownExample(example, target, values, None)
+        headers = {name: request.headers.get(name, "") for name in ("Content-Type", "Cookie")}
+        body = request.get_data()
     marks = [mark.format_map(values) for mark in example.marks]
-    return Shown(example, target, values, browser.send(example.method, target, headers, body, marks))
-
-
-def _sent_by_visitor() -> tuple[Mapping[str, str], bytes]:
-    headers = {name: request.headers.get(name, "") for name in ("Content-Type", "Cookie")}
-    return headers, request.get_data()
+    return ShownExample(example, target, values, browser.send(example.method, target, headers, body, marks))
 
 
 def _routes(lesson: Lesson) -> dict[str, list[str]]:
-    """Every path to a view of the lesson, with its methods."""
+    """Return the paths of the views of a lesson, with their methods."""
     routes: dict[str, set[str]] = {}
     for rule in current_app.url_map.iter_rules():
         if current_app.view_functions.get(rule.endpoint) in lesson.sources:
             routes.setdefault(rule.rule, set()).update(rule.methods or ())
     return {path: sorted(methods - {"HEAD", "OPTIONS"}) for path, methods in routes.items()}
-
-
-def _sources(lesson: Lesson) -> list[source.Source]:
-    functions = [source.of_function(function) for function in lesson.sources]
-    templates = [source.of_template(current_app.jinja_env, name) for name in lesson.templates]
-    return source.by_file(functions + templates)

@@ -1,4 +1,4 @@
-"""A folder for files from strangers: few, small, pictures only, and not for long."""
+"""A folder for uploads of anonymous visitors, with limits on number, size, type and age."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import BadRequest, ServiceUnavailable, TooManyRequests, UnsupportedMediaType
 from werkzeug.utils import secure_filename
 
-KEPT_SECONDS = 3600
-KEPT_WHEN_FULL_SECONDS = 300
-"""For so long a file is not deleted in favour of a newer one."""
+RETENTION_SECONDS = 3600
+MIN_RETENTION_SECONDS = 300
+"""Age before which a file is not deleted to make room for a newer one."""
 CAPACITY = 32 << 20
-PER_MINUTE = 10
-"""So many files may one address send."""
+"""Maximum size of all files together, in bytes."""
+MAX_PER_MINUTE = 10
+"""Number of files per minute that an address may send."""
 NAME_LENGTH = 60
-"""Of a longer name the end is kept, where the suffix is."""
+"""Maximum number of characters of a name. Longer names lose their beginning, not the suffix."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file in the folder; `type` is what its first bytes say."""
+    """A file in the folder. `type` is determined by its first bytes."""
 
     path: Path
     type: str
@@ -43,17 +44,17 @@ class _Entry:
 
 
 class UploadFolder:
-    """Every name in it is made here, so no file gets in or out by a name that a visitor chose."""
+    """The folder at `path`. File names are generated here, so that visitors cannot choose them."""
 
     def __init__(self, path: Path, key: bytes) -> None:
         self.path = path
         self.key = key
 
     def save(self, file: FileStorage, sender: str) -> Upload:
-        """Keep `file` for a while, or say why not with the HTTP error that fits.
+        """Store a file. An HTTP error is raised if it is refused.
 
-        `sender` is the visitor's address. Names begin with a keyed digest of it, so that the folder
-        itself counts, for all processes, what each sent, and tells nobody who that was.
+        File names begin with a keyed digest of `sender`, the visitor's address. So all processes can
+        count the files of an address, and the names do not reveal it.
         """
         if not file.filename:
             raise BadRequest(_("没有选择文件。"))
@@ -79,43 +80,43 @@ class UploadFolder:
         except FileNotFoundError:
             return None
 
-    def tidy(self) -> list[_Entry]:
-        """Delete what is too old, and while space is short also what is not new; the rest, oldest first."""
-        left = []
+    def clean_up(self) -> list[_Entry]:
+        """Delete old files, more of them if the folder is full, and return the others, oldest first."""
+        remaining = []
         entries = self._entries()
         total = sum(entry.size for entry in entries)
         for entry in entries:
             age = time.time() - entry.modified
-            if age > KEPT_SECONDS or (total > CAPACITY and age > KEPT_WHEN_FULL_SECONDS):
+            if age > RETENTION_SECONDS or (total > CAPACITY and age > MIN_RETENTION_SECONDS):
                 entry.path.unlink(missing_ok=True)
                 total -= entry.size
             else:
-                left.append(entry)
-        return left
+                remaining.append(entry)
+        return remaining
 
     def _check(self, path: Path, owner: str) -> None:
-        # After writing, so that files which arrive at the same moment see each other.
-        entries = self.tidy()
+        # After writing, so that requests at the same moment see each other's files.
+        entries = self.clean_up()
         if sum(entry.size for entry in entries) > CAPACITY:
             raise ServiceUnavailable(
-                _("演示的存储空间满了，请过几分钟再试。"), retry_after=KEPT_WHEN_FULL_SECONDS
+                _("演示的存储空间满了，请过几分钟再试。"), retry_after=MIN_RETENTION_SECONDS
             )
-        recent = time.time() - 60
-        earlier = [e.path for e in entries if e.modified > recent and e.path.name.startswith(owner)]
-        if path in earlier[PER_MINUTE:]:
+        since = time.time() - 60
+        recent = [e.path for e in entries if e.modified > since and e.path.name.startswith(owner)]
+        if path in recent[MAX_PER_MINUTE:]:
             raise TooManyRequests(_("上传得太频繁了，请过一分钟再试。"), retry_after=60)
 
     def _entries(self) -> list[_Entry]:
         entries = []
         for path in self.path.glob("*"):
-            with suppress(FileNotFoundError):  # another request tidies too
+            with suppress(FileNotFoundError):  # deleted by another request
                 status = path.stat()
                 entries.append(_Entry(status.st_mtime, path, status.st_size))
         return sorted(entries)
 
 
 def media_type(content: bytes) -> str | None:
-    """The type of a picture, from its first bytes; None for all else."""
+    """Return the media type of a picture by its first bytes, or None for other files."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image/webp"
     signatures = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}

@@ -1,4 +1,4 @@
-"""Files from visitors."""
+"""Demo: file uploads."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .upload_folder import UploadFolder
 
 bp = Blueprint("uploads", __name__)
 
-REMEMBERED = 5
-"""So many files a visitor sees again."""
+MAX_LISTED = 5
+"""Number of uploads that are listed for a visitor."""
 
 
 @bp.route("/upload", methods=["GET", "POST"])
@@ -24,9 +24,9 @@ def upload() -> str:
     names = session.get("uploads", [])
     if request.method == "POST":
         saved = folder.save(request.files["test"], sender=str(request.remote_addr))
-        session["uploads"] = [saved.path.name, *names][:REMEMBERED]
+        session["uploads"] = [saved.path.name, *names][:MAX_LISTED]
         return render_template("demos/upload.html", uploads=[saved])
-    folder.tidy()
+    folder.clean_up()
     uploads = [found for name in names if (found := folder.find(name))]
     return render_template("demos/upload.html", uploads=uploads)
 

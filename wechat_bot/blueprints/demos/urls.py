@@ -1,4 +1,4 @@
-"""From the name of a view to its URL, the way back of routing."""
+"""Demo: building URLs from the names of views."""
 
 from __future__ import annotations
 

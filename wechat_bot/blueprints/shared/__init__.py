@@ -1,4 +1,4 @@
-"""Template filters and labels that the console and the simulator share."""
+"""Template filters and labels of the console and the simulator."""
 
 from flask import Blueprint
 

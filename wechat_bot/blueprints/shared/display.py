@@ -1,23 +1,23 @@
-"""How times, followers and what they wrote are shown. Everything comes out as markup that is safe."""
+"""Template filters for times, followers and their text. Those that return markup escape their input."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from flask import url_for
 from flask_babel import format_datetime, get_timezone
 from markupsafe import Markup, escape
 
-from ...services.search.index import Query, highlight
+from ...services.search.tokens import Query, highlight
 from . import bp
 
-URL = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
-"""ASCII only: what follows an address without a blank is mostly Chinese text."""
-TRAILING = ".,:;!?'\""
+URL = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+(?<![.,:;!?'])")
+"""ASCII only: what follows a URL without a space is mostly Chinese text."""
 
 EMOTICONS = {
     "/::)": "🙂", "/::~": "😖", "/::B": "😍", "/::|": "😳", "/:8-)": "😎", "/::<": "😭", "/::$": "😊",
@@ -34,11 +34,19 @@ EMOTICONS = {
     "/:@)": "🙏", "/:jj": "☝️", "/:@@": "👊", "/:ok": "👌", "/:no": "🙅", "/:love": "🥰",
     "/:<L>": "😘", "/:jump": "🤸",
 }  # fmt: skip
-"""The platform's classic codes, and the emoji that come closest."""
+"""The platform's classic emoticon codes, with the closest emoji."""
 _CODES = re.compile("|".join(re.escape(code) for code in sorted(EMOTICONS, key=len, reverse=True)))
 
-_JOINER = "\u200d"  # holds emoji together, and is no more than that
+_JOINER = "\u200d"  # joins emoji; not reported as hidden
 _HIDDEN = re.compile("[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+@bp.app_template_global("icon")
+def icon(name: str, label: str = "") -> Markup:
+    """Return an icon of the set, which screen readers skip unless it has a label."""
+    role = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
+    url = url_for("static", filename="vendor/icons.svg")
+    return Markup('<svg class="icon" {}><use href="{}#{}"></use></svg>').format(role, url, name)
 
 
 @bp.app_template_filter("iso")
@@ -48,13 +56,13 @@ def iso(time: datetime) -> str:
 
 @bp.app_template_filter("exact_time")
 def exact_time(time: datetime) -> str:
-    """In the operator's zone, and in UTC."""
+    """Format a time in the operator's time zone and in UTC."""
     return f"{format_datetime(time, 'yyyy-MM-dd HH:mm:ss z')} · {time.astimezone(UTC):%H:%M:%S} UTC"
 
 
 @bp.app_template_filter("short_time")
 def short_time(time: datetime) -> str:
-    """Today 14:05, this year 11-22 14:05, before that 2025-11-22."""
+    """Format a time as 14:05 (today), 11-22 14:05 (this year) or 2025-11-22."""
     zone = get_timezone()
     local, now = time.astimezone(zone), datetime.now(zone)
     if local.date() == now.date():
@@ -64,19 +72,18 @@ def short_time(time: datetime) -> str:
 
 @bp.app_template_filter("day")
 def day(time: datetime) -> str:
-    """A day as a heading, with its weekday."""
     return str(format_datetime(time, "yyyy-MM-dd EEEE"))
 
 
 @bp.app_template_filter("name")
 def name(follower: Any) -> str:
-    """What to call a follower: the alias, or the end of the openid."""
+    """Return a follower's alias, or the end of the openid."""
     return str(follower.alias or f"…{follower.openid[-6:]}")
 
 
 @bp.app_template_filter("avatar")
 def avatar(follower: Any, size: int = 36) -> Markup:
-    """A picture that is always the same for an openid: a symmetrical pattern, as nobody tells us a face."""
+    """Return a symmetrical pattern that depends on the openid, since the platform provides no pictures."""
     digest = hashlib.sha256(follower.openid.encode()).digest()
     hue, bits = digest[0] * 360 // 256, int.from_bytes(digest[1:3], "big")
     cells = [(x, y) for y in range(5) for x in range(3) if bits >> (y * 3 + x) & 1]
@@ -90,34 +97,27 @@ def avatar(follower: Any, size: int = 36) -> Markup:
 
 @bp.app_template_filter("rich")
 def rich(text: str, query: Query | None = None) -> Markup:
-    """Text as a follower wrote it: links, classic emoticons, and what was searched for."""
-    pieces, end = [], 0
-    for match in URL.finditer(text):
-        url = match.group().rstrip(TRAILING)
-        pieces += [_words(text[end : match.start()], query), _link(url)]
-        end = match.start() + len(url)
-    pieces.append(_words(text[end:], query))
-    return Markup("").join(pieces)
+    """Return text with links, classic emoticons, and highlighted matches of `query`."""
+
+    def words(text: str) -> Markup:
+        return _highlighted(highlight(text, query, context=len(text))) if query else _emoticons(text)
+
+    return marked_up(text, URL, lambda match: link_to(match.group(), match.group()), words)
 
 
 @bp.app_template_filter("excerpt")
 def excerpt(text: str, query: Query | None = None) -> Markup:
-    """One line of a text, from where it matches `query`."""
-    line = " ".join(text[:20_000].split()) if not query else text
+    """Return a text as one line, around the matches of `query` if there is one."""
     if query:
-        return _highlighted(highlight(line, query))
-    return _emoticons(line[:300])
+        return _highlighted(highlight(text, query))
+    return _emoticons(" ".join(text[:20_000].split())[:300])
 
 
 @bp.app_template_filter("visible")
 def visible(text: str) -> Markup:
-    """Text whose control, direction and zero-width characters can be seen."""
-    pieces, end = [], 0
-    for match in _HIDDEN.finditer(text):
-        mark = Markup('<span class="hidden-char">U+{:04X}</span>').format(ord(match.group()))
-        pieces += [escape(text[end : match.start()]), mark]
-        end = match.end()
-    return Markup("").join([*pieces, escape(text[end:])])
+    """Return text with visible marks for control, direction and zero-width characters."""
+    mark = Markup('<span class="hidden-char">U+{:04X}</span>')
+    return marked_up(text, _HIDDEN, lambda match: mark.format(ord(match.group())))
 
 
 @bp.app_template_filter("has_hidden")
@@ -126,9 +126,9 @@ def has_hidden(text: str) -> bool:
 
 
 @bp.app_template_filter("web_address")
-def web_address(url: str) -> str | None:
-    """`url` if a browser may follow it."""
-    return url if URL.match(url) else None
+def web_address(url: str | None) -> str | None:
+    """Return `url` if it is an HTTP(S) address, which is a safe link for a browser, else None."""
+    return url if url and URL.match(url) else None
 
 
 @bp.app_template_filter("host")
@@ -139,12 +139,23 @@ def host(url: str) -> str:
         return ""
 
 
-def _link(url: str) -> Markup:
-    return Markup('<a href="{0}" rel="noopener noreferrer nofollow" target="_blank">{0}</a>').format(url)
+def marked_up(
+    text: str,
+    pattern: re.Pattern[str],
+    mark: Callable[[re.Match[str]], Markup],
+    rest: Callable[[str], Markup] = escape,
+) -> Markup:
+    """Return the markup of `text`: `mark` of each match of `pattern`, and `rest` of the text between."""
+    pieces, end = [], 0
+    for match in pattern.finditer(text):
+        pieces += [rest(text[end : match.start()]), mark(match)]
+        end = match.end()
+    return Markup("").join([*pieces, rest(text[end:])])
 
 
-def _words(text: str, query: Query | None) -> Markup:
-    return _highlighted(highlight(text, query, context=len(text))) if query else _emoticons(text)
+def link_to(url: str, label: str) -> Markup:
+    link = Markup('<a href="{}" rel="noopener noreferrer nofollow" target="_blank">{}</a>')
+    return link.format(url, label)
 
 
 def _highlighted(pieces: Iterable[tuple[str, bool]]) -> Markup:
@@ -154,10 +165,5 @@ def _highlighted(pieces: Iterable[tuple[str, bool]]) -> Markup:
 
 
 def _emoticons(text: str) -> Markup:
-    pieces, end = [], 0
-    for match in _CODES.finditer(text):
-        code = match.group()
-        shown = Markup('<span class="emoticon" title="{}">{}</span>').format(code, EMOTICONS[code])
-        pieces += [escape(text[end : match.start()]), shown]
-        end = match.end()
-    return Markup("").join([*pieces, escape(text[end:])])
+    mark = Markup('<span class="emoticon" title="{}">{}</span>')
+    return marked_up(text, _CODES, lambda match: mark.format(match.group(), EMOTICONS[match.group()]))

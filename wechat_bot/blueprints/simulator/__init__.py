@@ -1,6 +1,6 @@
-"""The simulator: a phone in the browser, and the platform between it and the bot.
+"""The simulator's web pages: a phone in the browser, and the platform between it and the bot.
 
-It plays the platform over HTTP (`wechat_bot.testing`), and never calls into the application.
+The simulated platform (`wechat_bot.simulator`) pushes to the bot over HTTP only.
 """
 
 from flask import Blueprint
@@ -9,5 +9,5 @@ bp = Blueprint(
     "simulator", __name__, url_prefix="/simulator", template_folder="templates", static_folder="static"
 )
 
-# They add their views to `bp`.
+# These modules register their views on `bp`.
 from . import access, actions, api, display, page  # noqa: E402, F401

@@ -1,4 +1,4 @@
-"""What the buttons do."""
+"""The simulator's forms: pushes of followers, and settings of the simulated platform."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from flask import Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ...simulator import scenarios as conversations
-from ...simulator.journal import Choices, DeliveryScenario, PushFault
-from ...simulator.state import APIFault as APIFault
-from ...simulator.state import APIFaultKind, PlatformState
+from ...simulator import scenarios
+from ...simulator.journal import DeliveryOptions, DeliveryScenario, PushFault
+from ...simulator.state import APIFault, APIFaultKind, PlatformState
 from ...wechat import xml
 from ...wechat.account_kinds import AccountKind
 from ...wechat.errors import MalformedMessage
 from ...wechat.xml import Fields
 from . import bp, forms
-from .api import keep_media
+from .api import store_media
 from .dependencies import base_url, journal, platform_api, push_delivery, store
 from .labels import ACCOUNT_KINDS, API_FAULTS
-from .page import SHOWN, stored
+from .page import MAX_EXCHANGES, stored_message
 
 MEDIA = {"image", "voice", "video"}
 SLOW_SECONDS = 15
-"""So late the API's answer is that comes too late."""
+"""Delay of API responses that come too late, in seconds."""
 
 
 @bp.post("/push")
@@ -34,8 +33,8 @@ def push() -> ResponseReturnValue:
         fields = forms.read(request.form)
         kind = str(fields.get("MsgType"))
         if kind in MEDIA and "MediaId" not in fields:
-            fields |= keep_media(kind, request.files.get("file"), base_url())
-        _begin(openid, fields)
+            fields |= store_media(kind, request.files.get("file"), base_url())
+        _push(openid, fields)
     except MalformedMessage as error:
         abort(400, _("这不是一条消息：%(problem)s", problem=error))
     return _back(openid)
@@ -43,34 +42,34 @@ def push() -> ResponseReturnValue:
 
 @bp.post("/scan")
 def scan() -> ResponseReturnValue:
-    """Whoever does not follow yet does so by scanning (section 10.5)."""
+    """Push a scan. It is a subscribe event for someone who does not follow (section 10.5)."""
     openid, scene = _known_openid(), request.form.get("scene", "").strip()
     follower = next(each for each in journal().followers() if each.openid == openid)
     if follower.subscribed:
         fields = {"Event": "SCAN", "EventKey": scene}
     else:
         fields = {"Event": "subscribe", "EventKey": f"qrscene_{scene}"}
-    _begin(openid, {"MsgType": "event", **fields, "Ticket": "gQH8exampleTicket=="})
+    _push(openid, {"MsgType": "event", **fields, "Ticket": "gQH8exampleTicket=="})
     return _back(openid)
 
 
 @bp.post("/exchanges/<int:exchange_id>/repeat")
 def repeat(exchange_id: int) -> ResponseReturnValue:
-    """The same push byte by byte, or the same message as if it were written again."""
+    """Push the same request again, or the same fields as a new message."""
     exchange = journal().exchange(exchange_id) or abort(404)
     if "exactly" in request.form:
-        push_delivery(exchange.openid).repeat(exchange.openid, exchange.request)
+        push_delivery(exchange.openid).deliver(exchange.openid, exchange.request)
     else:
-        _begin(exchange.openid, _without_head(exchange.fields))
+        _push(exchange.openid, _without_head(exchange.fields))
     return _back(exchange.openid)
 
 
 @bp.post("/messages/<int:message_id>/repeat")
 def repeat_stored(message_id: int) -> ResponseReturnValue:
-    """A message that the bot recorded, as if its follower had written it again."""
-    row = stored(message_id) or abort(404)
+    """Push a message that the bot recorded as a new message of its follower."""
+    row = stored_message(message_id) or abort(404)
     journal().add_follower(row.openid)
-    _begin(row.openid, _without_head(row.payload))
+    _push(row.openid, _without_head(row.payload))
     return _back(row.openid)
 
 
@@ -83,12 +82,12 @@ def add_follower() -> ResponseReturnValue:
 def choose() -> ResponseReturnValue:
     form = request.form
     try:
-        choices = Choices(
+        options = DeliveryOptions(
             form.get("mode", ""), PushFault(form.get("fault", "")), DeliveryScenario(form.get("course", ""))
         )
     except ValueError:
         abort(400)
-    journal().choose(choices)
+    journal().save_options(options)
     return _back(_known_openid())
 
 
@@ -104,7 +103,7 @@ def set_account() -> ResponseReturnValue:
 
 @bp.post("/clock")
 def advance() -> ResponseReturnValue:
-    """Move the API's clock forward, or set it right; pushes keep the right time, or the bot refuses them."""
+    """Move the API's clock forward, or reset it. Pushes keep the real time, because the bot checks it."""
     seconds = request.form.get("seconds", type=int)
     with store().opened() as state:
         state.clock_offset = state.clock_offset + seconds if seconds else 0
@@ -113,7 +112,7 @@ def advance() -> ResponseReturnValue:
 
 @bp.post("/fault")
 def fail() -> ResponseReturnValue:
-    """Let calls of the API go wrong: a number is an errcode."""
+    """Set a fault of the API, of which a number is an errcode, or let access tokens expire."""
     kind, form = request.form.get("fault", ""), request.form
     if "expire" in form:
         platform_api().expire_tokens()
@@ -130,16 +129,16 @@ def fail() -> ResponseReturnValue:
 
 @bp.post("/events")
 def push_due() -> ResponseReturnValue:
-    """Push what the API has announced: results of mass sendings, publications, templates."""
+    """Push the events of the API that are due, such as results of mass sending, publishing and templates."""
     openid = _known_openid()
     for event in platform_api().take_events():
-        _begin(event.openid or openid, {"MsgType": "event", "Event": event.name, **event.fields})
+        _push(event.openid or openid, {"MsgType": "event", "Event": event.name, **event.fields})
     return _back(openid)
 
 
 @bp.post("/reset")
 def reset() -> ResponseReturnValue:
-    """Forget all followers and exchanges, and the state of the API."""
+    """Delete all followers and exchanges, and the state of the API."""
     journal().clear()
     with store().opened() as state:
         vars(state).update(vars(PlatformState()))
@@ -148,31 +147,33 @@ def reset() -> ResponseReturnValue:
 
 @bp.get("/conversation.yaml")
 def conversation() -> Response:
-    """What a follower said and got, to be played again by ``flask wechat play``."""
+    """Download the exchanges of a follower as a scenario, which ``flask wechat play`` runs."""
     openid = request.args.get("follower", "")
     steps = [
-        conversations.recorded(_without_head(each.fields), each.answered, failed=each.outcome == "notice")
-        for each in journal().exchanges(openid, SHOWN)
-        if each.over
+        scenarios.step_from_push(_without_head(each.fields), each.answered, failed=each.outcome == "notice")
+        for each in journal().exchanges(openid, MAX_EXCHANGES)
+        if each.is_over
     ]
-    text = conversations.dump(conversations.Scenario(_("模拟器里的对话"), tuple(steps)))
-    response = Response(text, mimetype="application/yaml")
-    response.headers["Content-Disposition"] = "attachment; filename=conversation.yaml"
-    return response
+    text = scenarios.dump(scenarios.Scenario(_("模拟器里的对话"), tuple(steps)))
+    headers = {"Content-Disposition": "attachment; filename=conversation.yaml"}
+    return Response(text, mimetype="application/yaml", headers=headers)
 
 
-def _begin(openid: str, fields: Fields) -> None:
-    """Push `fields` for a follower; MalformedMessage if they make no XML."""
-    bearer = push_delivery(openid)
-    fields = conversations.complete(bearer.platform, fields)
+def _push(openid: str, fields: Fields) -> None:
+    """Push a new message or event of a follower.
+
+    :raises MalformedMessage: if the fields cannot be written as XML.
+    """
+    delivery = push_delivery(openid)
+    fields = scenarios.add_head(delivery.platform, fields)
     xml.parse(xml.build(fields).encode())
-    bearer.begin(fields)
+    delivery.push(fields)
     if (event := str(fields.get("Event", "")).lower()) in {"subscribe", "unsubscribe"}:
         journal().set_subscribed(openid, event == "subscribe")
 
 
 def _without_head(fields: Any) -> Fields:
-    return {name: value for name, value in fields.items() if name not in conversations.HEAD}
+    return {name: value for name, value in fields.items() if name not in scenarios.HEAD_FIELDS}
 
 
 def _known_openid() -> str:
@@ -183,5 +184,5 @@ def _known_openid() -> str:
 
 
 def _back(follower: str) -> ResponseReturnValue:
-    """The page again, on which the last exchange is looked at."""
+    """Redirect to the page of a follower, which shows the latest exchange."""
     return redirect(url_for("simulator.phone", follower=follower, tab=request.form.get("tab") or None), 303)

@@ -1,4 +1,4 @@
-"""The platform's API, played: what the bot asks the platform for while it is tried."""
+"""The simulated API over HTTP, and the media that followers and the bot sent."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ _SAMPLES = {
     "voice": ("sample.amr", "audio/amr"),
     "video": ("sample.mp4", "video/mp4"),
 }
-"""What a follower sends who has chosen no file."""
+"""The files that are sent if none is uploaded."""
 
 
 @bp.route("/api/<path:path>", methods=["GET", "POST"], endpoint="api")
 def answer(path: str) -> Response:
-    """What WECHAT_API_BASE_URL may name in development."""
     mounted_at = request.script_root + request.path.removesuffix(f"/{path}")
     environ = {**request.environ, "PATH_INFO": f"/{path}", "SCRIPT_NAME": mounted_at}
     return Response.from_app(platform_api(), environ)
 
 
-def keep_media(kind: str, upload: FileStorage | None, base_url: str) -> Fields:
-    """The fields of a file that a follower sends: his own, or a sample."""
+def store_media(kind: str, upload: FileStorage | None, base_url: str) -> Fields:
+    """Store a file that a follower sends, by default a sample, and return its fields of the push."""
     if upload and upload.filename:
         content, filename, mimetype = upload.read(), upload.filename, upload.mimetype
     else:
@@ -47,7 +46,7 @@ def keep_media(kind: str, upload: FileStorage | None, base_url: str) -> Fields:
 
 @bp.get("/media/<media_id>")
 def media(media_id: str) -> Response:
-    """A file that a follower or the bot sent; PicUrl leads here."""
+    """Return a file that a follower or the bot sent. PicUrl leads here."""
     with store().opened() as state:
         found = state.media.get(media_id)
     if not found:

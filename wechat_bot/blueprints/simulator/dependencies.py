@@ -1,4 +1,4 @@
-"""The parts of the simulator, as the present request needs them."""
+"""The simulator's objects, created for the current request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from ...wiring import services
 
 
 def folder() -> Path:
-    """Where the simulator keeps everything."""
     return Path(current_app.instance_path) / "simulator"
 
 
@@ -34,24 +33,24 @@ def platform_api() -> FakeAPI:
 
 
 def push_delivery(openid: str) -> PushDelivery:
-    """Delivers what a follower does, as the platform's choices say."""
-    choices = journal().choices()
+    """Return the delivery of a follower's pushes, with the options of the journal."""
+    options = journal().options()
     url = f"{base_url()}/wechat"
-    platform = faulty_platform(url, credentials(choices.mode), choices, platform_api()).follower(openid)
-    return PushDelivery(journal(), url, platform, choices)
+    platform = faulty_platform(url, credentials(options.mode), options, platform_api()).follower(openid)
+    return PushDelivery(journal(), url, platform, options)
 
 
 def credentials(mode: str) -> Credentials:
-    """The bot's, in another mode if one is chosen that its settings allow."""
-    ours = services().settings.credentials
+    """Return the bot's credentials with another `mode`, if it is not empty and they allow it."""
+    own = services().settings.credentials
     try:
-        return replace(ours, mode=Mode(mode)) if mode else ours
+        return replace(own, mode=Mode(mode)) if mode else own
     except (CredentialsError, ValueError):
-        return ours
+        return own
 
 
 def base_url() -> str:
-    """Where this server listens, whatever name the browser knows it by."""
+    """Return the URL at which this server listens, whatever host name the browser uses."""
     server = request.environ.get("werkzeug.proxy_fix.orig", request.environ)
     port = server.get("SERVER_PORT") or services().settings.port
     listening = services().settings.host

@@ -1,4 +1,4 @@
-"""What bots write, as a phone shows it. Everything comes out as markup that is safe."""
+"""Template filters that show messages as a phone does. They return escaped markup."""
 
 from __future__ import annotations
 
@@ -14,20 +14,18 @@ from markupsafe import Markup, escape
 
 from ...simulator.sample_messages import EVENTS
 from ...wechat.xml import Fields
-from ..shared.display import URL, avatar, rich
+from ..shared.display import link_to, marked_up, rich, web_address
 from . import bp, inspection
 from .dependencies import store
 
 _ANCHOR = re.compile(r"""<a\s[^>]*?href\s*=\s*(["'])(?P<href>.*?)\1[^>]*>(?P<label>.*?)</a>""", re.I | re.S)
 
-bp.add_app_template_filter(inspection.readable, "readable")
-bp.add_app_template_filter(avatar, "face")
-bp.add_app_template_filter(rich, "written")
+bp.add_app_template_filter(inspection.format_body, "readable")
 
 
 @bp.app_template_filter("clock")
 def clock(seconds: float) -> str:
-    """The time of day at this machine, at which whoever tries the bot usually sits."""
+    """Return the time of day in the time zone of this machine, which is usually the developer's."""
     return f"{datetime.fromtimestamp(seconds, UTC).astimezone():%H:%M:%S}"
 
 
@@ -38,26 +36,19 @@ def moment(seconds: float) -> str:
 
 @bp.app_template_filter("as_tap")
 def as_tap(fields: Fields) -> str:
-    """What a button pushes."""
+    """Return the value of a button that pushes `fields`."""
     return json.dumps(fields, ensure_ascii=False)
 
 
-@bp.app_template_filter("web_page")
-def web_page(url: str | None) -> bool:
-    """Whether a browser may follow it."""
-    return bool(url and URL.match(url))
-
-
 @bp.app_template_filter("kept")
-def kept(media_id: str) -> bool:
-    """Whether the simulator has the content of a picture."""
+def is_stored(media_id: str) -> bool:
     with store().opened() as state:
         return media_id in state.media
 
 
 @bp.app_template_filter("menu_tap")
 def menu_tap(button: Mapping[str, Any]) -> Fields | None:
-    """What a tap on a menu's button pushes (sections 4.4 and 4.5); None for kinds that push nothing."""
+    """Return what a tap on a menu button pushes (sections 4.4 and 4.5), or None if it pushes nothing."""
     kind = button.get("type", "")
     match kind:
         case "click":
@@ -78,13 +69,9 @@ def menu_item(item: Mapping[str, str]) -> Markup:
 
 
 @bp.app_template_filter("said")
-def said(text: str) -> Markup:
-    """A text of the bot: links, taps that answer (section 10.9), bare addresses and classic emoticons."""
-    pieces, end = [], 0
-    for match in _ANCHOR.finditer(text):
-        pieces += [rich(text[end : match.start()]), _anchor(match)]
-        end = match.end()
-    return Markup("").join([*pieces, rich(text[end:])])
+def bot_text(text: str) -> Markup:
+    """Render a text of the bot with links, menu items (section 10.9), bare URLs and classic emoticons."""
+    return marked_up(text, _ANCHOR, _anchor, rich)
 
 
 def _anchor(match: re.Match[str]) -> Markup:
@@ -93,19 +80,12 @@ def _anchor(match: re.Match[str]) -> Markup:
         values = parse_qs(urlsplit(href).query)
         content = values.get("msgmenucontent", [label])[0]
         return tap(label, content, values.get("msgmenuid", [""])[0])
-    if URL.match(href):
-        return _link(href, label)
-    return escape(label)
+    return link_to(href, label) if web_address(href) else escape(label)
 
 
 def tap(label: str, content: str, menu_id: str) -> Markup:
-    """A button that sends `content`, as the items of menu messages do (section 7.6)."""
+    """Return a button that sends `content`, as an item of a menu message does (section 7.6)."""
     fields = {"MsgType": "text", "Content": content, "bizmsgmenuid": menu_id}
     return Markup('<button class="tap" form="tap" name="fields" value="{}">{}</button>').format(
         as_tap(fields), label
     )
-
-
-def _link(href: str, label: str) -> Markup:
-    link = Markup('<a href="{}" rel="noopener noreferrer nofollow" target="_blank">{}</a>')
-    return link.format(href, label)

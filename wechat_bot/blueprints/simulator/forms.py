@@ -1,4 +1,4 @@
-"""What a form asks to be pushed."""
+"""Conversion between forms and the fields of pushes."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from ...wechat.errors import MalformedMessage
 from ...wechat.xml import Fields
 
 PREFIX = "f/"
-"""Before the path of an element in the name of an input: ``f/ScanCodeInfo/ScanType``."""
+"""Prefix of the names of inputs, before the path of an element: ``f/ScanCodeInfo/ScanType``."""
 MAP_PIXELS = 240
+"""Side length of the square map in pixels. Its center is the position in the form."""
 MAP_DEGREES = 0.2
-"""The picker is a square of so much, around the position in the form."""
+"""Side length of the map in degrees."""
 
 
-def leaves(fields: Fields, path: str = PREFIX) -> Iterator[tuple[str, str]]:
-    """Path and text of all elements that hold text."""
+def flatten(fields: Fields, path: str = PREFIX) -> Iterator[tuple[str, str]]:
+    """Yield path and text of all elements that have text."""
     for name, value in fields.items():
         if isinstance(value, dict):
-            yield from leaves(value, f"{path}{name}/")
+            yield from flatten(value, f"{path}{name}/")
         else:
             yield f"{path}{name}", value
 
 
-def grown(values: Mapping[str, str]) -> Fields:
-    """The fields whose `leaves` are `values`."""
+def unflatten(values: Mapping[str, str]) -> Fields:
+    """Return the fields that `flatten` turns into `values`."""
     fields: Fields = {}
     for path, text in values.items():
         *branches, name = path.removeprefix(PREFIX).split("/")
@@ -39,23 +40,26 @@ def grown(values: Mapping[str, str]) -> Fields:
 
 
 def sample(kind: str) -> Fields:
-    """The fields of a kind as they may arrive, beside the head."""
+    """Return sample fields of a kind of message or event, without the head."""
     return MESSAGES.get(kind) or EVENTS.get(kind) or {}
 
 
 def read(form: Mapping[str, str]) -> Fields:
-    """The fields that a form asks for, with MsgType; MalformedMessage."""
+    """Return the fields in a submitted form, with MsgType.
+
+    :raises MalformedMessage: if they are no message.
+    """
     if "xml" in form:
         return xml.parse(form["xml"].strip().encode())
     if "fields" in form:
-        return _object(form["fields"])
+        return _parse_json(form["fields"])
     kind = form.get("kind", "text")
     named = {"MsgType": kind} if kind in MESSAGES else {"MsgType": "event", "Event": kind}
-    fields = grown({path: text for path, text in form.items() if path.startswith(PREFIX)})
-    return named | _picked(form, fields)
+    fields = unflatten({path: text for path, text in form.items() if path.startswith(PREFIX)})
+    return named | _with_position(form, fields)
 
 
-def _object(text: str) -> Fields:
+def _parse_json(text: str) -> Fields:
     try:
         fields = json.loads(text)
     except ValueError as error:
@@ -65,8 +69,8 @@ def _object(text: str) -> Fields:
     return fields
 
 
-def _picked(form: Mapping[str, str], fields: Fields) -> Fields:
-    """`fields` with the position that was picked on the map, if one was."""
+def _with_position(form: Mapping[str, str], fields: Fields) -> Fields:
+    """Return `fields` with the position that was picked on the map, if any."""
     if "at.x" not in form or not {"Location_X", "Location_Y"} <= set(fields):
         return fields
     try:
@@ -74,7 +78,7 @@ def _picked(form: Mapping[str, str], fields: Fields) -> Fields:
         latitude, longitude = float(fields["Location_X"]), float(fields["Location_Y"])
     except ValueError as error:
         raise MalformedMessage("the position is no number") from error
-    if (x, y) == (0, 0):  # pressed with the keyboard
+    if (x, y) == (0, 0):  # submitted with the keyboard
         return fields
     latitude += (0.5 - y / MAP_PIXELS) * MAP_DEGREES
     longitude += (x / MAP_PIXELS - 0.5) * MAP_DEGREES

@@ -1,4 +1,4 @@
-"""An exchange taken apart for developers: how it was signed, when what happened, how to make it again."""
+"""Details of an exchange for developers: its signatures, its timeline, and a curl command."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from ...wechat import xml
 from ...wechat.crypto import sign
 from ...wechat.errors import MalformedMessage
 
-SHOWN = 20_000
-"""Characters of a body that are shown."""
-LIMIT_SECONDS = 5.0
+MAX_CHARACTERS = 20_000
+"""Number of characters of a body that are shown."""
+TIMEOUT_SECONDS = 5.0
+"""The platform's time-out."""
 
 
 @dataclass(frozen=True)
 class Signature:
-    """How one signature comes about (sections 1.2 and 2.3)."""
+    """A signature, and how it is computed (sections 1.2 and 2.3)."""
 
     name: str
     parts: Sequence[tuple[str, str]]
-    """Name and value, in the order in which they are joined."""
+    """Names and values in the order in which they are joined."""
     computed: str
     sent: str
 
@@ -37,7 +38,7 @@ def query(exchange: JournalEntry) -> list[tuple[str, str]]:
 
 
 def signatures(exchange: JournalEntry, token: str) -> list[Signature]:
-    """Those of the push, worked out with the bot's `token`."""
+    """Return the signatures of the push, computed with the bot's `token`."""
     values = dict(query(exchange))
     parts = {"Token": token, "timestamp": values["timestamp"], "nonce": values["nonce"]}
     found = [_signature("signature", parts, values["signature"])]
@@ -48,17 +49,11 @@ def signatures(exchange: JournalEntry, token: str) -> list[Signature]:
 
 
 def answer_signature(answer: bytes, token: str) -> Signature | None:
-    """That of an encrypted answer (section 2.5)."""
-    encrypted = _element(answer, "Encrypt")
-    if not encrypted:
+    """Return the signature of an encrypted answer (section 2.5), or None for another answer."""
+    if not _element(answer, "Encrypt"):
         return None
-    parts = {
-        "Token": token,
-        "TimeStamp": _element(answer, "TimeStamp"),
-        "Nonce": _element(answer, "Nonce"),
-        "Encrypt": encrypted,
-    }
-    return _signature("MsgSignature", parts, _element(answer, "MsgSignature"))
+    parts = {name: _element(answer, name) for name in ("TimeStamp", "Nonce", "Encrypt")}
+    return _signature("MsgSignature", {"Token": token} | parts, _element(answer, "MsgSignature"))
 
 
 def _signature(name: str, parts: dict[str, str], sent: str) -> Signature:
@@ -75,24 +70,16 @@ def _element(body: bytes, name: str) -> str:
 
 
 def curl(exchange: JournalEntry) -> str:
-    """A command that makes the same push; the bot takes it for five minutes after the first."""
-    command = [
-        "curl",
-        "-i",
-        "-X",
-        "POST",
-        f"{exchange.url}?{exchange.request.query}",
-        "-H",
-        "Content-Type: text/xml",
-        "--data-binary",
-        exchange.request.body.decode(errors="replace"),
-    ]
-    return shlex.join(command)
+    """Return a command that makes the same push. The bot accepts it for five minutes after the first."""
+    url, body = f"{exchange.url}?{exchange.request.query}", exchange.request.body.decode(errors="replace")
+    return shlex.join(
+        ["curl", "-i", "-X", "POST", url, "-H", "Content-Type: text/xml", "--data-binary", body]
+    )
 
 
 @dataclass(frozen=True)
 class Bar:
-    """An attempt on the time line; times are seconds since the first began."""
+    """An attempt on the timeline. Times are seconds since the first attempt began."""
 
     number: int
     start: float
@@ -101,7 +88,7 @@ class Bar:
     problem: str
     going_on: bool = False
     answers: bool = False
-    """Whether the follower sees this one's answer."""
+    """Whether the platform accepted the answer of this attempt."""
 
     @property
     def end(self) -> float:
@@ -109,7 +96,7 @@ class Bar:
 
     @property
     def deadline(self) -> float:
-        return self.start + LIMIT_SECONDS
+        return self.start + TIMEOUT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -119,7 +106,7 @@ class Timeline:
     bars: Sequence[Bar]
     span: float
     arrival: float | None
-    """When the answer came as a customer-service message."""
+    """When the answer arrived as a customer-service message, if it did."""
 
     def x(self, seconds: float, width: float) -> float:
         return round(min(seconds, self.span) / self.span * width, 1)
@@ -130,7 +117,10 @@ class Timeline:
 
 
 def timeline(exchange: JournalEntry, now: float, arrived_at: float | None) -> Timeline:
-    """`arrived_at` is the time at which the answer came through the API, if it did."""
+    """Return the timeline of an exchange.
+
+    :param arrived_at: when the answer arrived as a customer-service message, in Unix time, or None.
+    """
     origin = min((each.began for each in exchange.attempts), default=exchange.began)
     bars = [
         Bar(
@@ -143,16 +133,16 @@ def timeline(exchange: JournalEntry, now: float, arrived_at: float | None) -> Ti
         )
         for number, each in enumerate(exchange.attempts, 1)
     ]
-    if not exchange.over and not exchange.held:
+    if not exchange.is_over and not exchange.is_held:
         start = max((bar.end for bar in bars), default=0.0)
         bars.append(Bar(len(bars) + 1, start, max(0.0, now - origin - start), "", "", going_on=True))
     arrival = arrived_at and arrived_at - origin
     ends = [max(bar.end, bar.deadline) for bar in bars]
-    return Timeline(bars, max([*ends, arrival or LIMIT_SECONDS]) + 0.5, arrival)
+    return Timeline(bars, max([*ends, arrival or TIMEOUT_SECONDS]) + 0.5, arrival)
 
 
-def readable(content: bytes | str) -> str:
-    """A body with a line for each element, cut where it gets long."""
+def format_body(content: bytes | str) -> str:
+    """Return a body with a line for each element, truncated to `MAX_CHARACTERS`."""
     text = content.decode(errors="backslashreplace") if isinstance(content, bytes) else content
-    shown = text[:SHOWN].replace("><", ">\n<")
-    return shown + f"\n… ({len(text):,})" if len(text) > SHOWN else shown
+    shown = text[:MAX_CHARACTERS].replace("><", ">\n<")
+    return shown + f"\n… ({len(text):,})" if len(text) > MAX_CHARACTERS else shown

@@ -1,4 +1,4 @@
-"""What things are called on the page."""
+"""Names of values on the simulator's page."""
 
 from __future__ import annotations
 
@@ -10,56 +10,35 @@ from ...simulator.journal import DeliveryScenario, PushFault
 from ...simulator.state import APIFaultKind
 from ...wechat.account_kinds import AccountKind
 from ...wechat.credentials import Mode
+from ..shared.labels import WORDS
 
-MODES: dict[Mode, Any] = {
+MODES = {
     Mode.PLAIN: lazy_gettext("明文模式"),
     Mode.COMPATIBLE: lazy_gettext("兼容模式"),
     Mode.SAFE: lazy_gettext("安全模式"),
 }
-FAULTS: dict[PushFault, Any] = {
+FAULTS = {
     PushFault.NONE: lazy_gettext("没有差错"),
     PushFault.SIGNATURE: lazy_gettext("签名错误"),
     PushFault.TIMESTAMP: lazy_gettext("时间戳是 10 分钟前的"),
     PushFault.KEY: lazy_gettext("AES 密钥错误"),
     PushFault.SIZE: lazy_gettext("消息体过大（1.2 MB）"),
 }
-COURSES: dict[DeliveryScenario, Any] = {
+DELIVERY_SCENARIOS = {
     DeliveryScenario.NORMAL: lazy_gettext("正常投递"),
     DeliveryScenario.LOST: lazy_gettext("前两次的回答丢失，迫使重推"),
     DeliveryScenario.DUPLICATE: lazy_gettext("回答之后再推一次"),
     DeliveryScenario.PARALLEL: lazy_gettext("三次推送同时到达"),
     DeliveryScenario.HELD: lazy_gettext("扣住，等下一条之后才送到（乱序）"),
 }
-KIND_WORDS: dict[str, Any] = {
-    "text": lazy_gettext("文本"),
-    "image": lazy_gettext("图片"),
-    "voice": lazy_gettext("语音"),
-    "video": lazy_gettext("视频"),
-    "shortvideo": lazy_gettext("小视频"),
-    "location": lazy_gettext("位置"),
-    "link": lazy_gettext("链接"),
-    "file": lazy_gettext("文件"),
-    "miniprogrampage": lazy_gettext("小程序卡片"),
-    "subscribe": lazy_gettext("关注"),
-    "unsubscribe": lazy_gettext("取消关注"),
-    "SCAN": lazy_gettext("扫码"),
-    "LOCATION": lazy_gettext("上报位置"),
-    "CLICK": lazy_gettext("点击菜单"),
-    "VIEW": lazy_gettext("打开链接"),
-    "view_miniprogram": lazy_gettext("打开小程序"),
-    "TEMPLATESENDJOBFINISH": lazy_gettext("模板消息结果"),
-    "MASSSENDJOBFINISH": lazy_gettext("群发结果"),
-    "PUBLISHJOBFINISH": lazy_gettext("发布结果"),
-}
-"""Kinds that have a short name; the others are called as the platform calls them."""
-ACCOUNT_KINDS: dict[AccountKind, Any] = {
+ACCOUNT_KINDS = {
     AccountKind.VERIFIED_SERVICE: lazy_gettext("认证服务号"),
     AccountKind.UNVERIFIED_SERVICE: lazy_gettext("未认证服务号"),
     AccountKind.VERIFIED_SUBSCRIPTION: lazy_gettext("认证订阅号"),
     AccountKind.UNVERIFIED_SUBSCRIPTION: lazy_gettext("未认证订阅号（API 回答 48001）"),
     AccountKind.TEST: lazy_gettext("测试号"),
 }
-API_FAULTS: dict[str, Any] = {
+API_FAULTS = {
     "-1": lazy_gettext("-1 系统繁忙"),
     "45009": lazy_gettext("45009 调用次数用完"),
     "40164": lazy_gettext("40164 IP 不在白名单"),
@@ -72,4 +51,10 @@ API_FAULTS: dict[str, Any] = {
     APIFaultKind.GARBAGE: lazy_gettext("乱码"),
     APIFaultKind.CUT: lazy_gettext("回答中途断开"),
 }
-"""An errcode, or a `APIFaultKind`."""
+"""Names of faults by errcode or `APIFaultKind`."""
+STATES = WORDS["states"]
+
+
+def kind_label(name: str) -> Any:
+    """Return the label of a kind of message or event; the platform's name if it has none."""
+    return WORDS["kinds"].get(name) or WORDS["events"].get(name.lower(), name)

@@ -1,4 +1,4 @@
-"""The account that this program serves."""
+"""Official Accounts: their rows, access tokens and API permissions."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from ...models import Account
 
 @retry_conflicts
 def ensure_account(engine: Engine, app_id: str) -> int:
-    """The id of the account with `app_id`, which is created if it is new."""
+    """Return the id of the account with `app_id`, which is created if it does not exist."""
     found = select(Account.id).where(Account.app_id == app_id)
     with engine.connect() as connection:
         account_id = connection.scalar(found)
     if account_id is None:
         with transaction(engine) as connection:
             connection.execute(insert(Account).values(app_id=app_id, created_at=datetime.now(UTC)))
-            account_id = connection.scalar(found)
-    assert account_id is not None
+            account_id = connection.scalars(found).one()
     return account_id

@@ -1,4 +1,4 @@
-"""Answers that operators have at hand."""
+"""Canned replies: prepared texts with variables that operators send as answers."""
 
 from __future__ import annotations
 
@@ -15,27 +15,31 @@ from .. import audit
 from ..audit import Actor
 
 MAX_TEXT = 2000
+"""Upper limit of a text in characters."""
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 VARIABLES = ("follower", "operator", "date")
-"""What stands in double braces: the follower's name, the operator's, and today."""
+"""Names allowed in double braces: the follower's alias, the operator's name, and the date."""
 
 
 class InvalidCannedReply(Exception):
-    """It lacks a shortcut or a text, its shortcut is taken, or it has a variable that does not exist."""
+    """The shortcut or text is missing, the shortcut is taken, or a variable does not exist."""
 
 
 @dataclass(frozen=True)
 class CannedText:
-    """How a canned reply is found, and what it says."""
+    """The content of a canned reply."""
 
     shortcut: str
     title: str
     text: str
     own: bool = False
-    """Only its author has it at hand."""
+    """Whether only its author can use it."""
 
     def checked(self) -> CannedText:
-        """It, without blanks around; InvalidCannedReply."""
+        """Return the content with normalized whitespace.
+
+        :raises InvalidCannedReply: when a value is missing, too long, or has an unknown variable.
+        """
         shortcut = "".join(self.shortcut.split()).lstrip("/")[:32]
         text = self.text.strip()
         if not shortcut or not text or len(text) > MAX_TEXT or not variables(text) <= set(VARIABLES):
@@ -44,44 +48,47 @@ class CannedText:
 
 
 def at_hand(connection: Connection, account_id: int, operator_id: int) -> list[Row[tuple[CannedReply]]]:
-    """Everybody's and the operator's own, most used first."""
+    """Return the shared canned replies and the operator's own, most used first."""
     table = CannedReply.__table__
-    theirs = or_(CannedReply.operator_id.is_(None), CannedReply.operator_id == operator_id)
-    found = select(table).where(CannedReply.account_id == account_id, theirs)
+    usable = or_(CannedReply.operator_id.is_(None), CannedReply.operator_id == operator_id)
+    found = select(table).where(CannedReply.account_id == account_id, usable)
     return list(connection.execute(found.order_by(CannedReply.used.desc(), CannedReply.shortcut)).all())
 
 
 def variables(text: str) -> set[str]:
-    """The names of the variables in a text."""
+    """Return the names of the variables in a text."""
     return set(_VARIABLE.findall(text))
 
 
 def values_for(follower: str, operator: str, today: date) -> dict[str, str]:
-    """The value of each of `VARIABLES`; empty: there is none."""
+    """Return the value of each of `VARIABLES`; empty if there is none."""
     return {"follower": follower, "operator": operator, "date": today.isoformat()}
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
-    """`text` with the `values` of its variables."""
+    """Return `text` with its variables replaced by `values`."""
     return _VARIABLE.sub(lambda match: values.get(match[1], match[0]), text)
 
 
 @retry_conflicts
 def save(
-    engine: Engine, actor: Actor, account_id: int, wording: CannedText, reply_id: int | None = None
+    engine: Engine, actor: Actor, account_id: int, content: CannedText, reply_id: int | None = None
 ) -> None:
-    """Add a canned reply, or change the one with `reply_id`; InvalidCannedReply."""
-    wording = wording.checked()
+    """Add a canned reply, or change the one with `reply_id`.
+
+    :raises InvalidCannedReply: when it is invalid, or its shortcut is taken.
+    """
+    content = content.checked()
     values = {
-        "operator_id": actor.operator_id if wording.own else None,
-        "shortcut": wording.shortcut,
-        "title": wording.title,
-        "text": wording.text,
+        "operator_id": actor.operator_id if content.own else None,
+        "shortcut": content.shortcut,
+        "title": content.title,
+        "text": content.text,
     }
     with transaction(engine) as connection:
         same = select(CannedReply.id).where(
             CannedReply.account_id == account_id,
-            CannedReply.shortcut == wording.shortcut,
+            CannedReply.shortcut == content.shortcut,
             CannedReply.operator_id.is_(None)
             if values["operator_id"] is None
             else CannedReply.operator_id == actor.operator_id,
@@ -91,25 +98,27 @@ def save(
         if reply_id is None:
             connection.execute(insert(CannedReply).values(account_id=account_id, **values))
         else:
-            mine = _changeable(actor, account_id, reply_id)
-            connection.execute(update(CannedReply).where(*mine).values(**values))
-        audit.record(connection, actor, "canned_saved", f"canned:{wording.shortcut}", after=wording.text)
+            editable = _editable(actor, account_id, reply_id)
+            connection.execute(update(CannedReply).where(*editable).values(**values))
+        audit.record(connection, actor, "canned_saved", f"canned:{content.shortcut}", after=content.text)
 
 
 @retry_conflicts
 def remove(engine: Engine, actor: Actor, account_id: int, reply_id: int) -> None:
-    """Remove a canned reply: everybody's or the operator's own."""
-    mine = _changeable(actor, account_id, reply_id)
+    """Remove a canned reply, shared or the operator's own."""
+    editable = _editable(actor, account_id, reply_id)
     with transaction(engine) as connection:
-        row = connection.execute(select(CannedReply.shortcut, CannedReply.text).where(*mine)).one_or_none()
+        row = connection.execute(
+            select(CannedReply.shortcut, CannedReply.text).where(*editable)
+        ).one_or_none()
         if row:
-            connection.execute(delete(CannedReply).where(*mine))
+            connection.execute(delete(CannedReply).where(*editable))
             audit.record(connection, actor, "canned_removed", f"canned:{row.shortcut}", before=row.text)
 
 
 @retry_conflicts
 def count_use(engine: Engine, account_id: int, reply_id: int) -> None:
-    """It was sent once more."""
+    """Count that a canned reply was sent."""
     with transaction(engine) as connection:
         connection.execute(
             update(CannedReply)
@@ -118,6 +127,6 @@ def count_use(engine: Engine, account_id: int, reply_id: int) -> None:
         )
 
 
-def _changeable(actor: Actor, account_id: int, reply_id: int) -> tuple[ColumnElement[bool], ...]:
-    theirs = or_(CannedReply.operator_id.is_(None), CannedReply.operator_id == actor.operator_id)
-    return (CannedReply.id == reply_id, CannedReply.account_id == account_id, theirs)
+def _editable(actor: Actor, account_id: int, reply_id: int) -> tuple[ColumnElement[bool], ...]:
+    usable = or_(CannedReply.operator_id.is_(None), CannedReply.operator_id == actor.operator_id)
+    return (CannedReply.id == reply_id, CannedReply.account_id == account_id, usable)

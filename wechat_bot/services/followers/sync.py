@@ -1,23 +1,36 @@
-"""The followers as the platform lists them, brought together with those whom pushes told of.
+"""Synchronises the followers with the platform's list (``wechat-platform.md`` sections 6.7, 7.1 and 7.2).
 
-A run asks for the list page by page, and for the data of 100 followers at a time. These are one transaction,
-with the place in the run's row: whatever interrupts it, it goes on from there (``wechat-platform.md``
-sections 6.7, 7.1 and 7.2). What pushes and operators changed since it began wins.
+A run reads the list page by page, and the data of 100 followers at a time. Each batch is one transaction
+that stores the position of the run, too, so that an interrupted run continues there. What pushes and
+operators changed after the run began takes precedence.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, bindparam, delete, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
-from ...database.transactions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction, write
 from ...jobs import Enqueue, Job
 from ...models import Account, BotSession, Follower, FollowerSync, FollowerTag, SyncState, Tag
+from ...models.columns import storable
 from ...wechat.api import WeChatClient
 from ...wechat.api.users import User
 from ...wechat.api.values import OpenIDPage
@@ -25,29 +38,28 @@ from ...wechat.errors import APIError, Forbidden, NotFollowing
 from .. import audit
 from ..accounts.capabilities import Capabilities, Feature
 from ..audit import Actor
-from ..conversations.actions import ensure_tag
-from ..inbox.exchanges import storable
 from ..search.index import refresh_followers
-from . import write_back
+from . import decisions, write_back
+from .profiles import ensure_tag
 
 log = logging.getLogger(__name__)
 
 LIST_PATH = "/cgi-bin/user/get"
-"""The call whose daily quota is small."""
+"""The path of the call whose daily quota is small."""
 BATCH_SIZE = 100
 RUN_TIMEOUT = timedelta(minutes=3)
-"""After so long without a batch nobody is about a run: a call takes less, with all its repetitions."""
+"""How long a run may go without a batch before it counts as interrupted; a call takes less, with retries."""
 NIGHTLY = Actor(None, "nightly", "")
 NIGHT = time(4), time(5)
-"""When the nightly run begins, by Beijing's clock."""
+"""Between these times, in Beijing, the nightly run begins."""
 BEIJING = timedelta(hours=8)
-_OF_THE_PLATFORM = {0, 1, 2}
-"""Tags that every account has."""
+_BUILT_IN_TAGS = {0, 1, 2}
+"""Numbers of the tags that every account has."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it stood when this worker took it up."""
+    """A run as it was stored when this worker continued it."""
 
     id: int
     account_id: int
@@ -56,109 +68,101 @@ class Run:
 
     @property
     def since(self) -> datetime:
-        """What happened then or later is newer than the list; the platform's times have whole seconds."""
+        """What happened from then on is newer than the list; the platform's times have whole seconds."""
         return self.started_at.replace(microsecond=0)
 
 
-class _PlaceLost(Exception):
-    """Whoever was last has left meanwhile, so the list cannot be asked for from there."""
+class _PositionLost(Exception):
+    """The follower at the position has left, so that the list cannot be continued there."""
 
 
+@dataclass(eq=False)
 class FollowerSynchronizer:
-    """`client` is None when there is no API; `ask` lets a worker `run` a run."""
+    """Runs the synchronisation of one account. `client` is None when there is no API."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        client: WeChatClient | None,
-        capabilities: Capabilities,
-        enqueue: Enqueue,
-    ) -> None:
-        self._engine = engine
-        self._client = client
-        self._capabilities = capabilities
-        self._enqueue = enqueue
+    engine: Engine
+    client: WeChatClient | None
+    capabilities: Capabilities
+    enqueue: Enqueue
 
     @retry_conflicts
     def begin(self, account_id: int, actor: Actor) -> int:
-        """The id of the run that is going on, or of a new one."""
+        """Return the id of the run that is going on, or of a new one."""
         now = datetime.now(UTC)
-        with transaction(self._engine) as connection:
+        with transaction(self.engine) as connection:
             newest = _lock_newest(connection, account_id)
             if newest and newest.state == SyncState.RUNNING:
                 return int(newest.id)
             row = {"account_id": account_id, "started_by": actor.name[:64], "started_at": now, "seen_at": now}
-            added = connection.execute(insert(FollowerSync).values(row))
-            [sync_id] = added.inserted_primary_key or (0,)
+            [sync_id] = connection.execute(insert(FollowerSync).values(row)).inserted_primary_key or (0,)
             audit.record(connection, actor, "sync_started", f"sync:{sync_id}")
             return int(sync_id)
 
     @retry_conflicts
     def resume(self, account_id: int) -> int | None:
-        """The id of the newest run, to go on with; None if it is done."""
-        with transaction(self._engine) as connection:
+        """Set the newest run to running and return its id; None if it is done."""
+        with transaction(self.engine) as connection:
             newest = _lock_newest(connection, account_id)
             if newest is None or newest.state == SyncState.DONE:
                 return None
-            connection.execute(
-                update(FollowerSync)
-                .where(FollowerSync.id == newest.id)
-                .values(state=SyncState.RUNNING, error="", finished_at=None, seen_at=datetime.now(UTC))
-            )
+            resumed = {**decisions.RESUMED.changes, "seen_at": datetime.now(UTC)}
+            connection.execute(update(FollowerSync).where(FollowerSync.id == newest.id).values(resumed))
             return int(newest.id)
 
-    def wake(self, sync_id: int) -> None:
-        """Let a worker `run` a run."""
-        self._enqueue(Job.SYNC_FOLLOWERS, sync_id, 0)
+    def start(self, account_id: int, actor: Actor, *, resume: bool = False) -> None:
+        """Let a worker run the synchronisation: a new run, or the newest one if it is to be resumed."""
+        sync_id = (resume and self.resume(account_id)) or self.begin(account_id, actor)
+        self.enqueue(Job.SYNC_FOLLOWERS, sync_id, 0)
 
-    def keep_going(self, account_id: int, now: datetime) -> None:
-        """Let a worker go on with what was interrupted, and begin the nightly run."""
-        with self._engine.connect() as connection:
+    def start_due(self, account_id: int, now: datetime) -> None:
+        """Let a worker continue an interrupted run, and begin the nightly one."""
+        with self.engine.connect() as connection:
             newest = connection.execute(newest_run(account_id)).one_or_none()
         if newest and newest.state == SyncState.RUNNING:
             due = newest.seen_at < now - RUN_TIMEOUT
         else:
             due = _is_due(newest, now)
-        if due and self._capabilities.allows(account_id, Feature.FOLLOWERS):
-            self.wake(self.resume(account_id) or self.begin(account_id, NIGHTLY))
+        if due and self.capabilities.allows(account_id, Feature.FOLLOWERS):
+            self.start(account_id, NIGHTLY, resume=True)
 
     def run(self, sync_id: int, progress: Callable[[int, int], object] = lambda done, total: None) -> None:
-        """Go on with a run until it is done, has failed, or another worker is about it.
+        """Continue a run until it is done, has failed, or another worker is found to continue it.
 
-        `progress` is told how many followers are done, of how many.
+        `progress` is called with the numbers of followers that are done, and of all.
         """
-        while run := self._running(sync_id):
+        while run := self._load_running(sync_id):
             try:
-                self._go_on(run, progress)
-            except _PlaceLost:
-                self._move(run.id, cursor="", done=0)
+                self._continue(run, progress)
+            except _PositionLost:
+                self._update(run.id, cursor="", done=0)
             except APIError as error:
                 if isinstance(error, Forbidden):
-                    self._capabilities.learn(run.account_id, Feature.FOLLOWERS, allowed=False)
+                    self.capabilities.record_response(run.account_id, Feature.FOLLOWERS, allowed=False)
                 log.warning("the followers could not all be synchronised: %s", error)
-                self._move(
-                    run.id, state=SyncState.FAILED, finished_at=datetime.now(UTC), error=str(error)[:255]
-                )
+                self._update(run.id, **decisions.failed(error, datetime.now(UTC)).changes)
             else:
                 return
 
-    def _running(self, sync_id: int) -> Run | None:
+    def _load_running(self, sync_id: int) -> Run | None:
         columns = (getattr(FollowerSync, name) for name in Run.__annotations__)
         found = select(*columns).where(FollowerSync.id == sync_id, FollowerSync.state == SyncState.RUNNING)
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             row = connection.execute(found).one_or_none()
         return Run(**row._mapping) if row else None
 
-    def _go_on(self, run: Run, progress: Callable[[int, int], object]) -> None:
-        """To the end of the list, or until another worker is found to be about it; APIError."""
-        assert self._client
-        tags = self._map_tags(self._client, run.account_id)
+    def _continue(self, run: Run, progress: Callable[[int, int], object]) -> None:
+        """Process the list to its end, or until another worker is found to do so.
+
+        :raises APIError: if the platform refuses a call.
+        """
+        assert self.client
+        tags = self._map_tags(self.client, run.account_id)
         cursor = run.cursor
-        for page in _pages(self._client, cursor):
+        for page in _pages(self.client, cursor):
             for first in range(0, len(page.openids), BATCH_SIZE):
                 openids = page.openids[first : first + BATCH_SIZE]
-                told = {user.openid: user for user in self._client.users.batch(openids)}
-                users = [told.get(openid, User(openid, subscribe=True)) for openid in openids]
+                found = {user.openid: user for user in self.client.users.batch(openids)}
+                users = [found.get(openid, User(openid, subscribe=True)) for openid in openids]
                 done = self._store(run, cursor, page.total, users, tags)
                 if done is None:
                     return
@@ -168,9 +172,12 @@ class FollowerSynchronizer:
 
     @retry_conflicts
     def _map_tags(self, client: WeChatClient, account_id: int) -> dict[int, int]:
-        """The ids of our tags by the platform's numbers; tags that are new to us are made. APIError."""
-        tags = {tag.id: tag.name for tag in client.tags.list() if tag.id not in _OF_THE_PLATFORM}
-        with transaction(self._engine) as connection:
+        """Return the ids of our tags by the platform's numbers, after inserting those that are new.
+
+        :raises APIError: if the platform refuses the call.
+        """
+        tags = {tag.id: tag.name for tag in client.tags.list() if tag.id not in _BUILT_IN_TAGS}
+        with transaction(self.engine) as connection:
             numbered = Tag.account_id == account_id, Tag.platform_id.is_not(None)
             ids: dict[int, int] = {}
             for row in connection.execute(select(Tag.id, Tag.name, Tag.platform_id).where(*numbered)).all():
@@ -188,16 +195,14 @@ class FollowerSynchronizer:
     def _store(
         self, run: Run, cursor: str, total: int, users: Sequence[User], tags: Mapping[int, int]
     ) -> int | None:
-        """Record a batch that follows after `cursor`; how many followers are done, None if that place is no
-        longer the run's: another worker was faster."""
+        """Store the batch after `cursor` and return how many followers are done.
+
+        Returns None if the run is no longer at that position, because another worker was faster.
+        """
         now = datetime.now(UTC)
-        moved = {
-            "cursor": users[-1].openid,
-            "total": total,
-            "done": FollowerSync.done + len(users),
-            "seen_at": now,
-        }
-        with transaction(self._engine) as connection:
+        done = FollowerSync.done + len(users)
+        moved = {"cursor": users[-1].openid, "total": total, "done": done, "seen_at": now}
+        with transaction(self.engine) as connection:
             if not connection.execute(update(FollowerSync).where(*_at(run, cursor)).values(moved)).rowcount:
                 return None
             _merge(connection, run, users, tags, now)
@@ -205,17 +210,14 @@ class FollowerSynchronizer:
 
     @retry_conflicts
     def _finish(self, run: Run, cursor: str) -> None:
-        """End a run. Who was not in a complete list, and has done nothing since it began, follows no more."""
+        """End a run. Followers who are not in a complete list, and did nothing since it began, have left."""
         now = datetime.now(UTC)
-        with transaction(self._engine) as connection:
+        with transaction(self.engine) as connection:
             ended = update(FollowerSync).where(*_at(run, cursor))
-            if not connection.execute(
-                ended.values(state=SyncState.DONE, seen_at=now, finished_at=now)
-            ).rowcount:
+            if not connection.execute(ended.values(**decisions.finished(now).changes)).rowcount:
                 return
-            if connection.scalar(
-                select(FollowerSync.done >= FollowerSync.total).where(FollowerSync.id == run.id)
-            ):
+            complete = select(FollowerSync.done >= FollowerSync.total).where(FollowerSync.id == run.id)
+            if connection.scalar(complete):
                 connection.execute(
                     update(Follower)
                     .where(Follower.account_id == run.account_id, Follower.subscribed.is_(True))
@@ -225,35 +227,28 @@ class FollowerSynchronizer:
                     .values(subscribed=False, status_at=run.since)
                 )
 
-    @retry_conflicts
-    def _move(self, sync_id: int, **values: Any) -> None:
-        with transaction(self._engine) as connection:
-            connection.execute(
-                update(FollowerSync)
-                .where(FollowerSync.id == sync_id, FollowerSync.state == SyncState.RUNNING)
-                .values(seen_at=datetime.now(UTC), **values)
-            )
+    def _update(self, sync_id: int, **values: Any) -> None:
+        running = update(FollowerSync).where(
+            FollowerSync.id == sync_id, FollowerSync.state == SyncState.RUNNING
+        )
+        write(self.engine, running.values(seen_at=datetime.now(UTC), **values))
 
 
 def newest_run(account_id: int) -> Select[Any]:
-    """The run of an account that was begun last."""
-    return (
-        select(FollowerSync.__table__)
-        .where(FollowerSync.account_id == account_id)
-        .order_by(FollowerSync.id.desc())
-        .limit(1)
-    )
+    """Select the run of an account that was begun last."""
+    runs = select(FollowerSync.__table__).where(FollowerSync.account_id == account_id)
+    return runs.order_by(FollowerSync.id.desc()).limit(1)
 
 
 def _lock_newest(connection: Connection, account_id: int) -> Any:
-    """The newest run; nobody else begins or resumes one meanwhile."""
+    """Return the newest run, and keep other processes from beginning or resuming one."""
     locked = select(Account.id).where(Account.id == account_id).with_for_update(key_share=True)
     connection.execute(locked)
     return connection.execute(newest_run(account_id)).one_or_none()
 
 
 def _is_due(newest: Any, now: datetime) -> bool:
-    """Whether it is the hour of the nightly run, and nothing was done in it."""
+    """Whether it is the hour of the nightly run, and there has been no run in it."""
     here = (now + BEIJING).replace(tzinfo=None)
     begins, ends = (datetime.combine(here.date(), at) for at in NIGHT)
     since = begins.replace(tzinfo=UTC) - BEIJING
@@ -265,14 +260,17 @@ def _at(run: Run, cursor: str) -> tuple[Any, ...]:
 
 
 def _pages(client: WeChatClient, cursor: str) -> Iterator[OpenIDPage]:
-    """The list after `cursor`. Its end is an empty page, which is not asked for where one page has all."""
+    """Yield the pages of the list after `cursor`. It ends with an empty page, unless one page has all.
+
+    :raises _PositionLost: if the list cannot be continued there.
+    """
     while True:
         try:
             page = client.users.list(cursor)
         except NotFollowing as error:
             if not cursor:
                 raise
-            raise _PlaceLost from error
+            raise _PositionLost from error
         if not page.openids:
             return
         yield page
@@ -284,12 +282,15 @@ def _pages(client: WeChatClient, cursor: str) -> Iterator[OpenIDPage]:
 def _merge(
     connection: Connection, run: Run, users: Sequence[User], tags: Mapping[int, int], now: datetime
 ) -> None:
-    """Bring what the platform tells of `users` together with what is known of them."""
+    """Merge what the platform returns of `users` into the followers."""
     new = _insert_unknown(connection, run, users, now)
     rows = _locked(connection, run, users)
     by_id = {rows[user.openid].id: user for user in users}
-    have = _tagged(connection, by_id, tags)
-    waiting = write_back.waiting(connection, by_id)  # last: what operators change meanwhile is not undone
+    known = select(FollowerTag.follower_id, FollowerTag.tag_id).where(
+        FollowerTag.follower_id.in_(by_id), FollowerTag.tag_id.in_(tags.values())
+    )
+    have = {(row.follower_id, row.tag_id) for row in connection.execute(known)}
+    waiting = write_back.waiting(connection, by_id)  # last, so that no change of an operator is undone
     changed = set(new)
     changes = []
     for row in rows.values():
@@ -305,55 +306,50 @@ def _merge(
     refresh_followers(connection, changed)
 
 
-_TOLD = ("subscribed", "status_at", "unionid", "source", "subscribed_at", "remark", "alias")
+_COLUMNS = ("subscribed", "status_at", "unionid", "source", "subscribed_at", "remark", "alias")
 _CHANGE = (
     update(Follower)
     .where(Follower.id == bindparam("follower"))
-    .values({name: bindparam(name) for name in _TOLD})
+    .values({name: bindparam(name) for name in _COLUMNS})
 )
 
 
 def _insert_unknown(connection: Connection, run: Run, users: Sequence[User], now: datetime) -> Sequence[int]:
-    """Make followers of those nobody knew, who were last seen when they followed; their ids."""
-    openid = Follower.account_id == run.account_id, Follower.openid.in_([user.openid for user in users])
-    known = set(connection.scalars(select(Follower.openid).where(*openid)))
-    unknown = {user.openid: user for user in users if user.openid not in known}
+    """Insert the users who are no followers yet, seen last when they followed; return their ids."""
+    known = set(connection.scalars(select(Follower.openid).where(*_these(run, users))))
+    unknown = {user.openid: user for user in users if user.openid not in known}.values()
     if not unknown:
         return []
-    connection.execute(
-        insert(Follower),
-        [
-            {
-                "account_id": run.account_id,
-                "openid": user.openid,
-                "scene": storable(user.qr_scene_str or str(user.qr_scene or ""))[:128],
-                "first_seen_at": _time(user.subscribe_time) or now,
-                "last_seen_at": _time(user.subscribe_time) or now,
-            }
-            for user in unknown.values()
-        ],
-    )
-    found = select(Follower.id).where(Follower.account_id == run.account_id, Follower.openid.in_(unknown))
-    ids = connection.scalars(found).all()
+    new = [
+        {
+            "account_id": run.account_id,
+            "openid": user.openid,
+            "scene": storable(user.qr_scene_str or str(user.qr_scene or ""))[:128],
+            "first_seen_at": _time(user.subscribe_time) or now,
+            "last_seen_at": _time(user.subscribe_time) or now,
+        }
+        for user in unknown
+    ]
+    connection.execute(insert(Follower), new)
+    ids = connection.scalars(select(Follower.id).where(*_these(run, unknown))).all()
     connection.execute(insert(BotSession), [{"follower_id": follower_id} for follower_id in ids])
     return ids
 
 
+def _these(run: Run, users: Iterable[User]) -> tuple[ColumnElement[bool], ...]:
+    return Follower.account_id == run.account_id, Follower.openid.in_([user.openid for user in users])
+
+
 def _locked(connection: Connection, run: Run, users: Sequence[User]) -> dict[str, Any]:
-    """The followers by openid. No push changes them meanwhile."""
-    found = (
-        select(Follower.__table__)
-        .where(Follower.account_id == run.account_id, Follower.openid.in_([user.openid for user in users]))
-        .order_by(Follower.id)
-        .with_for_update(key_share=True)
-    )
-    return {row.openid: row for row in connection.execute(found)}
+    """Lock the followers against changes by pushes; return them by openid."""
+    found = select(Follower.__table__).where(*_these(run, users)).order_by(Follower.id)
+    return {row.openid: row for row in connection.execute(found.with_for_update(key_share=True))}
 
 
 def _values(row: Any, user: User, began: datetime, remark_waits: bool) -> dict[str, Any]:
-    """What a follower's columns are to be; the platform tells nothing else of who does not follow."""
+    """Return the new values of a follower's columns. Of users who left, the platform returns nothing else."""
     followed = _time(user.subscribe_time)
-    values = {name: getattr(row, name) for name in _TOLD}
+    values = {name: getattr(row, name) for name in _COLUMNS}
     if row.subscribed != user.subscribe and not (row.status_at and row.status_at >= began):
         values |= {"subscribed": user.subscribe, "status_at": followed if user.subscribe else began}
     if user.subscribe:
@@ -369,16 +365,6 @@ def _values(row: Any, user: User, began: datetime, remark_waits: bool) -> dict[s
     return values
 
 
-def _tagged(
-    connection: Connection, follower_ids: Collection[int], tags: Mapping[int, int]
-) -> set[tuple[int, int]]:
-    """Which followers have which of the platform's tags here."""
-    found = select(FollowerTag.follower_id, FollowerTag.tag_id).where(
-        FollowerTag.follower_id.in_(follower_ids), FollowerTag.tag_id.in_(tags.values())
-    )
-    return {(row.follower_id, row.tag_id) for row in connection.execute(found)}
-
-
 def _merge_tags(
     connection: Connection,
     users: Mapping[int, User],
@@ -386,7 +372,7 @@ def _merge_tags(
     have: set[tuple[int, int]],
     waiting: set[tuple[int, int | None]],
 ) -> set[int]:
-    """Give followers the platform's tags, but for those that operators changed; whose tags are others now."""
+    """Give followers the platform's tags, except those that operators changed; return whose tags changed."""
     following = {follower_id: user for follower_id, user in users.items() if user.subscribe}
     want = {
         (follower_id, tags[number])

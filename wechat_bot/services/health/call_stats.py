@@ -1,7 +1,7 @@
-"""How calls of the API went, and what requests to the callback were refused for: counted for operators.
+"""Statistics of calls of the API and of requests to the callback, for the health page.
 
-Counts gather in memory and are written some seconds later, so that neither a caller nor an attacker makes
-the database work.
+Counts are collected in memory and written every few seconds, so that neither callers nor attackers cause
+load on the database.
 """
 
 from __future__ import annotations
@@ -21,47 +21,42 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from ...database.transactions import retry_conflicts, transaction
 from ...models import CallbackOutcome, CallCount
+from ...models.projections import hour_of
 from ...wechat.api import Call
 
 log = logging.getLogger(__name__)
 
 VERIFIED = "verified"
-"""The outcome of a request that verified the URL; the others are those of `Refusal`."""
+"""Outcome of a request that verified the URL. Refused requests have the values of `Refusal`."""
+PROGRAM_FAULT = "program_fault"
+"""Outcome of a request whose handling raised an unexpected exception. Its detail is the type and place."""
 WRITE_DELAY = 5.0
-"""So long counts wait in memory."""
+"""Seconds that counts are collected in memory before they are written."""
 RETENTION = timedelta(days=30)
-"""So long calls are remembered, by the hour."""
+"""Time for which the hourly counts of calls are kept."""
 OTHER = "other"
-"""The path of calls whose own says nothing, such as those to a file."""
+"""Replaces paths that cannot be grouped, such as those of files."""
 NO_ANSWER = -1000
-"""Stands for the errcode of a call that got no answer; the platform's own are -1, 0 or more."""
+"""Errcode of a call without a response. The platform's own errcodes are -1 or greater."""
 
 _PATH = re.compile(r"/[a-z0-9_./-]{1,95}")
-_MOST = 1000
+_MAX_KEYS = 1000
+"""Maximum number of different calls in memory; further ones are counted under `OTHER`."""
 
 _CallKey = tuple[int, str, int]
 
 
 @dataclass(frozen=True)
-class _Calls:
+class _CallCounts:
     calls: int
     milliseconds: int
     slowest: int
     last_at: datetime
     last_message: str
 
-    def plus(self, later: _Calls) -> _Calls:
-        return _Calls(
-            self.calls + later.calls,
-            self.milliseconds + later.milliseconds,
-            max(self.slowest, later.slowest),
-            later.last_at,
-            later.last_message,
-        )
-
 
 @dataclass(frozen=True)
-class _Requests:
+class _RequestCounts:
     times: int
     first_at: datetime
     last_at: datetime
@@ -69,7 +64,7 @@ class _Requests:
 
 
 class MetricsRecorder(Protocol):
-    """Counts the same for a monitoring system; see `wechat_bot.metrics.Metrics`."""
+    """Counts the same events for a monitoring system; see `wechat_bot.metrics.Metrics`."""
 
     def record_push(self, kind: str, outcome: str, seconds: float) -> None: ...
 
@@ -79,9 +74,9 @@ class MetricsRecorder(Protocol):
 
 
 class CallStats:
-    """What happened to one account. Thread-safe; no method raises or waits for the database.
+    """Collects the statistics of one account. Thread-safe; recording neither raises nor uses the database.
 
-    `metrics` are told the same.
+    :param metrics: receives the same events.
     """
 
     def __init__(
@@ -91,41 +86,47 @@ class CallStats:
         self._account_id = account_id
         self._metrics = metrics
         self._lock = Lock()
-        self._calls: dict[_CallKey, _Calls] = {}
-        self._requests: dict[str, _Requests] = {}
+        self._calls: dict[_CallKey, _CallCounts] = {}
+        self._requests: dict[str, _RequestCounts] = {}
         self._timer: Timer | None = None
         self._pruned = 0
 
     def record_call(self, call: Call) -> None:
-        """A call of the API has ended."""
+        """Count a call of the API that has ended."""
         path = call.path if _PATH.fullmatch(call.path) else OTHER
+        errcode = NO_ANSWER if call.errmsg and not call.errcode else call.errcode
         now, milliseconds = datetime.now(UTC), round(call.seconds * 1000)
-        one = _Calls(1, milliseconds, milliseconds, now, call.errmsg[:255])
         with self._lock:
-            key = (_hour(now), path if len(self._calls) < _MOST else OTHER, _errcode(call))
-            before = self._calls.get(key)
-            self._calls[key] = before.plus(one) if before else one
-            self._write_soon()
+            key = (hour_of(now), path if len(self._calls) < _MAX_KEYS else OTHER, errcode)
+            before = self._calls.get(key, _CallCounts(0, 0, 0, now, ""))
+            self._calls[key] = _CallCounts(
+                before.calls + 1,
+                before.milliseconds + milliseconds,
+                max(before.slowest, milliseconds),
+                now,
+                call.errmsg[:255],
+            )
+            self._schedule_write()
         if self._metrics:
-            self._metrics.record_call(path, _errcode(call), call.seconds)
+            self._metrics.record_call(path, errcode, call.seconds)
 
     def record_request(self, outcome: str, detail: str = "") -> None:
-        """A request to the callback has ended without a message; `detail` has nothing that is secret."""
+        """Count a request to the callback that recorded no message. `detail` must contain nothing secret."""
         now = datetime.now(UTC)
         with self._lock:
-            before = self._requests.get(outcome, _Requests(0, now, now, ""))
-            self._requests[outcome] = _Requests(before.times + 1, before.first_at, now, detail[:255])
-            self._write_soon()
+            before = self._requests.get(outcome, _RequestCounts(0, now, now, ""))
+            self._requests[outcome] = _RequestCounts(before.times + 1, before.first_at, now, detail[:255])
+            self._schedule_write()
         if self._metrics:
             self._metrics.record_request(outcome)
 
     def record_push(self, kind: str, outcome: str, seconds: float) -> None:
-        """A push has been answered, or left for the next one. Its message is in the history."""
+        """Report a push that has been handled. Its message is in the history, so only metrics count it."""
         if self._metrics:
             self._metrics.record_push(kind, outcome, seconds)
 
     def flush(self) -> None:
-        """Write what has gathered. What the database does not take now is lost."""
+        """Write the collected counts. They are lost if the database cannot be written."""
         with self._lock:
             calls, self._calls = self._calls, {}
             requests, self._requests = self._requests, {}
@@ -133,96 +134,64 @@ class CallStats:
         atexit.unregister(self.flush)
         try:
             if calls or requests:
-                self._write(calls, requests)
+                self._write(self._account_id() if calls else 0, calls, requests)
         except SQLAlchemyError as error:
             log.warning("call_stats are lost: %s", str(error).partition("\n")[0])
 
     def close(self) -> None:
-        """Write what has gathered now, and nothing later."""
+        """Write the collected counts, and cancel the pending write."""
         with self._lock:
             timer = self._timer
         if timer:
             timer.cancel()
             self.flush()
 
-    def _write_soon(self) -> None:
+    def _schedule_write(self) -> None:
         if self._timer is None:
             self._timer = Timer(WRITE_DELAY, self.flush)
             self._timer.daemon = True
             self._timer.start()
             atexit.register(self.flush)
 
-    def _write(self, calls: dict[_CallKey, _Calls], requests: dict[str, _Requests]) -> None:
-        account_id = self._account_id() if calls else 0
-        self._add(account_id, calls, requests)
-        hour = _hour(datetime.now(UTC))
-        if calls and self._pruned < hour:
-            self._pruned = hour
-            _prune(self._engine, account_id, hour)
-
     @retry_conflicts
-    def _add(self, account_id: int, calls: dict[_CallKey, _Calls], requests: dict[str, _Requests]) -> None:
+    def _write(
+        self, account_id: int, calls: dict[_CallKey, _CallCounts], requests: dict[str, _RequestCounts]
+    ) -> None:
+        now = hour_of(datetime.now(UTC))
         with transaction(self._engine) as connection:
-            for (hour, path, errcode), counted in sorted(calls.items()):
+            for (hour, path, errcode), counts in sorted(calls.items()):
                 key = {"account_id": account_id, "hour": hour, "path": path, "errcode": errcode}
-                _add_calls(connection, key, counted)
+                changes = {
+                    "calls": CallCount.calls + counts.calls,
+                    "milliseconds": CallCount.milliseconds + counts.milliseconds,
+                    "slowest": _greater(CallCount.slowest, counts.slowest),
+                    "last_at": _greater(CallCount.last_at, counts.last_at),
+                    "last_message": counts.last_message,
+                }
+                _upsert(connection, CallCount, key, vars(counts), changes)
             for outcome, seen in sorted(requests.items()):
-                _add_requests(connection, outcome, seen)
+                changes = {
+                    "times": CallbackOutcome.times + seen.times,
+                    "last_at": _greater(CallbackOutcome.last_at, seen.last_at),
+                    "detail": seen.detail,
+                }
+                _upsert(connection, CallbackOutcome, {"outcome": outcome}, vars(seen), changes)
+            if calls and self._pruned < now:
+                old = CallCount.hour < now - int(RETENTION.total_seconds()) // 3600
+                connection.execute(delete(CallCount).where(CallCount.account_id == account_id, old))
+        if calls:
+            self._pruned = now
 
 
-def _add_calls(connection: Connection, key: dict[str, Any], counted: _Calls) -> None:
-    values: dict[str, Any] = vars(counted)
-    this: list[ColumnElement[bool]] = [getattr(CallCount, name) == value for name, value in key.items()]
-    added = (
-        update(CallCount)
-        .where(*this)
-        .values(
-            values
-            | {
-                "calls": CallCount.calls + counted.calls,
-                "milliseconds": CallCount.milliseconds + counted.milliseconds,
-                "slowest": _greater(CallCount.slowest, counted.slowest),
-                "last_at": _greater(CallCount.last_at, counted.last_at),
-            }
-        )
-    )
-    if not connection.execute(added).rowcount:
-        connection.execute(insert(CallCount).values(key | values))
-
-
-def _add_requests(connection: Connection, outcome: str, seen: _Requests) -> None:
-    values: dict[str, Any] = vars(seen)
-    added = (
-        update(CallbackOutcome)
-        .where(CallbackOutcome.outcome == outcome)
-        .values(
-            times=CallbackOutcome.times + seen.times,
-            last_at=_greater(CallbackOutcome.last_at, seen.last_at),
-            detail=seen.detail,
-        )
-    )
-    if not connection.execute(added).rowcount:
-        connection.execute(insert(CallbackOutcome).values(outcome=outcome, **values))
+def _upsert(
+    connection: Connection, model: Any, key: dict[str, Any], new: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    """Apply `changes` to the row with `key`, which is inserted with the values `new` if there is none."""
+    this = [getattr(model, name) == value for name, value in key.items()]
+    if not connection.execute(update(model).where(*this).values(changes)).rowcount:
+        connection.execute(insert(model).values(key | new))
 
 
 def _greater(column: InstrumentedAttribute[Any], value: Any) -> ColumnElement[Any]:
-    """The greater one: another process may have written what it saw meanwhile."""
+    """Return the greater value, since another process may have written a later one."""
     return case((column > value, column), else_=value)
-
-
-@retry_conflicts
-def _prune(engine: Engine, account_id: int, hour: int) -> None:
-    oldest = hour - int(RETENTION.total_seconds()) // 3600
-    with transaction(engine) as connection:
-        connection.execute(
-            delete(CallCount).where(CallCount.account_id == account_id, CallCount.hour < oldest)
-        )
-
-
-def _hour(at: datetime) -> int:
-    return int(at.timestamp()) // 3600
-
-
-def _errcode(call: Call) -> int:
-    """Calls without an answer have none of the platform's codes."""
-    return NO_ANSWER if call.errmsg and not call.errcode else call.errcode

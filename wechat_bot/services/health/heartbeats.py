@@ -1,4 +1,4 @@
-"""Which processes do background jobs."""
+"""Heartbeats of the worker processes, and the election of a leader."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine, delete, insert, select, update
 
-from ...database.transactions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction, write
 from ...models import Worker
 
 RETENTION = timedelta(days=1)
+"""Time after its last heartbeat at which a worker is deleted from the table."""
 HEARTBEAT_TIMEOUT = timedelta(minutes=1)
-"""Who has not been heard of for so long does nothing."""
+"""Time without a heartbeat after which a worker counts as dead."""
 
 
 @retry_conflicts
 def heartbeat(engine: Engine, name: str) -> None:
-    """The worker `name` is alive."""
+    """Record that the worker `name` is alive."""
     now = datetime.now(UTC)
     with transaction(engine) as connection:
         if not connection.execute(update(Worker).where(Worker.name == name).values(seen_at=now)).rowcount:
@@ -24,15 +25,13 @@ def heartbeat(engine: Engine, name: str) -> None:
             connection.execute(delete(Worker).where(Worker.seen_at < now - RETENTION))
 
 
-@retry_conflicts
 def sign_off(engine: Engine, name: str) -> None:
-    """The worker `name` has ended."""
-    with transaction(engine) as connection:
-        connection.execute(delete(Worker).where(Worker.name == name))
+    """Record that the worker `name` has ended."""
+    write(engine, delete(Worker).where(Worker.name == name))
 
 
 def is_leader(engine: Engine, name: str) -> bool:
-    """Whether the worker `name` is the one that does what only one may do."""
+    """Whether the worker `name` is the leader, which does the tasks that only one worker may do."""
     alive = select(Worker.name).where(Worker.seen_at > datetime.now(UTC) - HEARTBEAT_TIMEOUT)
     with engine.connect() as connection:
         return connection.scalar(alive.order_by(Worker.started_at, Worker.name).limit(1)) == name

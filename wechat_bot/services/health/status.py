@@ -1,8 +1,9 @@
-"""How the program is: whether messages can be recorded just now, and what it is busy with."""
+"""The state of the program: the database, recent pushes and API calls, the backlog, and the workers."""
 
 from __future__ import annotations
 
 import shutil
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Any
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Row, func, literal, select, text, union_all, update
+from sqlalchemy import Connection, Engine, func, literal, select, text, union_all, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...database.transactions import transaction
@@ -28,17 +29,29 @@ from ...models import (
     MessageState,
     Worker,
 )
+from ...models.projections import hour_of
+from .heartbeats import HEARTBEAT_TIMEOUT
 
 MAX_PUSHES = 50
-"""So many of the newest pushes are looked at."""
+"""Number of the latest pushes in a snapshot."""
 CALL_PERIOD = timedelta(days=1)
-"""So far back calls of the API are looked at."""
-HEARTBEAT_TIMEOUT = timedelta(minutes=1)
-"""A worker that was seen so recently is alive."""
+"""Period of the API calls in a snapshot."""
+
+
+_REASONS = {
+    "readonly": "read-only",
+    "read-only": "read-only",
+    "is full": "disk full",
+    "no space": "disk full",
+    "locked": "locked",
+    "lock wait": "locked",
+    "lock timeout": "locked",
+}
+"""Reasons by parts of the databases' error messages."""
 
 
 def check_database(engine: Engine, migrations: str) -> str:
-    """ "ok", or in a few words what keeps messages from being recorded. Writes, as recording does."""
+    """Return "ok", or a short reason why messages cannot be recorded. Writes to the database as a test."""
     try:
         with engine.connect() as connection:
             present, wanted = revisions(connection, migrations)
@@ -52,49 +65,20 @@ def check_database(engine: Engine, migrations: str) -> str:
 
 
 def revisions(connection: Connection, migrations: str) -> tuple[str | None, str | None]:
-    """The revision of the database, and that of the program."""
+    """Return the schema revision of the database, and the one that the program requires."""
     present = MigrationContext.configure(connection).get_current_revision()
     return present, ScriptDirectory(migrations).get_current_head()
 
 
 def describe(error: Exception) -> str:
-    """What is wrong with the database, in words that tell no details."""
-    words = str(error).lower()
-    for part, reason in (
-        ("readonly", "read-only"),
-        ("read-only", "read-only"),
-        ("is full", "disk full"),
-        ("no space", "disk full"),
-        ("locked", "locked"),
-        ("lock wait", "locked"),
-        ("lock timeout", "locked"),
-    ):
-        if part in words:
-            return reason
-    return "unreachable"
-
-
-@dataclass(frozen=True)
-class LiveWorker:
-    """A process that does background jobs."""
-
-    name: str
-    started_at: datetime
-    seen_at: datetime
-
-    def is_alive(self, now: datetime) -> bool:
-        return now - self.seen_at < HEARTBEAT_TIMEOUT
-
-
-def workers(connection: Connection) -> list[LiveWorker]:
-    """Those that have not signed off, the last seen first."""
-    found = select(Worker.name, Worker.started_at, Worker.seen_at).order_by(Worker.seen_at.desc())
-    return [LiveWorker(*row) for row in connection.execute(found)]
+    """Return a short reason for an error of the database, which discloses no details."""
+    message = str(error).lower()
+    return next((reason for part, reason in _REASONS.items() if part in message), "unreachable")
 
 
 @dataclass(frozen=True)
 class Backlog:
-    """How many rows are in each state that is not the end."""
+    """Numbers of rows that are unfinished or have failed, by state."""
 
     incoming: dict[str, int]
     outgoing: dict[str, int]
@@ -102,9 +86,9 @@ class Backlog:
 
 
 def backlog(connection: Connection) -> Backlog:
-    """What waits or has failed, in one statement."""
+    """Count unfinished and failed messages and files, in one statement."""
     messages = (
-        select(MessageLog.direction.label("of"), MessageLog.state.label("state"), func.count().label("rows"))
+        select(MessageLog.direction, MessageLog.state, func.count())
         .where(UNSETTLED, MessageLog.state != MessageState.WITHDRAWN)
         .group_by(MessageLog.direction, MessageLog.state)
     )
@@ -113,41 +97,52 @@ def backlog(connection: Connection) -> Backlog:
         .where(Media.state.in_((MediaState.WANTED, MediaState.FAILED)))
         .group_by(Media.state)
     )
-    counts: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
     found: Any = union_all(messages, media)
-    for row in connection.execute(found):
-        counts.setdefault(row.of, {})[str(row.state)] = row.rows
-    return Backlog(counts.get(Direction.IN, {}), counts.get(Direction.OUT, {}), counts.get("media", {}))
+    for source, state, rows in connection.execute(found):
+        counts[source][str(state)] = rows
+    return Backlog(counts[Direction.IN], counts[Direction.OUT], counts["media"])
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the database knows of how it goes."""
+    """What the database knows about the state of the program."""
 
-    pushes: Sequence[Row[Any]]
-    """The newest, see `last_pushes`."""
+    pushes: Sequence[Any]
+    """See `last_pushes`."""
     requests: Mapping[str, CallbackOutcome]
-    calls: Sequence[Row[Any]]
-    """Of the last day, see `calls`."""
+    """See `callback_outcomes`."""
+    calls: Sequence[Any]
+    """Calls of the API within `CALL_PERIOD`, see `api_calls`."""
     backlog: Backlog
-    workers: Sequence[LiveWorker]
+    workers: Sequence[Worker]
 
 
 def snapshot(engine: Engine, account_id: int) -> Snapshot:
-    """The facts, in five statements."""
+    """Read a snapshot, in five statements."""
     with engine.connect() as connection:
         return Snapshot(
             last_pushes(connection, account_id, MAX_PUSHES),
-            requests(connection),
-            calls(connection, account_id, datetime.now(UTC) - CALL_PERIOD),
+            callback_outcomes(connection),
+            api_calls(connection, account_id, datetime.now(UTC) - CALL_PERIOD),
             backlog(connection),
             workers(connection),
         )
 
 
-def last_pushes(connection: Connection, account_id: int, limit: int) -> Sequence[Row[Any]]:
-    """The newest messages of followers and how they were answered, newest first."""
-    found: Any = (
+def workers(connection: Connection) -> list[Worker]:
+    """Return the workers that have not signed off, some of which may be dead, latest heartbeat first."""
+    found = select(Worker.__table__).order_by(Worker.seen_at.desc())
+    return [Worker(**row._mapping) for row in connection.execute(found)]
+
+
+def is_alive(worker: Worker) -> bool:
+    return datetime.now(UTC) - worker.seen_at < HEARTBEAT_TIMEOUT
+
+
+def last_pushes(connection: Connection, account_id: int, limit: int) -> Sequence[Any]:
+    """Return the latest `limit` messages of followers and how they were answered, newest first."""
+    return connection.execute(
         select(
             MessageLog.id,
             MessageLog.kind,
@@ -160,22 +155,20 @@ def last_pushes(connection: Connection, account_id: int, limit: int) -> Sequence
         .where(MessageLog.account_id == account_id, MessageLog.direction == Direction.IN)
         .order_by(MessageLog.id.desc())
         .limit(limit)
-    )
-    rows: Sequence[Row[Any]] = connection.execute(found).all()
-    return rows
+    ).all()
 
 
-def requests(connection: Connection) -> dict[str, CallbackOutcome]:
-    """By outcome, the requests to the callback that left no message."""
+def callback_outcomes(connection: Connection) -> dict[str, CallbackOutcome]:
+    """Return the counts of requests to the callback that recorded no message, by outcome."""
     found = select(CallbackOutcome.__table__)
     return {row.outcome: CallbackOutcome(**row._mapping) for row in connection.execute(found)}
 
 
-def calls(connection: Connection, account_id: int, since: datetime) -> Sequence[Row[Any]]:
-    """Calls of the API by path and errcode, in the hours from that of `since` on; failures first."""
-    # The last message of an hour is that of the newest row: messages of one errcode hardly differ.
+def api_calls(connection: Connection, account_id: int, since: datetime) -> Sequence[Any]:
+    """Return the calls of the API by path and errcode since the hour of `since`, failures first."""
+    # The maximum stands for the latest message: messages with the same errcode hardly differ.
     total = func.sum(CallCount.calls)
-    found: Any = (
+    return connection.execute(
         select(
             CallCount.path,
             CallCount.errcode,
@@ -185,23 +178,23 @@ def calls(connection: Connection, account_id: int, since: datetime) -> Sequence[
             func.max(CallCount.last_at).label("last_at"),
             func.max(CallCount.last_message).label("last_message"),
         )
-        .where(CallCount.account_id == account_id, CallCount.hour >= int(since.timestamp()) // 3600)
+        .where(CallCount.account_id == account_id, CallCount.hour >= hour_of(since))
         .group_by(CallCount.path, CallCount.errcode)
         .order_by(CallCount.errcode == 0, total.desc(), CallCount.path, CallCount.errcode)
-    )
-    rows: Sequence[Row[Any]] = connection.execute(found).all()
-    return rows
+    ).all()
 
 
-def unsent(connection: Connection, limit: int) -> Sequence[Row[Any]]:
-    """Outgoing messages that failed or may have arrived, newest first."""
-    found: Any = (
+def unsent(connection: Connection, limit: int) -> Sequence[Any]:
+    """Return outgoing messages that failed or whose delivery is unknown, newest first."""
+    return connection.execute(
         select(
             MessageLog.id,
             MessageLog.follower_id,
             MessageLog.text,
             MessageLog.state,
+            MessageLog.errcode,
             MessageLog.error,
+            MessageLog.operator_id,
             MessageLog.origin,
             MessageLog.received_at,
             Follower.openid,
@@ -215,39 +208,38 @@ def unsent(connection: Connection, limit: int) -> Sequence[Row[Any]]:
         )
         .order_by(MessageLog.id.desc())
         .limit(limit)
-    )
-    rows: Sequence[Row[Any]] = connection.execute(found).all()
-    return rows
+    ).all()
 
 
-def unfetched(connection: Connection, limit: int) -> Sequence[Row[Any]]:
-    """Files of followers that could not be fetched, newest first."""
-    found: Any = (
+def failed_downloads(connection: Connection, limit: int) -> Sequence[Any]:
+    """Return files of followers whose download failed, newest first."""
+    return connection.execute(
         select(Media.id, Media.message_id, Media.kind, Media.error, Media.tried_at)
         .where(Media.state == MediaState.FAILED)
         .order_by(Media.id.desc())
         .limit(limit)
-    )
-    rows: Sequence[Row[Any]] = connection.execute(found).all()
-    return rows
+    ).all()
 
 
-_SIZE = {
+_SIZE_QUERIES = {
     "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
     "postgresql": "SELECT pg_database_size(current_database())",
     "mysql": "SELECT SUM(data_length + index_length) FROM information_schema.tables"
     " WHERE table_schema = DATABASE()",
 }
-_SIZE["mariadb"] = _SIZE["mysql"]
+_SIZE_QUERIES["mariadb"] = _SIZE_QUERIES["mysql"]
 
 
 def database_size(connection: Connection) -> int:
-    """Bytes that the database takes."""
-    return int(connection.scalar(text(_SIZE[connection.dialect.name])) or 0)
+    """Return the size of the database in bytes."""
+    return int(connection.scalar(text(_SIZE_QUERIES[connection.dialect.name])) or 0)
 
 
 def free_space(path: Path) -> int:
-    """Bytes that are free where `path` is or will be; OSError."""
+    """Return the number of free bytes on the disk of `path`, which need not exist.
+
+    :raises OSError: if the disk cannot be read.
+    """
     while not path.exists():
         path = path.parent
     return shutil.disk_usage(path).free

@@ -1,4 +1,4 @@
-"""One message's turn: its handler runs, and what comes of it becomes an exchange to be stored."""
+"""Runs the handler of a message and turns its result into an exchange to be stored."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from .lookup import StoredState
 log = logging.getLogger(__name__)
 
 QUICK_SECONDS = 1.0
-"""A handler that takes longer is better marked as slow."""
-MAX_STATE = 64
+"""Seconds after which a handler should be marked as slow."""
+MAX_STATE_LENGTH = 64
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,18 @@ class Push:
 
 @dataclass(frozen=True)
 class HandlerCall:
-    """A push, what was known when it arrived, and who handles it with what context."""
+    """A push, the state that was stored when it arrived, and the route that handles it in a context."""
 
     push: Push
-    known: StoredState
+    stored: StoredState
     route: Route | None
     ctx: Context
 
     def exchange(self, account_id: int, state: MessageState = MessageState.ANSWERED, **more: Any) -> Exchange:
-        """The message, and `more` that is to be stored with it."""
+        """Return the exchange of the message, with `more` that is to be stored with it."""
         return Exchange(
             account_id=account_id,
-            follower_id=self.known.follower_id,
+            follower_id=self.stored.follower_id,
             message=self.push.message,
             received_at=self.push.received_at,
             state=state,
@@ -66,59 +66,63 @@ class HandlerCall:
 
 @dataclass(frozen=True)
 class HandlerRunner:
-    """Runs handlers. `apology` is what followers read when one failed, `session_ttl` is in seconds."""
+    """Runs handlers. Followers read `apology` when one fails; `session_ttl` is in seconds."""
 
     apology: str
     session_ttl: int
 
-    def run(self, turn: HandlerCall, account_id: int) -> Exchange:
-        """What the handler of `turn` makes of the message; one that raises changes nothing."""
-        if turn.route is None:
-            return turn.exchange(account_id)
+    def run(self, call: HandlerCall, account_id: int) -> Exchange:
+        """Return what the handler makes of the message. A handler that raises changes nothing."""
+        if call.route is None:
+            return call.exchange(account_id)
         started = time.monotonic()
-        state, said = MessageState.ANSWERED, ""
+        state, problem = MessageState.ANSWERED, ""
         try:
-            reply = _reply(turn.route.handler(turn.push.message, turn.ctx))
-            session_change = self._session_change(turn)
+            reply = _to_reply(call.route.handler(call.push.message, call.ctx))
+            session_change = self._session_change(call)
         except Exception as error:
-            # What the error says may be what the follower wrote.
+            # The error's text may contain what the follower wrote.
             where = "".join(traceback.format_tb(error.__traceback__))
-            log.error("handler %s failed with %s at\n%s", turn.route.name, type(error).__name__, where)
+            log.error("handler %s failed with %s at\n%s", call.route.name, type(error).__name__, where)
             log.debug("what it said", exc_info=error)
             reply, session_change = TextReply(self.apology) if self.apology else None, None
-            state, said = MessageState.FAILED, f"{type(error).__name__}: {error}"[:255]
+            state, problem = MessageState.FAILED, f"{type(error).__name__}: {error}"[:255]
         seconds = time.monotonic() - started
-        if seconds > QUICK_SECONDS and not turn.route.slow:
-            log.warning("handler %s took %.1f s: mark it slow=True", turn.route.name, seconds)
-        shown, rest = _fit(reply, turn.push.message)
-        return turn.exchange(
+        if seconds > QUICK_SECONDS and not call.route.slow:
+            log.warning("handler %s took %.1f s: mark it slow=True", call.route.name, seconds)
+        shown, remainder = _split(reply, call.push.message)
+        return call.exchange(
             account_id,
             state,
             reply=shown,
-            rest=rest,
+            remainder=remainder,
             session_change=session_change,
-            error=said,
-            latency_ms=round(turn.push.elapsed * 1000),
+            error=problem,
+            latency_ms=round(call.push.elapsed * 1000),
         )
 
-    def _session_change(self, turn: HandlerCall) -> SessionChange | None:
-        """What the handler changed; ValueError or TypeError when it cannot be stored."""
-        ctx, known = turn.ctx, turn.known
-        if ctx.state == known.state and ctx.session == known.session:
+    def _session_change(self, call: HandlerCall) -> SessionChange | None:
+        """Return what the handler changed in the session.
+
+        :raises ValueError: if the state is too long.
+        :raises TypeError: if the session is not JSON.
+        """
+        ctx, stored = call.ctx, call.stored
+        if ctx.state == stored.state and ctx.session == stored.session:
             return None
-        if ctx.state and len(ctx.state) > MAX_STATE:
-            raise ValueError(f"ctx.state is longer than {MAX_STATE} characters")
+        if ctx.state and len(ctx.state) > MAX_STATE_LENGTH:
+            raise ValueError(f"ctx.state is longer than {MAX_STATE_LENGTH} characters")
         json.dumps(ctx.session, ensure_ascii=False).encode()
-        ends = datetime.now(UTC) + timedelta(seconds=self.session_ttl)
+        expires_at = datetime.now(UTC) + timedelta(seconds=self.session_ttl)
         return SessionChange(
             state=ctx.state or None,
             session=ctx.session,
-            expires_at=ends if ctx.state or ctx.session else None,
-            version=known.version,
+            expires_at=expires_at if ctx.state or ctx.session else None,
+            version=stored.version,
         )
 
 
-def _reply(answer: Answer) -> Reply | None:
+def _to_reply(answer: Answer) -> Reply | None:
     if isinstance(answer, str):
         return TextReply(answer) if answer.strip() else None
     if not isinstance(answer, Reply | None):
@@ -126,10 +130,11 @@ def _reply(answer: Answer) -> Reply | None:
     return answer
 
 
-def _fit(reply: Reply | None, message: Message) -> tuple[Reply | None, Reply | None]:
+def _split(reply: Reply | None, message: Message) -> tuple[Reply | None, Reply | None]:
+    """Return the part that fits into the reply to `message`, and the remainder."""
     if reply is None:
         return None, None
     if not message.answerable:
         log.warning("a reply to %s cannot be shown and is dropped", type(message).__name__)
         return None, None
-    return replies.fit(reply, message)
+    return replies.split_for_passive_reply(reply, message)

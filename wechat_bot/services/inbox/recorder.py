@@ -1,8 +1,8 @@
-"""How pushes are written down: many at once, in one transaction, by whichever thread comes first.
+"""Records exchanges in batches: concurrent pushes of a process share one transaction.
 
-Every thread queues its exchange. The first one writes what is queued and wakes the others, of which the
-first writes what was queued meanwhile. So concurrent pushes share one transaction and one flush to the
-disk, and no thread of this process waits in the database's own queue (``docs/decisions/0002``).
+Every thread queues its exchange. The first one writes all that is queued and wakes the others, of which the
+first writes what was queued meanwhile. So concurrent pushes share one transaction and one flush to the disk,
+and no two threads of this process compete for the database's lock (``docs/decisions/0002``).
 """
 
 from __future__ import annotations
@@ -13,25 +13,26 @@ from itertools import count
 from threading import Lock
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from ...database.compiled import Connections
-from ...database.transactions import is_transient, transaction
-from .exchanges import Exchange, FastPath, RecordOutcome, record
+from ...database.transactions import is_transient, is_unavailable, transaction
+from .exchanges import Exchange, RecordOutcome, record
+from .fast_path import FastPath
 
 RECORD_TIMEOUT = 3.0
-"""Seconds after which a push that could not be recorded is given up; less than it may take."""
+"""Seconds after which a push that could not be recorded is given up; less than the platform waits."""
 
 FAILURE_RETENTION = 60
-"""So long a failure counts when nothing was written since: no news may mean that no pushes come."""
+"""Seconds for which a failure counts when nothing was written since, as there may be no pushes."""
 
-_BATCH = 200
-_RACES = 3
-"""So often a new follower or message may turn out to be known to another process."""
+_BATCH_SIZE = 200
+_MAX_RACES = 3
+"""How often a transaction runs again because another process inserted the same message or follower."""
 
 
 class NotRecorded(Exception):
-    """The database did not take it. Nothing of it was acknowledged."""
+    """The database did not take the exchange, of which nothing was acknowledged."""
 
 
 class _Pending:
@@ -42,7 +43,7 @@ class _Pending:
         self.outcome: RecordOutcome | None = None
         self.error: Exception | None = None
         self.turn = Lock()
-        """Released when it has been written, or when its thread shall write."""
+        """Released when the exchange has been written, or when its thread shall write."""
         self.turn.acquire()
 
     @property
@@ -51,22 +52,22 @@ class _Pending:
 
 
 class Recorder:
-    """Writes exchanges of one account. Thread-safe."""
+    """Records the exchanges of one account. Thread-safe."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connections = Connections(engine, limit=1)
-        self._plain = FastPath(engine, self._connections)
+        self._fast_path = FastPath(engine, self._connections)
         self._queue: list[_Pending] = []
         self._writing = False
         self._lock = Lock()
-        """Guards the queue and who writes; held for no longer than it takes to look."""
+        """Guards `_queue` and `_writing`; never held while the database is used."""
         self._error: Exception | None = None
         self._failed_at = 0.0
 
     @property
     def last_error(self) -> Exception | None:
-        """Why the last exchanges could not be written, if that was not long ago."""
+        """The error of the database because of which the last exchanges failed, if it is recent."""
         recent = time.monotonic() - self._failed_at < FAILURE_RETENTION
         return self._error if recent else None
 
@@ -75,7 +76,11 @@ class Recorder:
         self._connections.close()
 
     def record(self, exchange: Exchange) -> RecordOutcome:
-        """Write `exchange` unless its message is known; NotRecorded when the database does not take it."""
+        """Write `exchange` unless its message is known.
+
+        :raises NotRecorded: if the database does not take it.
+        :raises Exception: any other error is a fault of the program, and concerns this exchange alone.
+        """
         pending = _Pending(exchange)
         deadline = time.monotonic() + RECORD_TIMEOUT
         with self._lock:
@@ -85,12 +90,18 @@ class Recorder:
             self._withdraw(pending)
         if not pending.done:
             self._write_queued(deadline - 1)
-        if pending.outcome is None:
+        if pending.outcome is not None:
+            return pending.outcome
+        assert pending.error
+        if is_unavailable(pending.error):
             raise NotRecorded(str(pending.error).partition("\n")[0]) from pending.error
-        return pending.outcome
+        raise pending.error
 
     def _withdraw(self, pending: _Pending) -> None:
-        """Give up waiting: NotRecorded, unless it is this thread's turn at this very moment."""
+        """Stop waiting, unless this thread is asked to write at this very moment.
+
+        :raises NotRecorded: when the time is up.
+        """
         with self._lock:
             if pending.turn.acquire(blocking=False):
                 return
@@ -99,9 +110,9 @@ class Recorder:
         raise NotRecorded("the database is too slow")
 
     def _write_queued(self, deadline: float) -> None:
-        """Write what is queued, of this thread too; the next in the queue writes what comes meanwhile."""
+        """Write what is queued; the next thread in the queue writes what comes meanwhile."""
         with self._lock:
-            batch, self._queue = self._queue[:_BATCH], self._queue[_BATCH:]
+            batch, self._queue = self._queue[:_BATCH_SIZE], self._queue[_BATCH_SIZE:]
         try:
             self._write(batch, deadline)
         finally:
@@ -111,38 +122,40 @@ class Recorder:
                     pending.turn.release()
 
     def _write(self, batch: Sequence[_Pending], deadline: float) -> None:
+        """Write a batch; if it fails by the fault of one exchange, write each by itself."""
         try:
             outcomes = self._commit([pending.exchange for pending in batch], deadline)
-        except Exception as error:  # noqa: BLE001 (nobody may wait in vain)
-            if len(batch) == 1 or isinstance(error, OperationalError):
+        except Exception as error:  # noqa: BLE001 (the other threads must not wait in vain)
+            if is_unavailable(error):
                 self._error, self._failed_at = error, time.monotonic()
-                for pending in batch:
-                    pending.error = error
-            else:  # one of them is to blame, and the others need not suffer
+            elif len(batch) > 1:
                 for pending in batch:
                     self._write([pending], deadline)
+                return
+            for pending in batch:
+                pending.error = error
         else:
             self._error = None
             for pending, outcome in zip(batch, outcomes, strict=True):
                 pending.outcome = outcome
 
     def _commit(self, exchanges: Sequence[Exchange], deadline: float) -> list[RecordOutcome]:
-        if all(self._plain.takes(exchange) for exchange in exchanges):
+        if all(self._fast_path.accepts(exchange) for exchange in exchanges):
             try:
-                self._plain.record(exchanges)
+                self._fast_path.record(exchanges)
                 return [RecordOutcome.RECORDED] * len(exchanges)
-            except SQLAlchemyError:  # perhaps one is known: look closer
+            except SQLAlchemyError:  # perhaps one is known: `record` finds out
                 pass
-        return self._commit_carefully(exchanges, deadline)
+        return self._record(exchanges, deadline)
 
-    def _commit_carefully(self, exchanges: Sequence[Exchange], deadline: float) -> list[RecordOutcome]:
-        """One transaction; run again when another process was in the way, or the database was restarted."""
+    def _record(self, exchanges: Sequence[Exchange], deadline: float) -> list[RecordOutcome]:
+        """Record in one transaction, which runs again after a conflict or a short loss of the database."""
         for attempt in count(1):
             try:
                 with transaction(self._engine) as connection:
                     return record(connection, exchanges)
             except DBAPIError as error:
-                lost_race = isinstance(error, IntegrityError) and attempt < _RACES
+                lost_race = isinstance(error, IntegrityError) and attempt < _MAX_RACES
                 if not (lost_race or is_transient(error)) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)

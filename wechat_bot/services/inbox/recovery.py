@@ -1,4 +1,4 @@
-"""What a crash left behind is found and brought to an end."""
+"""Ends or resumes messages whose handling or sending was interrupted by a crash."""
 
 from __future__ import annotations
 
@@ -10,33 +10,32 @@ from ...database.transactions import retry_conflicts, transaction
 from ...models import UNSETTLED, MessageLog, MessageState
 from ..outbox.sending import Outbox, due
 
-_ENDS = {
+_END_STATES = {
     MessageState.RECEIVED: MessageState.FAILED,
     MessageState.LATE: MessageState.FAILED,
     MessageState.SENDING: MessageState.UNKNOWN,
 }
-_ABANDONED = {
+_TIMEOUTS = {
     MessageState.RECEIVED: timedelta(minutes=10),
     MessageState.LATE: timedelta(minutes=10),
     MessageState.SENDING: timedelta(minutes=5),
     MessageState.QUEUED: timedelta(seconds=5),
 }
-"""After so long nobody works on a message any more, or was not woken for it."""
+"""How long a message may stay in a state before no process works on it any more."""
 
 
 def recover(engine: Engine, outbox: Outbox, now: datetime) -> int:
-    """End what was begun and abandoned before `now`, and return how many messages that were.
+    """End what was interrupted before `now`, send what is queued, and return the number of messages.
 
-    What a slow handler was interrupted at has failed, what was being sent may have arrived, and what was
-    only queued is sent.
+    Where a slow handler was interrupted, the message has failed; where sending was, it may have arrived.
     """
     count = 0
-    for state, end in _ENDS.items():
-        count += _end(engine, state, end, now - _ABANDONED[state])
+    for state, end in _END_STATES.items():
+        count += _end(engine, state, end, now - _TIMEOUTS[state])
     queued = select(MessageLog.follower_id).where(
         UNSETTLED,
         MessageLog.state == MessageState.QUEUED,
-        MessageLog.received_at < now - _ABANDONED[MessageState.QUEUED],
+        MessageLog.received_at < now - _TIMEOUTS[MessageState.QUEUED],
         due(now),
     )
     with engine.connect() as connection:
@@ -48,9 +47,9 @@ def recover(engine: Engine, outbox: Outbox, now: datetime) -> int:
 
 @retry_conflicts
 def _end(engine: Engine, state: MessageState, end: MessageState, before: datetime) -> int:
-    left = (UNSETTLED, MessageLog.state == state, MessageLog.received_at < before)
+    abandoned = (UNSETTLED, MessageLog.state == state, MessageLog.received_at < before)
     with engine.connect() as connection:
-        ids = connection.scalars(select(MessageLog.id).where(*left)).all()
+        ids = connection.scalars(select(MessageLog.id).where(*abandoned)).all()
     if not ids:
         return 0
     with transaction(engine) as connection:

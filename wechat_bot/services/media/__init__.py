@@ -1,1 +1,1 @@
-"""Files of messages: fetched before the platform forgets them, checked, kept, and made fit for browsers."""
+"""Media files of messages: download, validation, storage, and conversion for browsers."""

@@ -1,4 +1,4 @@
-"""Files of messages, from wanted to stored: what the table `media` says, and what is done about it."""
+"""Download, validation and storage of the media files of messages, which the table `media` tracks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, insert, or_, select, update
 
-from ...database.transactions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction, write
+from ...jobs import Enqueue, Job
 from ...models import Direction, Media, MediaState, MessageLog
 from ...wechat.api import Download, WeChatClient
 from ...wechat.api.pictures import Pictures
@@ -20,20 +21,20 @@ from ..accounts.capabilities import Capabilities, Feature
 from ..audit import Actor
 from .blobs import BlobStore
 from .converter import Converter
-from .formats import AMR, FORMATS, MP3, WEBP, MediaFormat, RefusalReason, RefusedMedia, check, seconds
+from .formats import AMR, FORMATS, MP3, WEBP, MediaFormat, RefusalReason, RefusedMedia, duration, identify
 from .pictures import as_jpeg, is_animated
 
 log = logging.getLogger(__name__)
 
 LIFETIME = timedelta(days=3)
-"""So long the platform keeps a file (section 7.7)."""
+"""Time for which the platform keeps a file (section 7.7)."""
 RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (10, 30, 120, 480, 1440))
-"""Between attempts to get a file. The first is also how long nobody else tries while one is at it."""
+"""Delays between attempts to download a file. During the first one, an attempt also excludes others."""
 
 THUMBNAIL_SIDE = 480
-"""Pixels of its longer side."""
+"""Length of the longer side of a thumbnail, in pixels."""
 MAX_THUMBNAIL_BYTES = 64 << 10
-"""Bytes, so that it serves as the thumb of a video, too (section 7.7)."""
+"""Maximum size of a thumbnail in bytes, which suits the thumb of a video, too (section 7.7)."""
 
 MEDIA_FIELDS = {
     "image": {"image": "MediaId"},
@@ -41,17 +42,17 @@ MEDIA_FIELDS = {
     "video": {"video": "MediaId", "thumb": "ThumbMediaId"},
     "shortvideo": {"video": "MediaId", "thumb": "ThumbMediaId"},
 }
-"""The files of a message by its kind: their kinds, and where the message names them (section 3)."""
+"""For each kind of message, the kinds of its files and the fields with their media ids (section 3)."""
 
-MAX_SENT = {"image": 2 << 20, "voice": 2 << 20, "video": 10 << 20}
-"""Bytes that the platform takes (section 7.7)."""
-MAX_SENT_SECONDS = 60
-MAX_SENT_SIDE = 2560
-"""Pixels of the longer side of a picture that has to be made smaller."""
+MAX_UPLOAD_BYTES = {"image": 2 << 20, "voice": 2 << 20, "video": 10 << 20}
+"""Maximum size in bytes that the platform accepts, by kind (section 7.7)."""
+MAX_UPLOAD_SECONDS = 60
+MAX_UPLOAD_SIDE = 2560
+"""Length of the longer side of a picture that has to be reduced, in pixels."""
 
 
 def request_downloads(connection: Connection, rows: Iterable[Row[Any]]) -> None:
-    """Let the files of incoming messages be fetched; of old ones, remember that there were some."""
+    """Add `WANTED` rows for the files of incoming messages, and `EXPIRED` ones for those of old messages."""
     oldest = datetime.now(UTC) - LIFETIME
     wanted = [
         {
@@ -77,7 +78,7 @@ def _text(payload: Any, name: str) -> str:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file in the store, as columns of `Media` whose meaning is told there."""
+    """A file in the store. The fields are columns of `Media`."""
 
     digest: str
     content_type: str
@@ -86,70 +87,63 @@ class StoredFile:
     playable: str
 
 
+@dataclass(eq=False)
 class Archive:
-    """Fetches, checks and keeps files.
+    """Downloads, validates and stores media files."""
 
-    `client` is None where there is no API; pictures are there all the same. No file may have more than
-    `max_bytes`.
-    """
+    engine: Engine
+    store: BlobStore
+    client: WeChatClient | None
+    """None if the account has no API; pictures can be downloaded without it."""
+    pictures: Pictures
+    capabilities: Capabilities
+    converter: Converter
+    enqueue: Enqueue
+    max_bytes: int
+    """Maximum size of a file."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        store: BlobStore,
-        client: WeChatClient | None,
-        pictures: Pictures,
-        capabilities: Capabilities,
-        converter: Converter,
-        max_bytes: int,
-    ) -> None:
-        self._engine = engine
-        self.store = store
-        self._client = client
-        self._pictures = pictures
-        self._capabilities = capabilities
-        self.converter = converter
-        self._max_bytes = max_bytes
+    # Files of followers
 
-    # What followers sent
-
-    def fetch(self, row_id: int) -> None:
-        """Get the file of a `WANTED` row if its turn has come and nobody else is at it."""
-        claimed = _claim(self._engine, row_id, datetime.now(UTC))
+    def download(self, row_id: int) -> None:
+        """Download the file of a `WANTED` row if an attempt is due and no other process makes one."""
+        claimed = _claim(self.engine, row_id, datetime.now(UTC))
         if claimed is None:
             return
         changes = self._outcome(claimed)
-        _settle(self._engine, claimed, changes)
+        # An attempt that took so long that another process made one meanwhile changes nothing.
+        unchanged = Media.state == MediaState.WANTED, Media.attempts == claimed.attempts
+        write(self.engine, update(Media).where(Media.id == row_id, *unchanged).values(changes))
         level = logging.INFO if changes["state"] == MediaState.STORED else logging.WARNING
         log.log(level, "file %d: %s %s", row_id, changes["state"], changes["error"])
 
-    def fetch_due(self, limit: int = 20) -> int:
-        """Fetch what is wanted and has its turn, oldest first; how many files were tried."""
-        due = select(Media.id).where(Media.state == MediaState.WANTED, _has_its_turn(datetime.now(UTC)))
-        with self._engine.connect() as connection:
+    def download_due(self, limit: int = 20) -> int:
+        """Download up to `limit` files that are due, oldest first. Return the number of attempts."""
+        due = select(Media.id).where(Media.state == MediaState.WANTED, _is_due(datetime.now(UTC)))
+        with self.engine.connect() as connection:
             ids = connection.scalars(due.order_by(Media.id).limit(limit)).all()
         for row_id in ids:
-            self.fetch(row_id)
+            self.download(row_id)
         return len(ids)
 
+    def retry(self, actor: Actor, row_id: int) -> None:
+        """Let a worker download the file of a `FAILED` row again; rows in other states stay as they are."""
+        if self._reset(actor, row_id):
+            self.enqueue(Job.FETCH_MEDIA, row_id, 0)
+
     @retry_conflicts
-    def retry(self, actor: Actor, row_id: int) -> bool:
-        """Let a file that could not be fetched be wanted again; False if it is not one of those."""
-        with transaction(self._engine) as connection:
-            changed = connection.execute(
-                update(Media)
-                .where(Media.id == row_id, Media.state == MediaState.FAILED)
-                .values(state=MediaState.WANTED, attempts=0, tried_at=None, error="")
-            )
-            if changed.rowcount:
+    def _reset(self, actor: Actor, row_id: int) -> bool:
+        failed = update(Media).where(Media.id == row_id, Media.state == MediaState.FAILED)
+        again = {"state": MediaState.WANTED, "attempts": 0, "tried_at": None, "error": ""}
+        with transaction(self.engine) as connection:
+            if changed := connection.execute(failed.values(again)).rowcount:
                 audit.record(connection, actor, "media_retried", f"media:{row_id}")
-            return changed.rowcount == 1
+            return changed == 1
 
     def _outcome(self, claimed: Row[Any]) -> dict[str, Any]:
-        """What becomes of a row: its file is fetched and kept, or not."""
+        """Download and store the file of a claimed row. Return the new values of the row."""
         try:
-            content = self._download(claimed).content
-            kept = self._keep(content, check(claimed.kind, content, self._max_bytes))
+            content = self._download_file(claimed).content
+            stored = self._store_file(content, identify(claimed.kind, content, self.max_bytes))
         except RefusedMedia as refused:
             return {"state": MediaState.REFUSED, "error": refused.reason}
         except TooLarge:
@@ -157,144 +151,126 @@ class Archive:
         except NotFound as error:
             return {"state": MediaState.EXPIRED, "error": str(error)[:255]}
         except (APIError, OSError) as error:
-            last = isinstance(error, Forbidden) or claimed.attempts > len(RETRY_DELAYS)
-            return {"state": MediaState.FAILED if last else MediaState.WANTED, "error": str(error)[:255]}
+            is_final = isinstance(error, Forbidden) or claimed.attempts > len(RETRY_DELAYS)
+            state = MediaState.FAILED if is_final else MediaState.WANTED
+            return {"state": state, "error": str(error)[:255]}
         stored_at = datetime.now(UTC)
-        return {"state": MediaState.STORED, "error": "", "stored_at": stored_at, **asdict(kept)}
+        return {"state": MediaState.STORED, "error": "", "stored_at": stored_at, **asdict(stored)}
 
-    def _download(self, claimed: Row[Any]) -> Download:
-        """From the API, or else, for pictures, from where the push says."""
+    def _download_file(self, claimed: Row[Any]) -> Download:
+        """Download a file from the API or, for pictures, from the URL in the push if the API fails."""
         try:
-            return self._ask_api(claimed)
+            return self._download_from_api(claimed)
         except APIError as error:
             url = _text(claimed.payload, "PicUrl") if claimed.kind == "image" else ""
             try:
-                return self._pictures.fetch(url, self._max_bytes)
+                return self.pictures.fetch(url, self.max_bytes)
             except APIError:
                 raise error from None
 
-    def _ask_api(self, claimed: Row[Any]) -> Download:
-        if not self._client or not self._capabilities.allows(claimed.account_id, Feature.MEDIA):
+    def _download_from_api(self, claimed: Row[Any]) -> Download:
+        if not self.client or not self.capabilities.allows(claimed.account_id, Feature.MEDIA):
             raise Forbidden(48001, "the account has no API for files")
         try:
-            return self._client.media.download(claimed.media_id, self._max_bytes)
+            return self.client.media.download(claimed.media_id, self.max_bytes)
         except Forbidden:
-            self._capabilities.learn(claimed.account_id, Feature.MEDIA, allowed=False)
+            self.capabilities.record_response(claimed.account_id, Feature.MEDIA, allowed=False)
             raise
 
-    # What operators send
+    # Files of operators
 
-    def keep(self, content: bytes, kind: str) -> StoredFile:
-        """Keep an image, voice or video as the platform takes it (section 7.7); RefusedMedia.
+    def store_upload(self, content: bytes, kind: str) -> StoredFile:
+        """Store an image, voice or video that the platform accepts (section 7.7).
 
-        Pictures that are too large are made smaller. With `asdict` it is a `STORED` row of the message.
+        Pictures that are too large are reduced. `asdict` of the result gives the values of a `STORED` row.
+
+        :raises RefusedMedia: if the platform would not accept the file.
         """
-        format_ = check(kind, content, self._max_bytes)
-        if kind == "image" and (len(content) > MAX_SENT[kind] or format_ is WEBP):
+        format_ = identify(kind, content, self.max_bytes)
+        if kind == "image" and (len(content) > MAX_UPLOAD_BYTES[kind] or format_ is WEBP):
             if is_animated(content, format_.decoder):
                 raise RefusedMedia(RefusalReason.FORMAT if format_ is WEBP else RefusalReason.TOO_LARGE)
-            content = as_jpeg(content, format_.decoder, MAX_SENT_SIDE, MAX_SENT[kind])
+            content = as_jpeg(content, format_.decoder, MAX_UPLOAD_SIDE, MAX_UPLOAD_BYTES[kind])
             format_ = FORMATS["image/jpeg"]
-        if len(content) > MAX_SENT[kind]:
+        if len(content) > MAX_UPLOAD_BYTES[kind]:
             raise RefusedMedia(RefusalReason.TOO_LARGE)
         if kind == "voice":
             if format_ not in {AMR, MP3}:
                 raise RefusedMedia(RefusalReason.FORMAT)
-            if seconds(content, format_) > MAX_SENT_SECONDS:
+            if duration(content, format_) > MAX_UPLOAD_SECONDS:
                 raise RefusedMedia(RefusalReason.TOO_LONG)
-        return self._keep(content, format_)
+        return self._store_file(content, format_)
 
     def read(self, digest: str) -> bytes:
-        """A content as a whole; FileNotFoundError, OSError."""
+        """Return a whole content.
+
+        :raises FileNotFoundError: if it is not stored.
+        :raises OSError: if the store cannot be reached.
+        """
         return b"".join(self.store.open(digest))
 
     # Both
 
-    def convert(self) -> int:
-        """Make what browsers play from voices that were stored without ffmpeg; how many."""
-        silent = select(Media.id, Media.digest, Media.content_type).where(
+    def convert_voices(self) -> int:
+        """Convert the voices that were stored while ffmpeg was missing. Return their number."""
+        unconverted = select(Media.id, Media.digest, Media.content_type).where(
             Media.state == MediaState.STORED, Media.kind == "voice", Media.playable == ""
         )
-        with self._engine.connect() as connection:
-            rows = connection.execute(silent).all()
+        with self.engine.connect() as connection:
+            rows = connection.execute(unconverted).all()
         converted = 0
         for row in rows:
             playable = self._playable(self.read(row.digest), FORMATS[row.content_type])
             if playable:
-                _note_playable(self._engine, row.id, playable)
-                converted += 1
+                converted += write(
+                    self.engine, update(Media).where(Media.id == row.id).values(playable=playable)
+                )
         return converted
 
-    def _keep(self, content: bytes, format_: MediaFormat) -> StoredFile:
+    def _store_file(self, content: bytes, format_: MediaFormat) -> StoredFile:
         thumbnail = self._thumbnail(content, format_)
         playable = self._playable(content, format_)
-        return StoredFile(
-            digest=self.store.put(content),
-            content_type=format_.content_type,
-            size=len(content),
-            thumbnail=self.store.put(thumbnail) if thumbnail else "",
-            playable=playable,
-        )
+        thumbnail_digest = self.store.put(thumbnail) if thumbnail else ""
+        digest = self.store.put(content)
+        return StoredFile(digest, format_.content_type, len(content), thumbnail_digest, playable)
 
     def _thumbnail(self, content: bytes, format_: MediaFormat) -> bytes:
-        """A small JPEG; empty for voices, and for videos without a frame to show. RefusedMedia."""
+        """Return a small JPEG, or nothing for voices and for videos of which no frame can be decoded.
+
+        :raises RefusedMedia: if a picture is damaged or has too many pixels.
+        """
         if format_.kind == "image":
             return as_jpeg(content, format_.decoder, THUMBNAIL_SIDE, MAX_THUMBNAIL_BYTES)
         poster = self.converter.poster(content, format_.decoder) if format_.kind == "video" else b""
         return as_jpeg(poster, "PNG", THUMBNAIL_SIDE, MAX_THUMBNAIL_BYTES) if poster else b""
 
     def _playable(self, content: bytes, format_: MediaFormat) -> str:
-        """The digest of what browsers play; empty for pictures, and where there is nothing of that kind."""
+        """Return the digest of a version that browsers play, or "" for pictures and failed conversions."""
         if format_.kind == "image":
             return ""
-        if not format_.for_browsers:
+        if not format_.web_playable:
             content = self.converter.mp3(content, format_.decoder)
         return self.store.put(content) if content else ""
 
 
-def _has_its_turn(now: datetime) -> ColumnElement[bool]:
-    later = [
-        and_(Media.attempts == attempts, Media.tried_at <= now - pause)
-        for attempts, pause in enumerate(RETRY_DELAYS, 1)
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    retry_due = [
+        and_(Media.attempts == attempts, Media.tried_at <= now - delay)
+        for attempts, delay in enumerate(RETRY_DELAYS, 1)
     ]
     interrupted = and_(Media.attempts > len(RETRY_DELAYS), Media.tried_at <= now - RETRY_DELAYS[-1])
-    return or_(Media.tried_at.is_(None), *later, interrupted)
+    return or_(Media.tried_at.is_(None), *retry_due, interrupted)
 
 
 @retry_conflicts
 def _claim(engine: Engine, row_id: int, now: datetime) -> Row[Any] | None:
-    """A `WANTED` row that is the caller's to fetch; None if it is not its turn, or someone else's."""
+    """Claim a `WANTED` row for the caller. Return None if it is not due or was claimed by another process."""
+    due = update(Media).where(Media.id == row_id, Media.state == MediaState.WANTED, _is_due(now))
     with transaction(engine) as connection:
-        claimed = connection.execute(
-            update(Media)
-            .where(Media.id == row_id, Media.state == MediaState.WANTED, _has_its_turn(now))
-            .values(attempts=Media.attempts + 1, tried_at=now)
-        )
-        if not claimed.rowcount:
+        if not connection.execute(due.values(attempts=Media.attempts + 1, tried_at=now)).rowcount:
             return None
         return connection.execute(
-            select(
-                Media.id,
-                Media.kind,
-                Media.media_id,
-                Media.attempts,
-                MessageLog.account_id,
-                MessageLog.payload,
-            )
+            select(Media.kind, Media.media_id, Media.attempts, MessageLog.account_id, MessageLog.payload)
             .join(MessageLog, MessageLog.id == Media.message_id)
             .where(Media.id == row_id)
         ).one()
-
-
-@retry_conflicts
-def _settle(engine: Engine, claimed: Row[Any], changes: dict[str, Any]) -> None:
-    """Unless someone else tried meanwhile, as this one took too long."""
-    still_mine = (Media.state == MediaState.WANTED, Media.attempts == claimed.attempts)
-    with transaction(engine) as connection:
-        connection.execute(update(Media).where(Media.id == claimed.id, *still_mine).values(changes))
-
-
-@retry_conflicts
-def _note_playable(engine: Engine, row_id: int, playable: str) -> None:
-    with transaction(engine) as connection:
-        connection.execute(update(Media).where(Media.id == row_id).values(playable=playable))

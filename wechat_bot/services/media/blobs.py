@@ -1,4 +1,4 @@
-"""Where contents are kept: each once, under the SHA-256 of what it contains."""
+"""Content-addressed storage of files, in a folder or an S3 bucket, under the SHA-256 of their content."""
 
 from __future__ import annotations
 
@@ -12,29 +12,33 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-PIECE = 1 << 16
+CHUNK_SIZE = 1 << 16
+"""Size in bytes of the chunks in which contents are read."""
 
 
 class BlobStore(Protocol):
-    """Contents by their digest, in hexadecimal digits. OSError where they cannot be reached."""
+    """Stores contents by hexadecimal digest. Its methods raise OSError if the storage cannot be reached."""
 
     def put(self, content: bytes) -> str:
-        """Keep `content` for good; its digest."""
+        """Store `content` permanently and return its digest."""
 
     def size(self, digest: str) -> int | None:
-        """Bytes; None for what is not here."""
+        """Return the size of a content in bytes, or None if it is not stored."""
 
     def open(self, digest: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """The bytes from `start` to before `end`, piece by piece; FileNotFoundError."""
+        """Yield the bytes from `start` up to `end` (exclusive; None: to the end) in chunks.
+
+        :raises FileNotFoundError: if the content is not stored.
+        """
 
 
 def open_store(url: str, instance: Path) -> BlobStore:
-    """The store that MEDIA_URL names; a relative folder is in the `instance` folder."""
+    """Return the store of the setting MEDIA_URL. A relative path is relative to the `instance` folder."""
     return S3Store(url) if url.startswith("s3://") else FolderStore(instance / (url or "media"))
 
 
 class FolderStore:
-    """Files in a folder, which several machines may share. A file is there as a whole or not at all."""
+    """Stores files in a folder, which several machines may share. Files are written atomically."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -55,8 +59,8 @@ class FolderStore:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-        _sync(path.parent)
-        _sync(self._folder)
+        _fsync_folder(path.parent)
+        _fsync_folder(self._folder)
         return digest
 
     def size(self, digest: str) -> int | None:
@@ -68,17 +72,17 @@ class FolderStore:
     def open(self, digest: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         with self._path(digest).open("rb") as file:
             left = (os.fstat(file.fileno()).st_size if end is None else end) - file.seek(start)
-            while left > 0 and (piece := file.read(min(PIECE, left))):
-                left -= len(piece)
-                yield piece
+            while left > 0 and (chunk := file.read(min(CHUNK_SIZE, left))):
+                left -= len(chunk)
+                yield chunk
 
     def _path(self, digest: str) -> Path:
-        """No folder gets so many files that listing it takes long."""
+        """Return the path of a file, in one of 256 subfolders so that none of them gets too large."""
         return self._folder / digest[:2] / digest
 
 
-def _sync(folder: Path) -> None:
-    """Let the names in `folder` survive a power cut."""
+def _fsync_folder(folder: Path) -> None:
+    """Make new names in `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -87,10 +91,10 @@ def _sync(folder: Path) -> None:
 
 
 class S3Store:
-    """Objects in a bucket, of Amazon or of anything that speaks S3.
+    """Stores objects in a bucket of Amazon S3 or a compatible service.
 
-    ``s3://bucket/prefix?endpoint=https://…&region=…&addressing=virtual``; keys are where boto3 looks for
-    them (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY). Connects when it is first used.
+    ``s3://bucket/prefix?endpoint=https://…&region=…&addressing=virtual``; boto3 finds the
+    credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY). The client is created at the first use.
     """
 
     def __init__(self, url: str) -> None:
@@ -102,39 +106,39 @@ class S3Store:
     def put(self, content: bytes) -> str:
         digest = hashlib.sha256(content).hexdigest()
         if self.size(digest) != len(content):
-            with _told_as_os_errors():
+            with _as_os_errors():
                 self._client.put_object(
-                    **self._name(digest), Body=content, ContentType="application/octet-stream"
+                    **self._location(digest), Body=content, ContentType="application/octet-stream"
                 )
         return digest
 
     def size(self, digest: str) -> int | None:
         try:
-            with _told_as_os_errors():
-                return int(self._client.head_object(**self._name(digest))["ContentLength"])
+            with _as_os_errors():
+                return int(self._client.head_object(**self._location(digest))["ContentLength"])
         except FileNotFoundError:
             return None
 
     def open(self, digest: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        wanted = f"bytes={start}-{'' if end is None else end - 1}"
-        with _told_as_os_errors():
-            answer = self._client.get_object(**self._name(digest), Range=wanted)
-            with closing(answer["Body"]) as body:
-                yield from body.iter_chunks(PIECE)
+        byte_range = f"bytes={start}-{'' if end is None else end - 1}"
+        with _as_os_errors():
+            response = self._client.get_object(**self._location(digest), Range=byte_range)
+            with closing(response["Body"]) as body:
+                yield from body.iter_chunks(CHUNK_SIZE)
 
-    def _name(self, digest: str) -> dict[str, str]:
+    def _location(self, digest: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + digest}
 
     @cached_property
     def _client(self) -> Any:
-        # Imported here: it is an extra, and slow to import.
+        # Imported here because boto3 is optional and slow to import.
         from boto3.session import Session
         from botocore.config import Config
 
         options = self._options
         config = Config(
             s3={"addressing_style": options.get("addressing", "path" if "endpoint" in options else "auto")},
-            # What Amazon added later, others refuse.
+            # Compatible services reject the checksums that newer versions of boto3 send by default.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             connect_timeout=5,
@@ -146,7 +150,7 @@ class S3Store:
 
 
 @contextmanager
-def _told_as_os_errors() -> Iterator[None]:
+def _as_os_errors() -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

@@ -1,4 +1,4 @@
-"""Sound and videos of strangers, through ffmpeg."""
+"""Conversion of audio and video files of followers with ffmpeg."""
 
 from __future__ import annotations
 
@@ -9,41 +9,45 @@ import tempfile
 
 log = logging.getLogger(__name__)
 
-SECONDS = 60
-"""After which a conversion is given up."""
-_LIMITED = 'ulimit -t 60; ulimit -v 2000000; exec "$0" "$@"'
-"""Seconds of work and KB of memory; a shell sets them, as Python cannot where there are threads."""
+TIMEOUT = 60
+"""Seconds after which a conversion is terminated."""
+_RUN_LIMITED = 'ulimit -t 60; ulimit -v 2000000; exec "$0" "$@"'
+"""Runs ffmpeg with limits of CPU time (seconds) and memory (KB).
+
+A shell sets them, since `preexec_fn` of `subprocess` is not safe in a process with threads.
+"""
 
 
 class Converter:
-    """Makes what browsers play and show; without ffmpeg, nothing.
+    """Converts media to formats that browsers play. Without ffmpeg, all results are empty.
 
-    ffmpeg opens no network, looks for no other format than the one that was found, and has bounds of time
+    ffmpeg may not use the network, decodes only the format that was detected, and runs with limits of time
     and memory.
+
+    :param program: path of ffmpeg, or None if it is not installed.
     """
 
     def __init__(self, program: str | None) -> None:
         self._program = program
 
     @classmethod
-    def of_this_machine(cls) -> Converter:
+    def detect(cls) -> Converter:
+        """Return a converter that uses the ffmpeg on the search path, if any."""
         return cls(shutil.which("ffmpeg"))
 
     @property
-    def is_there(self) -> bool:
+    def is_available(self) -> bool:
         return self._program is not None
 
     def mp3(self, content: bytes, decoder: str) -> bytes:
-        """Speech as MP3; empty if that cannot be done. Voices are at most 60 s long (section 3.4)."""
-        return self._run(
-            content, decoder, "-map", "0:a:0", "-t", "120", "-ac", "1", "-b:a", "48k", "-f", "mp3"
-        )
+        """Return speech as MP3, or nothing if that fails. Voices last at most 60 s (section 3.4)."""
+        options = ("-map", "0:a:0", "-t", "120", "-ac", "1", "-b:a", "48k", "-f", "mp3")
+        return self._run(content, decoder, *options)
 
     def poster(self, content: bytes, decoder: str) -> bytes:
-        """A frame of a video as PNG; empty if that cannot be done."""
-        return self._run(
-            content, decoder, "-map", "0:v:0", "-frames:v", "1", "-c:v", "png", "-f", "image2pipe"
-        )
+        """Return a frame of a video as PNG, or nothing if it has none that can be decoded."""
+        options = ("-map", "0:v:0", "-frames:v", "1", "-c:v", "png", "-f", "image2pipe")
+        return self._run(content, decoder, *options)
 
     def _run(self, content: bytes, decoder: str, *output: str) -> bytes:
         if self._program is None:
@@ -53,13 +57,14 @@ class Converter:
             file.flush()
             options = ("-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-threads", "1")
             source = ("-max_pixels", "50000000", "-f", decoder, "-i", f"file:{file.name}")
-            command = ["/bin/sh", "-c", _LIMITED, self._program, *options, *source, *output, "pipe:1"]
+            command = ["/bin/sh", "-c", _RUN_LIMITED, self._program, *options, *source, *output, "pipe:1"]
             try:
-                done = subprocess.run(command, capture_output=True, timeout=SECONDS, env={}, check=False)  # noqa: S603
+                result = subprocess.run(command, capture_output=True, timeout=TIMEOUT, env={}, check=False)  # noqa: S603
             except subprocess.TimeoutExpired:
-                log.warning("ffmpeg did not finish a file within %d seconds", SECONDS)
+                log.warning("ffmpeg did not finish a file within %d seconds", TIMEOUT)
                 return b""
-        if done.returncode:
-            log.warning("ffmpeg cannot convert a file of %d bytes: status %d", len(content), done.returncode)
+        if result.returncode:
+            text = "ffmpeg cannot convert a file of %d bytes: status %d"
+            log.warning(text, len(content), result.returncode)
             return b""
-        return done.stdout
+        return result.stdout

@@ -1,4 +1,4 @@
-"""Pictures of strangers, decoded once and written anew."""
+"""Re-encoding of untrusted pictures as JPEG."""
 
 from __future__ import annotations
 
@@ -11,37 +11,43 @@ from PIL import Image, ImageOps
 from .formats import RefusalReason, RefusedMedia
 
 MAX_PIXELS = 50_000_000
-"""A picture that unfolds to more fills the memory."""
+"""Maximum number of pixels; decoding a larger picture could exhaust the memory."""
 
 
 def as_jpeg(content: bytes, decoder: str, side: int, max_bytes: int) -> bytes:
-    """A picture as JPEG of at most `max_bytes`, no longer than `side` pixels; RefusedMedia.
+    """Return a picture as JPEG of at most `max_bytes`, whose longer side has at most `side` pixels.
 
-    Of an animation it is the first frame.
+    An animation is reduced to its first frame.
+
+    :param decoder: name of its format in Pillow; no other format is decoded.
+    :raises RefusedMedia: if the picture is damaged or has too many pixels.
     """
-    while len(made := _written(content, decoder, side)) > max_bytes:
+    while len(encoded := _encode(content, decoder, side)) > max_bytes:
         side //= 2
-    return made
+    return encoded
 
 
 def is_animated(content: bytes, decoder: str) -> bool:
-    """Whether a picture has more than one frame; RefusedMedia."""
-    with _opened(content, decoder) as image:
+    """Whether a picture has more than one frame.
+
+    :raises RefusedMedia: if the picture is damaged or has too many pixels.
+    """
+    with _open(content, decoder) as image:
         return getattr(image, "is_animated", False)
 
 
-def _written(content: bytes, decoder: str, side: int) -> bytes:
-    made = BytesIO()
-    with _opened(content, decoder) as image:
-        image.draft("RGB", (side, side))  # reads all of a JPEG, unfolds no more than is needed
+def _encode(content: bytes, decoder: str, side: int) -> bytes:
+    output = BytesIO()
+    with _open(content, decoder) as image:
+        image.draft("RGB", (side, side))  # decodes a JPEG at a reduced size, which saves memory
         upright = ImageOps.exif_transpose(image)
         upright.thumbnail((side, side))
-        _on_white(upright).save(made, "JPEG", quality=82)
-    return made.getvalue()
+        _on_white(upright).save(output, "JPEG", quality=82)
+    return output.getvalue()
 
 
 @contextmanager
-def _opened(content: bytes, decoder: str) -> Iterator[Image.Image]:
+def _open(content: bytes, decoder: str) -> Iterator[Image.Image]:
     try:
         with Image.open(BytesIO(content), formats=(decoder,)) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -51,14 +57,14 @@ def _opened(content: bytes, decoder: str) -> Iterator[Image.Image]:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise RefusedMedia(RefusalReason.TOO_MANY_PIXELS) from None
-    except Exception:  # noqa: BLE001 (decoders raise anything on nonsense)
+    except Exception:  # noqa: BLE001 (decoders raise arbitrary exceptions for invalid files)
         raise RefusedMedia(RefusalReason.DAMAGED) from None
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """JPEG knows no transparency."""
+    """Return the image on a white background, since JPEG has no transparency."""
     if not image.has_transparency_data:
         return image.convert("RGB")
-    drawn = image.convert("RGBA")
-    white = Image.new("RGBA", drawn.size, "white")
-    return Image.alpha_composite(white, drawn).convert("RGB")
+    rgba = image.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, "white")
+    return Image.alpha_composite(white, rgba).convert("RGB")

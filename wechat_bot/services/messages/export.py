@@ -1,4 +1,4 @@
-"""The history as a file, newest first: CSV for spreadsheets, JSON Lines for programs. In constant memory."""
+"""Exports the message log as CSV for spreadsheets or JSON Lines for programs, in constant memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 from sqlalchemy import Engine, Row
 
 from . import history
-from .history import MessageFilter
+from .filters import MessageFilter
 
 BATCH_SIZE = 1000
 BOM = "\ufeff"
-"""By which spreadsheets know UTF-8."""
+"""The byte order mark, by which spreadsheets recognise UTF-8."""
 COLUMNS = (
     "id",
     "time",
@@ -34,13 +34,13 @@ COLUMNS = (
     "error",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-"""How text begins that spreadsheets compute."""
+"""Beginnings of texts that spreadsheets would evaluate as formulas."""
 
 
 class ExportFormat(StrEnum):
     CSV = "csv"
     JSONL = "jsonl"
-    """A JSON object in each line, with `payload`."""
+    """One JSON object a line, with the `payload`."""
 
 
 def stream(
@@ -52,15 +52,14 @@ def stream(
     zone: tzinfo = UTC,
     progress: Callable[[int], object] = lambda last_id: None,
 ) -> Iterator[str]:
-    """The file, in pieces. Each is read by itself, so that no transaction stays open while they are sent.
+    """Yield the file in pieces. Each is read by itself, so that no transaction stays open while it is sent.
 
-    Times are those of `zone`. After each piece `progress` gets the id that has been reached, counting down.
+    Times are in `zone`. After each piece `progress` is called with the last id, which counts down.
     """
-    lines = _csv if ExportFormat(form) is ExportFormat.CSV else _jsonl
-    head = BOM if bom else ""
-    yield head + csv_lines([COLUMNS]) if lines is _csv else head
+    is_csv = ExportFormat(form) is ExportFormat.CSV
+    yield (BOM if bom else "") + (csv_lines([COLUMNS]) if is_csv else "")
     for rows in _batches(engine, chosen):
-        text = lines(rows, zone)
+        text = csv_lines(_values(row, zone) for row in rows) if is_csv else _jsonl(rows, zone)
         yield text.replace("\x00", "").encode(errors="replace").decode()
         progress(rows[-1].id)
 
@@ -76,12 +75,8 @@ def _batches(engine: Engine, chosen: MessageFilter) -> Iterator[Sequence[Row[Any
             return
 
 
-def _csv(rows: Iterable[Row[Any]], zone: tzinfo) -> str:
-    return csv_lines(_values(row, zone) for row in rows)
-
-
 def csv_lines(lines: Iterable[Iterable[Any]]) -> str:
-    """Lines of CSV in which no spreadsheet finds a formula."""
+    """Return lines of CSV in which spreadsheets find no formula."""
     text = io.StringIO()
     csv.writer(text).writerows(map(_harmless, line) for line in lines)
     return text.getvalue()
@@ -92,13 +87,9 @@ def _harmless(value: Any) -> Any:
 
 
 def _jsonl(rows: Iterable[Row[Any]], zone: tzinfo) -> str:
-    return "".join(
-        json.dumps(
-            dict(zip(COLUMNS, _values(row, zone), strict=True)) | {"payload": row.payload}, ensure_ascii=False
-        )
-        + "\n"
-        for row in rows
-    )
+    names = (*COLUMNS, "payload")
+    documents = (dict(zip(names, [*_values(row, zone), row.payload], strict=True)) for row in rows)
+    return "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents)
 
 
 def _values(row: Row[Any], zone: tzinfo) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Which messages are meant: parsed from a query string, understood by a database."""
+"""Filters of the message log: parsed from a query string, turned into conditions of a statement."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, TextClause, case, func, literal, select
 
 from ...models import UNSETTLED, Direction, FollowerTag, HourIndex, MessageLog, MessageState
-from ..projections.projector import hour_of
-from ..search.index import Query, label
+from ...models.projections import hour_of
+from ..search.tokens import Query, label
 
 MAX_QUERY = 200
 
 _EARLIEST, _LATEST = date(1970, 1, 2), date(9000, 1, 1)
 _MARGIN = 24
-"""Hours that a message may arrive before or after the platform's time."""
+"""Hours by which our time of a message may differ from the platform's."""
 
 
 class FilterProblem(StrEnum):
-    """What is wrong with a part of a filter."""
+    """What is wrong with a field of a filter."""
 
     UNKNOWN = "there is no such value"
     TOO_LONG = "it is too long"
@@ -33,7 +33,7 @@ class FilterProblem(StrEnum):
 
 
 class FilterError(ValueError):
-    """A filter that makes no sense, and which part of it."""
+    """A field of a filter is not valid."""
 
     def __init__(self, field: str, reason: FilterProblem) -> None:
         super().__init__(f"{field}: {reason}")
@@ -43,12 +43,12 @@ class FilterError(ValueError):
 
 @dataclass(frozen=True)
 class MessageFilter:
-    """Which messages are meant. Conditions that are empty hold for all."""
+    """A filter of messages. Empty fields match all."""
 
     q: str = ""
     direction: str = ""
     kind: str = ""
-    """One, or several with commas between."""
+    """One kind, or several separated by commas."""
     event: str = ""
     state: str = ""
     origin: str = ""
@@ -56,12 +56,15 @@ class MessageFilter:
     tag: int | None = None
     since: date | None = None
     until: date | None = None
-    """The last day. Days are those of `zone`."""
+    """The last day, inclusive. Days are those of `zone`."""
     zone: tzinfo = UTC
 
     @classmethod
     def parse(cls, values: Mapping[str, str], zone: tzinfo) -> MessageFilter:
-        """The filter of a query string; FilterError."""
+        """Return the filter of a query string.
+
+        :raises FilterError: if a field is not valid.
+        """
         since, until = _day(values, "from"), _day(values, "to")
         if since and until and since > until:
             raise FilterError("to", FilterProblem.REVERSED)
@@ -91,22 +94,22 @@ class MessageFilter:
 
     @property
     def exact(self) -> bool:
-        """Whether the database finds what matches, and nothing else."""
+        """Whether the database finds all messages that match, and no others."""
         return not self.query or (self.query.exact and not self._unsettled)
 
     @property
     def listed(self) -> bool:
-        """Whether an index alone, without a look at the messages, lists those that match and no others."""
+        """Whether an index alone lists the messages that match, so that they need not be read."""
         looked_at = self.state or self.tag or self.since or self.until
         return self.exact and not looked_at and bool(self.groups() or not self.direction)
 
     @property
     def _unsettled(self) -> bool:
-        """Only messages are meant that have an index for themselves: the few that wait or failed."""
+        """Whether only messages match that have an index of their own: the few that wait or failed."""
         return bool(self.state) and self.state not in {MessageState.ANSWERED, MessageState.SENT}
 
     def groups(self) -> list[list[str]]:
-        """The tokens to look for in the index, one of each group; none if another index serves better."""
+        """Groups of tokens for the search index, one of each must match; none if another index is better."""
         if self._unsettled:
             return []
         directions = [self.direction] if self.direction else list(Direction)
@@ -124,7 +127,7 @@ class MessageFilter:
         return groups
 
     def conditions(self) -> Iterator[ColumnElement[bool] | TextClause]:
-        """What the columns of a message must be, but for the ids."""
+        """Yield the conditions on the columns of a message, except its id."""
         follower_id = MessageLog.follower_id + 0 if self.groups() else MessageLog.follower_id
         for column, value in (
             (MessageLog.direction, self.direction),
@@ -148,7 +151,7 @@ class MessageFilter:
             yield MessageLog.created_at < midnight(self.until + timedelta(days=1), self.zone)
 
     def ids(self, first: int, last: int) -> tuple[ColumnElement[int], ColumnElement[int]]:
-        """The part of a range of ids in which the messages of these days lie."""
+        """Narrow a range of ids to that of the filter's days."""
         since: ColumnElement[int] = literal(first)
         until: ColumnElement[int] = literal(last)
         if self.since:
@@ -189,19 +192,17 @@ def _number(given: Mapping[str, str], name: str) -> int | None:
 
 def _day(given: Mapping[str, str], name: str) -> date | None:
     value = given.get(name, "")
-    if not value:
-        return None
     try:
-        day = date.fromisoformat(value)
+        day = date.fromisoformat(value) if value else None
     except ValueError:
         raise FilterError(name, FilterProblem.NO_DATE) from None
-    if not _EARLIEST <= day <= _LATEST:
+    if day and not _EARLIEST <= day <= _LATEST:
         raise FilterError(name, FilterProblem.NO_DATE)
     return day
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:
-    """When `day` begins in `zone`, in UTC."""
+    """Return the time, in UTC, at which `day` begins in `zone`."""
     day = min(max(day, _EARLIEST), _LATEST)
-    # By its name, since zones of pytz cannot be used for this.
+    # By its name, since zones of pytz are not correct here.
     return datetime.combine(day, time(), ZoneInfo(str(zone))).astimezone(UTC)

@@ -1,7 +1,7 @@
-"""Reading the history: filters, pages, counts, and one follower's thread. Newest first is by id.
+"""Reads the message log: pages, counts, and the conversation of one follower, newest first by id.
 
-A page is a range of ids from where another one ended, so that its cost does not depend on its depth. What is
-filtered by words, kind, event or origin is found through the search index, which has tokens for these.
+A page continues at the id at which another one ended, so that its cost does not depend on its depth. Words,
+kinds, events and origins are looked up in the search index, which has tokens for them.
 """
 
 from __future__ import annotations
@@ -31,38 +31,25 @@ from sqlalchemy import (
 )
 
 from ...models import Follower, MessageLog
-from ..search.index import MESSAGES, searchable
-from .filters import FilterError, FilterProblem, MessageFilter, midnight
-
-__all__ = [
-    "Facets",
-    "FilterError",
-    "FilterProblem",
-    "MessageFilter",
-    "MessagePage",
-    "around",
-    "conversation_page",
-    "facets",
-    "midnight",
-    "page",
-    "read_batch",
-]
+from ..search.index import MESSAGES
+from ..search.tokens import searchable
+from .filters import MessageFilter
 
 MAX_LIMIT = 200
 READ_AHEAD = 8
-"""So many times more are read for a page when what the index finds has to be looked at, and few matched. The
-page may be shorter than others even so."""
+"""How many times more messages are read for a page when few that the index found match. It may be shorter
+than others even so."""
 MAX_COUNT = 10_000
-"""So many messages that match are counted. Those are read for it, newest first, …"""
+"""Upper limit of counts where an index lists the messages that match."""
 MAX_COUNT_SCATTERED = 1_000
-"""… or so many when they lie all over the table, …"""
+"""The same where the messages, scattered over the table, have to be read."""
 MAX_COUNT_READ = 500
-"""… or so many when their texts have to be looked at."""
+"""The same where their texts have to be searched."""
 WINDOW = 10_000
-"""PostgreSQL first looks at so many messages one by one: common words are there, and its index would list all
-messages that have them. …"""
+"""How many of the newest messages PostgreSQL scans before it asks the index, which would list all messages
+with a common word."""
 ENOUGH = 50
-"""… When so many match there, no others are counted."""
+"""When so many messages in that window match, no others are counted."""
 FACETS = ("direction", "kind", "event", "state", "origin")
 
 _LAST_ID = 1 << 62
@@ -70,7 +57,7 @@ _LAST_ID = 1 << 62
 
 @dataclass(frozen=True)
 class MessagePage:
-    """Messages, newest first, and the ids that older and newer ones lie beyond, if there may be some."""
+    """Messages, newest first, and the ids beyond which there may be older and newer ones."""
 
     rows: Sequence[Row[Any]]
     older: int | None
@@ -79,14 +66,14 @@ class MessagePage:
 
 @dataclass(frozen=True)
 class Facets:
-    """How many messages match: in all, and by the values of each of `FACETS`."""
+    """Numbers of messages that match: in all, and by the values of each of `FACETS`."""
 
     total: int
     capped: bool
-    """There may be more."""
+    """Whether `total` is a lower bound."""
     counts: Mapping[str, Mapping[str, int]]
     partial: bool
-    """There may be more of each: only the newest that match were counted."""
+    """Whether `counts` are of the newest messages only."""
 
 
 def page(
@@ -96,9 +83,8 @@ def page(
     after: int | None = None,
     limit: int = 50,
 ) -> MessagePage:
-    """The newest messages that `chosen` means; or those before an id; or the oldest after an id."""
-    limit = min(limit, MAX_LIMIT)
-    upwards = after is not None
+    """Return the newest messages that match; or those before an id; or the oldest after an id."""
+    upwards, limit = after is not None, min(limit, MAX_LIMIT)
     rows, further = read_batch(connection, chosen, after if upwards else before, upwards, limit)
     back = None
     if before is not None or after is not None:
@@ -110,7 +96,7 @@ def page(
 
 
 def reload_messages(connection: Connection, follower_id: int, ids: Sequence[int]) -> MessagePage:
-    """Some of a follower's messages, as they are now."""
+    """Return some messages of a follower as they are now."""
     found = select(*_ROW).join(Follower, Follower.id == MessageLog.follower_id)
     found = found.where(MessageLog.id.in_(ids), MessageLog.follower_id == follower_id)
     return MessagePage(connection.execute(found.order_by(MessageLog.id.desc())).all(), None, None)
@@ -119,12 +105,12 @@ def reload_messages(connection: Connection, follower_id: int, ids: Sequence[int]
 def read_batch(
     connection: Connection, chosen: MessageFilter, beyond: int | None, upwards: bool, limit: int
 ) -> tuple[Sequence[Row[Any]], int | None]:
-    """Messages beyond an id, nearest first, and the id beyond which there may be more."""
+    """Return messages beyond an id, nearest first, and the id beyond which there may be more."""
     rows: list[Row[Any]] = []
     for batch in (limit + 1, READ_AHEAD * (limit + 1)):
         statement = _find(connection, chosen, _ROW, batch, beyond, upwards).rows
         found = sorted(connection.execute(statement), key=lambda row: int(row.id), reverse=not upwards)
-        rows += _checked(chosen, found)
+        rows += _matching(chosen, found)
         if len(rows) > limit:
             return rows[:limit], rows[limit - 1].id
         if len(found) < batch:
@@ -138,14 +124,14 @@ _ROW = (*MessageLog.__table__.columns, Follower.openid, Follower.alias)
 
 @dataclass(frozen=True)
 class _Found:
-    """What `chosen` means, but for what `_checked` finds out."""
+    """Statements for the messages of a filter; `_matching` checks those that the index does not prove."""
 
     rows: Select[Any]
-    """The nearest."""
+    """The nearest messages."""
     listed: Select[Any]
-    """All ids that an index lists."""
+    """The ids of all messages that an index lists."""
     nearby: ColumnElement[bool]
-    """Whether PostgreSQL's window had enough, and nothing else was looked at."""
+    """Whether the window of PostgreSQL had enough, so that nothing else was read."""
 
 
 def _find(
@@ -157,9 +143,9 @@ def _find(
     upwards: bool = False,
     enough: int | None = None,
 ) -> _Found:
-    """At most `limit` messages beyond an id.
+    """Return statements for at most `limit` messages beyond an id.
 
-    So many in PostgreSQL's window are `enough`, `limit` unless given.
+    When the window of PostgreSQL has `enough` of them, by default `limit`, only it is read.
     """
     found = select(*columns).outerjoin_from(MessageLog, Follower, Follower.id == MessageLog.follower_id)
     found = found.where(*chosen.conditions()).limit(limit)
@@ -169,7 +155,7 @@ def _find(
     if not groups:
         rows = found.where(MessageLog.id.between(first, last)).order_by(_order(MessageLog.id, upwards))
         return _Found(rows, select(MessageLog.id).where(*chosen.conditions()), false())
-    key, matching = MESSAGES.key(dialect), MESSAGES.has(dialect, *groups)
+    key, matching = MESSAGES.id_column(dialect), MESSAGES.contains(dialect, *groups)
     near = found.where(MessageLog.id == key, matching, key.between(first, last))
     near = near.order_by(_order(key, upwards))
     if dialect != "postgresql":
@@ -180,7 +166,7 @@ def _find(
     matched = select(place).where(matching, place.between(first, last)).cte("matched")
     ids = select(matched.c.id).order_by(_order(matched.c.id, upwards)).offset(0).subquery()
     everywhere = found.where(MessageLog.id == ids.c.id).order_by(_order(ids.c.id, upwards))
-    if chosen.follower:  # who has few
+    if chosen.follower:  # a follower has few messages
         return _Found(everywhere, select(matched.c.id), false())
     window = key.between(first, first + WINDOW) if upwards else key.between(_window(key, last), last)
     rows, nearby = _first_enough(near.where(window), everywhere, enough or limit)
@@ -190,7 +176,7 @@ def _find(
 def _first_enough(
     first: Select[Any], second: Select[Any], enough: int
 ) -> tuple[Select[Any], ColumnElement[bool]]:
-    """The rows of `first` if they are `enough`, which is told too; else those of `second`, run only then."""
+    """Select the rows of `first` if they are `enough`, else those of `second`, and whether they were."""
     rows = first.cte("near")
     are_enough = select(func.count()).select_from(rows).scalar_subquery() >= enough
     rest = select(second.subquery()).where(not_(are_enough))
@@ -198,7 +184,7 @@ def _first_enough(
 
 
 def _window(key: ColumnElement[int], last: ColumnElement[int]) -> ColumnElement[int]:
-    """Where the newest window up to `last` begins."""
+    """The id at which the newest window up to `last` begins."""
     return func.least(last, select(func.max(key)).scalar_subquery()) - WINDOW
 
 
@@ -206,15 +192,15 @@ def _order(key: Any, upwards: bool) -> Any:
     return key if upwards else key.desc()
 
 
-def _checked(chosen: MessageFilter, found: Iterable[Row[Any]]) -> Iterable[Row[Any]]:
-    """Those of `found` that match, where the database does not prove it."""
+def _matching(chosen: MessageFilter, found: Iterable[Row[Any]]) -> Iterable[Row[Any]]:
+    """Return the messages that match, by their texts where the index does not prove it."""
     if chosen.exact:
         return found
     return [row for row in found if chosen.query.matches(searchable(row.text, row.payload))]
 
 
 def facets(connection: Connection, chosen: MessageFilter) -> Facets:
-    """How many messages match, and of which kinds the newest ones are; in one statement."""
+    """Count the messages that match, in one statement."""
     columns: list[Any] = [MessageLog.__table__.columns[name] for name in FACETS]
     if chosen.exact:
         scattered = chosen.groups() or chosen.follower or chosen.tag
@@ -230,7 +216,7 @@ def facets(connection: Connection, chosen: MessageFilter) -> Facets:
     wanted = select(known.label("known"), cut.label("cut"), n.label("n"), *newest.c)
     rows = connection.execute(wanted.group_by(*newest.c) if chosen.exact else wanted).all()
     counts: dict[str, Counter[str]] = {name: Counter() for name in FACETS}
-    for row in _checked(chosen, rows):
+    for row in _matching(chosen, rows):
         for name in FACETS:
             counts[name][getattr(row, name)] += row.n
     ordered = {name: dict(its.most_common()) for name, its in counts.items()}
@@ -245,14 +231,14 @@ def _up_to_bound(found: _Found) -> ScalarSelect[int]:
 
 
 def _goes_on_before_window(connection: Connection, chosen: MessageFilter) -> ColumnElement[bool]:
-    """Whether messages of these days lie before the window that PostgreSQL looks at first."""
+    """Whether messages of these days lie before the window that PostgreSQL scans first."""
     first, last = chosen.ids(0, _LAST_ID)
-    key = MESSAGES.key(connection.dialect.name)
+    key = MESSAGES.id_column(connection.dialect.name)
     return exists().where(key.between(first, _window(key, last) - 1))
 
 
 def around(connection: Connection, message_id: int, n: int = 3) -> Sequence[Row[Any]]:
-    """A message and its neighbours in its follower's thread, oldest first."""
+    """Return a message and its neighbours in the conversation, oldest first."""
     follower = connection.scalar(select(MessageLog.follower_id).where(MessageLog.id == message_id))
     if follower is None:
         return connection.execute(select(*_ROW).outerjoin(Follower).where(MessageLog.id == message_id)).all()
@@ -270,15 +256,14 @@ def conversation_page(
     zone: tzinfo = UTC,
     limit: int = 50,
 ) -> MessagePage:
-    """A page of a follower's messages: the newest; before or after an id; around one; or from a day on."""
+    """Return messages of a follower: the newest; before or after an id; around one; or from a day on."""
     chosen = MessageFilter(follower=follower_id)
     if at is not None:
         return _both_sides(connection, chosen, at, limit // 2, limit - limit // 2)
     if day is not None:
-        since = MessageFilter(follower=follower_id, since=day, zone=zone)
-        first = connection.scalar(
-            select(MessageLog.id).where(*since.conditions()).order_by(MessageLog.id).limit(1)
-        )
+        since = MessageFilter(follower=follower_id, since=day, zone=zone).conditions()
+        oldest = select(MessageLog.id).where(*since).order_by(MessageLog.id).limit(1)
+        first = connection.scalar(oldest)
         after = first - 1 if first else None
     return page(connection, chosen, before, after, limit)
 
@@ -286,7 +271,7 @@ def conversation_page(
 def _both_sides(
     connection: Connection, chosen: MessageFilter, at: int, older: int, newer: int
 ) -> MessagePage:
-    """`at` with so many `older` and `newer` messages."""
+    """Return the message `at` with numbers of older and newer ones."""
     below = page(connection, chosen, before=at + 1, limit=older + 1)
     above = page(connection, chosen, after=at, limit=newer)
     return MessagePage([*above.rows, *below.rows], below.older, above.newer)

@@ -1,4 +1,4 @@
-"""Who may work in the console. Every change is in the audit log."""
+"""Management of the operators of the console. Every change is recorded in the audit log."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
 
-from ...database.transactions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction, write
 from ...models import Operator, OperatorSession, Role, Theme
 from .. import audit
 from ..audit import Actor
 from . import passwords, throttle
 
-FIRST_NAME = "admin"
+FIRST_ADMIN_NAME = "admin"
 
 _NAME = re.compile(r"[^\s@,，。:：;；!！?？]{1,64}")
-"""What a note can mention as @name."""
+"""Valid names: those that can be mentioned in a note as @name."""
 
 
 class Problem(StrEnum):
-    """Why something cannot be done, in a sentence."""
+    """Reasons why an operation is refused, as messages for the command line."""
 
     NAME = "A name has 1 to 64 letters, digits or characters such as - and _, and no blanks."
     NAME_TAKEN = "There is an operator with this name already."
@@ -36,7 +36,7 @@ class Problem(StrEnum):
 
 
 class OperatorError(Exception):
-    """The `problem`; nothing was changed."""
+    """An operation is refused; nothing was changed."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.value)
@@ -44,101 +44,108 @@ class OperatorError(Exception):
 
 
 def subject(operator_id: int) -> str:
-    """How the audit log names an operator."""
     return f"operator:{operator_id}"
 
 
 @functools.cache
 def time_zones() -> tuple[str, ...]:
-    """The names of the zones that people live in."""
+    """Return the names of all time zones that have a place, and "UTC"."""
     return tuple(sorted(name for name in zoneinfo.available_timezones() if "/" in name or name == "UTC"))
 
 
+@retry_conflicts
 def create(engine: Engine, actor: Actor, name: str, role: Role, password: str) -> int:
-    """A new operator's id; OperatorError."""
+    """Create an operator and return its id.
+
+    :raises OperatorError: if the name or the password is invalid, or the name is taken.
+    """
     if not (_NAME.fullmatch(name) and name.isprintable()):
         raise OperatorError(Problem.NAME)
-    return _insert(engine, actor, name, role, _hash(password))
-
-
-@retry_conflicts
-def _insert(engine: Engine, actor: Actor, name: str, role: Role, password_hash: str) -> int:
-    taken = select(Operator.id).where(Operator.name == name)
+    values = {"name": name, "role": role}
+    secret = {"password_hash": _hash(password), "created_at": datetime.now(UTC)}
+    found = select(Operator.id).where(Operator.name == name)
     with transaction(engine) as connection:
-        if connection.scalar(taken) is not None:
+        if connection.scalar(found) is not None:
             raise OperatorError(Problem.NAME_TAKEN)
-        values = {"name": name, "role": role, "password_hash": password_hash, "created_at": datetime.now(UTC)}
-        connection.execute(insert(Operator).values(values))
-        operator_id = connection.scalar(taken)
-        assert operator_id is not None
-        after = {"name": name, "role": role}
-        audit.record(connection, actor, "operator_created", subject(operator_id), after=after)
+        connection.execute(insert(Operator).values(values | secret))
+        operator_id = connection.scalars(found).one()
+        audit.record(connection, actor, "operator_created", subject(operator_id), after=values)
         return operator_id
 
 
 def create_first(engine: Engine) -> str | None:
-    """The password of the first admin, `FIRST_NAME`, who is made when there is no operator."""
+    """Create the admin `FIRST_ADMIN_NAME` if there is no operator. Return the password, or None otherwise."""
     with engine.connect() as connection:
         if connection.scalar(select(func.count()).select_from(Operator)):
             return None
     password = passwords.generate()
     try:
-        create(engine, Actor(None, "first start", ""), FIRST_NAME, Role.ADMIN, password)
-    except OperatorError:  # another process was faster
+        create(engine, Actor(None, "first start", ""), FIRST_ADMIN_NAME, Role.ADMIN, password)
+    except OperatorError:  # another process created it meanwhile
         return None
     return password
 
 
 @retry_conflicts
 def set_role(engine: Engine, actor: Actor, operator_id: int, role: Role) -> None:
-    """Counts from the operator's next click on; OperatorError."""
+    """Change the role of an operator, which applies from the next request on.
+
+    :raises OperatorError: if there is no such operator, or it is the last admin.
+    """
     with transaction(engine) as connection:
         if role != Role.ADMIN:
             _require_another_admin(connection, operator_id)
-        operator = _locked(connection, operator_id)
-        if operator.role == role:
-            return
-        connection.execute(update(Operator).where(Operator.id == operator_id).values(role=role))
-        audit.record(
-            connection, actor, "role_changed", subject(operator_id), before=operator.role, after=role
-        )
+        operator = lock(connection, operator_id)
+        if operator.role != role:
+            _change(connection, operator_id, role=role)
+            target = subject(operator_id)
+            audit.record(connection, actor, "role_changed", target, before=operator.role, after=role)
 
 
 @retry_conflicts
 def disable(engine: Engine, actor: Actor, operator_id: int) -> None:
-    """Sign an operator out everywhere, and let nobody sign in under the name; OperatorError."""
+    """Prevent an operator from signing in, and end all of its sessions.
+
+    :raises OperatorError: if there is no such operator, or it is the last admin.
+    """
     with transaction(engine) as connection:
         _require_another_admin(connection, operator_id)
-        operator = _locked(connection, operator_id)
-        if operator.disabled:
-            return
-        connection.execute(update(Operator).where(Operator.id == operator_id).values(disabled=True))
-        _end_sessions(connection, operator_id)
-        audit.record(connection, actor, "operator_disabled", subject(operator_id))
+        if not lock(connection, operator_id).disabled:
+            _change(connection, operator_id, disabled=True)
+            _end_sessions(connection, operator_id)
+            audit.record(connection, actor, "operator_disabled", subject(operator_id))
 
 
 @retry_conflicts
 def enable(engine: Engine, actor: Actor, operator_id: int) -> None:
-    """Let an operator sign in again; OperatorError."""
+    """Allow an operator to sign in again.
+
+    :raises OperatorError: if there is no such operator.
+    """
     with transaction(engine) as connection:
-        operator = _locked(connection, operator_id)
-        if not operator.disabled:
-            return
-        connection.execute(update(Operator).where(Operator.id == operator_id).values(disabled=False))
-        throttle.clear(connection, operator.name)
-        audit.record(connection, actor, "operator_enabled", subject(operator_id))
+        operator = lock(connection, operator_id)
+        if operator.disabled:
+            _change(connection, operator_id, disabled=False)
+            throttle.clear(connection, operator.name)
+            audit.record(connection, actor, "operator_enabled", subject(operator_id))
 
 
 def reset_password(engine: Engine, actor: Actor, operator_id: int, password: str) -> None:
-    """Give an operator another password, and sign them out everywhere; OperatorError."""
-    _set_password(engine, actor, operator_id, _hash(password), "password_reset", keep_session=None)
+    """Set the password of an operator, and end all of its sessions.
+
+    :raises OperatorError: if there is no such operator, or the password is invalid.
+    """
+    _set_password(engine, actor, operator_id, password, "password_reset")
 
 
 def change_password(
     engine: Engine, actor: Actor, operator_id: int, password: str, keep_session: int | None
 ) -> None:
-    """An operator's own new password, which ends all sessions but one; OperatorError."""
-    _set_password(engine, actor, operator_id, _hash(password), "password_changed", keep_session)
+    """Set the operator's own password, and end all sessions except `keep_session`.
+
+    :raises OperatorError: if the password is invalid.
+    """
+    _set_password(engine, actor, operator_id, password, "password_changed", keep_session)
 
 
 @retry_conflicts
@@ -146,30 +153,29 @@ def _set_password(
     engine: Engine,
     actor: Actor,
     operator_id: int,
-    password_hash: str,
+    password: str,
     action: str,
-    keep_session: int | None,
+    keep_session: int | None = None,
 ) -> None:
+    password_hash = _hash(password)
     with transaction(engine) as connection:
-        operator = _locked(connection, operator_id)
-        connection.execute(
-            update(Operator).where(Operator.id == operator_id).values(password_hash=password_hash)
-        )
+        operator = lock(connection, operator_id)
+        _change(connection, operator_id, password_hash=password_hash)
         throttle.clear(connection, operator.name)
         _end_sessions(connection, operator_id, keep_session)
         audit.record(connection, actor, action, subject(operator_id))
 
 
-@retry_conflicts
 def set_preferences(engine: Engine, operator_id: int, **values: Any) -> None:
-    """How an operator likes the console: `language`, `time_zone`, `theme`, `shortcuts`, `sound`, `columns`,
-    `dense`; OperatorError."""
+    """Set the preferences `language`, `time_zone`, `theme`, `shortcuts`, `sound`, `columns` and `dense`.
+
+    :raises OperatorError: if there is no such time zone.
+    """
     if values.get("time_zone", "UTC") not in time_zones():
         raise OperatorError(Problem.TIME_ZONE)
     if "theme" in values:
         values["theme"] = Theme(values["theme"])
-    with transaction(engine) as connection:
-        connection.execute(update(Operator).where(Operator.id == operator_id).values(values))
+    write(engine, update(Operator).where(Operator.id == operator_id).values(values))
 
 
 def _hash(password: str) -> str:
@@ -178,17 +184,26 @@ def _hash(password: str) -> str:
     return passwords.make_hash(password)
 
 
-def _locked(connection: Connection, operator_id: int) -> Row[Any]:
+def lock(connection: Connection, operator_id: int) -> Row[Any]:
+    """Lock and return the row of an operator.
+
+    :raises OperatorError: if there is no such operator.
+    """
     found = select(Operator.__table__).where(Operator.id == operator_id).with_for_update()
-    return connection.execute(found).one_or_none() or _unknown()
-
-
-def _unknown() -> Row[Any]:
+    if operator := connection.execute(found).one_or_none():
+        return operator
     raise OperatorError(Problem.UNKNOWN)
 
 
+def _change(connection: Connection, operator_id: int, **values: Any) -> None:
+    connection.execute(update(Operator).where(Operator.id == operator_id).values(values))
+
+
 def _require_another_admin(connection: Connection, operator_id: int) -> None:
-    """Locks all admins, so that the last two cannot go at the same time."""
+    """Lock all admins, so that the last two cannot be removed concurrently.
+
+    :raises OperatorError: if `operator_id` is the last admin.
+    """
     active = Operator.role == Role.ADMIN, Operator.disabled.is_(False)
     admins = select(Operator.id).where(*active).order_by(Operator.id).with_for_update()
     if list(connection.scalars(admins)) == [operator_id]:
@@ -196,5 +211,5 @@ def _require_another_admin(connection: Connection, operator_id: int) -> None:
 
 
 def _end_sessions(connection: Connection, operator_id: int, keep: int | None = None) -> None:
-    ended = delete(OperatorSession).where(OperatorSession.operator_id == operator_id)
-    connection.execute(ended.where(OperatorSession.id != keep) if keep else ended)
+    sessions = delete(OperatorSession).where(OperatorSession.operator_id == operator_id)
+    connection.execute(sessions.where(OperatorSession.id != keep) if keep else sessions)

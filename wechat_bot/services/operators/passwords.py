@@ -1,4 +1,4 @@
-"""Operators' passwords: which are accepted, and how they are kept."""
+"""Validation, hashing and generation of operators' passwords."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 MIN_LENGTH, MAX_LENGTH = 10, 256
-LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-"""None that are taken for another."""
+ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Characters of generated passwords, without those that are easily confused."""
 
 DUMMY_HASH = (
     "$argon2id$v=19$m=19456,t=2,p=1$38NHBTUu/Qf8hu10+DdohA$KW2Xt49Nq3JgHLGvavoy1mNU1pcX2WAnDuf6/2K16+w"
 )
-"""Verified for names that do not exist, so that they take as long as those that do."""
+"""Verified for names that do not exist, so that they take as long as existing ones."""
 
-_hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)  # OWASP's, for small servers
-_turns = BoundedSemaphore(2)  # one hash takes 19 MB and a whole processor
+_hasher = PasswordHasher(
+    time_cost=2, memory_cost=19 * 1024, parallelism=1
+)  # the parameters that OWASP recommends
+_slots = BoundedSemaphore(2)  # one hash takes 19 MB and a whole processor
 
 
 def is_acceptable(password: str) -> bool:
@@ -27,27 +29,27 @@ def is_acceptable(password: str) -> bool:
 
 
 def make_hash(password: str) -> str:
-    with _turns:
+    with _slots:
         return _hasher.hash(_bytes(password))
 
 
-def verify(kept: str, password: str) -> bool:
-    """Whether `password` is the one of the hash `kept`."""
-    with _turns:
+def verify(password_hash: str, password: str) -> bool:
+    """Whether `password` matches `password_hash`."""
+    with _slots:
         try:
-            return _hasher.verify(kept, _bytes(password))
+            return _hasher.verify(password_hash, _bytes(password))
         except (VerificationError, InvalidHashError):
             return False
 
 
-def is_outdated(kept: str) -> bool:
-    """Whether hashes are made with other parameters by now."""
-    return _hasher.check_needs_rehash(kept)
+def is_outdated(password_hash: str) -> bool:
+    """Whether the hash was made with other parameters than those of today."""
+    return _hasher.check_needs_rehash(password_hash)
 
 
 def generate(groups: int = 4) -> str:
-    """Something secret that can be read and typed: groups of five letters."""
-    return "-".join("".join(secrets.choice(LETTERS) for _ in range(5)) for _ in range(groups))
+    """Return a random secret that is easy to read and type: `groups` of five characters."""
+    return "-".join("".join(secrets.choice(ALPHABET) for _ in range(5)) for _ in range(groups))
 
 
 def _bytes(password: str) -> bytes:

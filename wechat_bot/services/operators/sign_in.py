@@ -1,4 +1,4 @@
-"""Signing in and out: who is at a browser. Every attempt that is made is in the audit log."""
+"""Signing in and out, and the sessions of operators. Attempts are audited, except throttled ones."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Engine, Row, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from ...database.transactions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, transaction, write
 from ...models import Operator, OperatorSession
 from .. import audit
 from ..audit import Actor
@@ -21,15 +21,18 @@ from .management import subject
 from .throttle import SignInAttempt
 
 IDLE_TIMEOUT = timedelta(hours=12)
-"""A session ends when nobody has come back for so long."""
+"""A session expires after this time without requests."""
 PERSISTENT_TIMEOUT = timedelta(days=14)
-"""One that shall be kept lasts so long at least."""
+"""Minimum duration of a persistent session."""
 TOUCH_INTERVAL = timedelta(minutes=1)
-"""That a session is in use is written no more often."""
+"""Minimum interval between two updates of the time when a session was last used."""
 
 
 class SignInRefused(Exception):
-    """Not signed in, and why is not told. `wait` is how long nothing more is tried."""
+    """The sign-in is refused, for a reason that is not disclosed.
+
+    :param wait: time during which no further attempt is accepted; None if there is no such time.
+    """
 
     def __init__(self, wait: timedelta | None = None) -> None:
         super().__init__("refused")
@@ -38,15 +41,13 @@ class SignInRefused(Exception):
 
 @dataclass(frozen=True)
 class ClientInfo:
-    """From where somebody comes."""
-
     address: str
     browser: str = ""
 
 
 @dataclass(frozen=True)
 class CodeNeeded:
-    """The password was right; `enter_code` goes on. `proof` ends with the password."""
+    """The password was correct; `enter_code` has to follow. `proof` is void after a change of password."""
 
     operator_id: int
     proof: str
@@ -54,9 +55,10 @@ class CodeNeeded:
 
 @dataclass(frozen=True)
 class SignedIn:
-    """`token` goes to the browser and nowhere else. The rest tells of the sign-in before."""
+    """A new session, and the previous sign-in of its operator."""
 
     token: str
+    """The secret of the session, for the cookie only. The database has its hash."""
     last_at: datetime | None
     last_address: str
 
@@ -70,51 +72,73 @@ class Authenticated:
 
 
 def sign_in(
-    engine: Engine, name: str, password: str, visit: ClientInfo, now: datetime, *, keep: bool = False
+    engine: Engine, name: str, password: str, client: ClientInfo, now: datetime, *, persistent: bool = False
 ) -> SignedIn | CodeNeeded:
-    """Sign in with name and password, for 14 days if `keep`; Refused."""
-    operator = check_password(engine, name, password, visit.address, now)
+    """Sign in with name and password; a `persistent` session lasts at least 14 days.
+
+    :raises SignInRefused: if they are wrong, or too many attempts have failed.
+    """
+    operator = check_password(engine, name, password, client.address, now)
     if operator.totp_secret:
         return CodeNeeded(operator.id, _proof(operator))
-    signed_in = _open(engine, operator, None, visit, now, keep)
-    if not signed_in:  # another password was set meanwhile
+    signed_in = _open_session(engine, operator, None, client, now, persistent)
+    if not signed_in:  # the password was changed meanwhile
         raise SignInRefused
     return signed_in
 
 
 def enter_code(
-    engine: Engine, pending: CodeNeeded, code: str, visit: ClientInfo, now: datetime, *, keep: bool = False
+    engine: Engine,
+    pending: CodeNeeded,
+    code: str,
+    client: ClientInfo,
+    now: datetime,
+    *,
+    persistent: bool = False,
 ) -> SignedIn:
-    """Sign in with a code of the second factor, after the password; Refused."""
+    """Sign in with a code of the second factor, after `sign_in` has verified the password.
+
+    :raises SignInRefused: if the code is wrong, or too many attempts have failed.
+    """
     operator = _find(engine, Operator.id == pending.operator_id)
     if not operator or not hmac.compare_digest(_proof(operator), pending.proof):
         raise SignInRefused
-    counted = _count(engine, operator.name, visit.address, now)
-    signed_in = _open(engine, operator, code, visit, now, keep)
+    attempt = _count_attempt(engine, operator.name, client.address, now)
+    signed_in = _open_session(engine, operator, code, client, now, persistent)
     if not signed_in:
-        _fail(engine, operator, operator.name, visit.address, counted)
+        _record_failure(engine, operator, operator.name, client.address, attempt)
         raise SignInRefused
     return signed_in
 
 
 def check_password(engine: Engine, name: str, password: str, address: str, now: datetime) -> Row[Any]:
-    """The operator whose name and password these are; Refused."""
+    """Return the operator with this name and password.
+
+    :raises SignInRefused: if there is none, or too many attempts have failed.
+    """
     name = "".join(char if char.isprintable() else "\ufffd" for char in name[:64])
-    counted = _count(engine, name, address, now)
+    attempt = _count_attempt(engine, name, address, now)
     operator = _find(engine, Operator.name == name)
-    right = passwords.verify(operator.password_hash if operator else passwords.DUMMY_HASH, password)
-    if not operator or not right:
-        _fail(engine, operator, name, address, counted)
+    correct = passwords.verify(operator.password_hash if operator else passwords.DUMMY_HASH, password)
+    if not operator or not correct:
+        _record_failure(engine, operator, name, address, attempt)
         raise SignInRefused
-    _take_back(engine, name, address)
+    _refund_attempt(engine, name, address)
     if passwords.is_outdated(operator.password_hash):
-        _renew_hash(engine, operator, passwords.make_hash(password))
+        this = Operator.id == operator.id, Operator.password_hash == operator.password_hash
+        new = {"password_hash": passwords.make_hash(password)}
+        write(engine, update(Operator).where(*this).values(new))
         operator = _find(engine, Operator.id == operator.id)
-    return operator or _refuse()
+    if not operator:
+        raise SignInRefused
+    return operator
 
 
 def authenticate(engine: Engine, token: str, now: datetime) -> Authenticated | None:
-    """Whose session `token` is. That it is in use is remembered, once a minute."""
+    """Return the operator and the session of `token`, and update when it was last used.
+
+    Return None if the session has ended or expired, or the operator is disabled.
+    """
     this = OperatorSession.token_hash == _hash(token)
     found = (
         select(Operator, OperatorSession.id, OperatorSession.seen_at)
@@ -127,13 +151,13 @@ def authenticate(engine: Engine, token: str, now: datetime) -> Authenticated | N
         return None
     operator, session_id, seen_at = row
     if now - seen_at >= TOUCH_INTERVAL:
-        _see(engine, session_id, now)
+        _touch_session(engine, session_id, now)
     return Authenticated(operator, session_id)
 
 
 @retry_conflicts
 def end_session(engine: Engine, actor: Actor, operator_id: int, session_id: int, action: str) -> None:
-    """Sign a browser of an operator out; `action` is ``sign_out`` or ``session_revoked``."""
+    """End a session of an operator; `action` is ``sign_out`` or ``session_revoked``."""
     this = OperatorSession.id == session_id, OperatorSession.operator_id == operator_id
     with transaction(engine) as connection:
         browser = connection.scalar(select(OperatorSession.browser).where(*this))
@@ -150,10 +174,10 @@ def end_all_sessions(engine: Engine, actor: Actor, operator_id: int) -> None:
 
 
 @retry_conflicts
-def _open(
-    engine: Engine, verified: Row[Any], code: str | None, visit: ClientInfo, now: datetime, keep: bool
+def _open_session(
+    engine: Engine, verified: Row[Any], code: str | None, client: ClientInfo, now: datetime, persistent: bool
 ) -> SignedIn | None:
-    """A new session, if the operator still is as `verified` and the second factor, if any, is right."""
+    """Open a session. Return None if the operator has changed since `verified` or the code is wrong."""
     this = Operator.id == verified.id, Operator.password_hash == verified.password_hash
     found = select(Operator.__table__).where(*this, Operator.disabled.is_(False)).with_for_update()
     token = secrets.token_urlsafe(32)
@@ -161,14 +185,14 @@ def _open(
         operator = connection.execute(found).one_or_none()
         if operator is None:
             return None
-        actor = Actor(operator.id, operator.name, visit.address)
-        if operator.totp_secret and not two_factor.accept(connection, actor, operator, code or "", now):
+        actor = Actor(operator.id, operator.name, client.address)
+        if operator.totp_secret and not two_factor.consume_code(connection, actor, operator, code or "", now):
             return None
-        throttle.reset(connection, operator.name, visit.address)
+        throttle.reset(connection, operator.name, client.address)
         connection.execute(
             update(Operator)
             .where(Operator.id == operator.id)
-            .values(last_sign_in_at=now, last_sign_in_address=visit.address[:64])
+            .values(last_sign_in_at=now, last_sign_in_address=client.address[:64])
         )
         connection.execute(
             insert(OperatorSession).values(
@@ -176,23 +200,19 @@ def _open(
                 operator_id=operator.id,
                 created_at=now,
                 seen_at=now,
-                expires_at=now + (PERSISTENT_TIMEOUT if keep else IDLE_TIMEOUT),
-                address=visit.address[:64],
-                browser=visit.browser[:255],
+                expires_at=now + (PERSISTENT_TIMEOUT if persistent else IDLE_TIMEOUT),
+                address=client.address[:64],
+                browser=client.browser[:255],
             )
         )
-        audit.record(connection, actor, "sign_in", subject(operator.id), detail=visit.browser[:255])
-        _clean(connection, now)
+        audit.record(connection, actor, "sign_in", subject(operator.id), detail=client.browser[:255])
+        connection.execute(delete(OperatorSession).where(OperatorSession.expires_at <= now))
+        throttle.delete_expired(connection, now)
     return SignedIn(token, operator.last_sign_in_at, operator.last_sign_in_address)
 
 
-def _clean(connection: Connection, now: datetime) -> None:
-    connection.execute(delete(OperatorSession).where(OperatorSession.expires_at <= now))
-    throttle.clean(connection, now)
-
-
 @retry_conflicts
-def _see(engine: Engine, session_id: int, now: datetime) -> None:
+def _touch_session(engine: Engine, session_id: int, now: datetime) -> None:
     with transaction(engine) as connection:
         this = OperatorSession.id == session_id
         expires_at = connection.scalar(select(OperatorSession.expires_at).where(this))
@@ -202,49 +222,40 @@ def _see(engine: Engine, session_id: int, now: datetime) -> None:
 
 
 @retry_conflicts
-def _count(engine: Engine, name: str, address: str, now: datetime) -> SignInAttempt:
+def _count_attempt(engine: Engine, name: str, address: str, now: datetime) -> SignInAttempt:
     with transaction(engine) as connection:
-        counted = throttle.count(connection, name, address, now)
-    if counted.until:
-        raise SignInRefused(counted.until - now)
-    return counted
+        attempt = throttle.count_attempt(connection, name, address, now)
+    if attempt.until:
+        raise SignInRefused(attempt.until - now)
+    return attempt
 
 
 @retry_conflicts
-def _take_back(engine: Engine, name: str, address: str) -> None:
+def _refund_attempt(engine: Engine, name: str, address: str) -> None:
     with transaction(engine) as connection:
         throttle.refund(connection, name, address)
 
 
 @retry_conflicts
-def _fail(engine: Engine, operator: Row[Any] | None, name: str, address: str, counted: SignInAttempt) -> None:
+def _record_failure(
+    engine: Engine, operator: Row[Any] | None, name: str, address: str, attempt: SignInAttempt
+) -> None:
     actor, target = Actor(None, name, address), subject(operator.id) if operator else ""
     with transaction(engine) as connection:
         audit.record(connection, actor, "sign_in_failed", target)
-        for kind in counted.locks:
+        for kind in attempt.locks:
             audit.record(connection, actor, "locked_out", target, detail=kind)
 
 
-@retry_conflicts
-def _renew_hash(engine: Engine, operator: Row[Any], password_hash: str) -> None:
-    this = Operator.id == operator.id, Operator.password_hash == operator.password_hash
-    with transaction(engine) as connection:
-        connection.execute(update(Operator).where(*this).values(password_hash=password_hash))
-
-
 def _find(engine: Engine, condition: ColumnElement[bool]) -> Row[Any] | None:
-    """An operator who may sign in."""
+    """Return the operator that meets `condition`, or None if there is none or it is disabled."""
     with engine.connect() as connection:
         found = select(Operator.__table__).where(condition, Operator.disabled.is_(False))
         return connection.execute(found).one_or_none()
 
 
-def _refuse() -> Row[Any]:
-    raise SignInRefused
-
-
 def _proof(operator: Row[Any]) -> str:
-    """Known only to who was told: the hash is salted."""
+    """Return a value that proves a verified password; it cannot be guessed, since the hash is salted."""
     return _hash(operator.password_hash)
 
 

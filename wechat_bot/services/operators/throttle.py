@@ -1,4 +1,4 @@
-"""Guessing gets slower: failed sign-ins are counted for each name and for each address."""
+"""Throttling of sign-ins: failures are counted for each name and for each address."""
 
 from __future__ import annotations
 
@@ -12,24 +12,28 @@ from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, updat
 from ...models import Lockout
 
 MAX_FAILURES = {"name": 5, "address": 20}
-"""After so many failures the first wait begins; each further one doubles it. An address may be an office."""
+"""Number of failures after which the first wait begins; each further failure doubles it.
+
+The limit of addresses is higher, since a whole office may share one.
+"""
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
 FAILURE_RETENTION = timedelta(hours=24)
-"""Failures count until there was none for so long."""
+"""Time without failures after which the earlier ones are discarded."""
 
 
 @dataclass(frozen=True)
 class SignInAttempt:
-    """An attempt may be made, and `locks` are the kinds whose wait begins when it fails; or none may be
-    before `until`."""
+    """Whether an attempt to sign in may be made."""
 
     until: datetime | None = None
+    """No attempt may be made before this time; None if one may be made now."""
     locks: tuple[str, ...] = ()
+    """The kinds, "name" or "address", whose wait begins if the attempt fails."""
 
 
-def count(connection: Connection, name: str, address: str, now: datetime) -> SignInAttempt:
-    """Count an attempt as failed before it is made: so parallel guesses cannot outrun the count."""
+def count_attempt(connection: Connection, name: str, address: str, now: datetime) -> SignInAttempt:
+    """Count an attempt as failed before it is made, so that parallel attempts cannot exceed the limit."""
     rows = _rows(connection, name, address)
     waits = [row.until for row in rows.values() if row.until and row.until > now]
     if waits:
@@ -49,24 +53,24 @@ def count(connection: Connection, name: str, address: str, now: datetime) -> Sig
 
 
 def refund(connection: Connection, name: str, address: str) -> None:
-    """The attempt that was counted did not fail."""
+    """Subtract an attempt that was counted and did not fail."""
     _subtract(connection, _rows(connection, name, address).values(), 1)
 
 
 def reset(connection: Connection, name: str, address: str) -> None:
-    """Who has signed in as `name` has made the failures before, too."""
+    """After a sign-in as `name`, remove its failures from the name and from the address."""
     rows = _rows(connection, name, address)
     if "name" in rows:
         _subtract(connection, rows.values(), rows["name"].failures)
 
 
 def clear(connection: Connection, name: str) -> None:
-    """Let `name` be tried again at once."""
+    """Remove all failures of `name`, so that it can be tried again at once."""
     connection.execute(delete(Lockout).where(Lockout.kind == "name", Lockout.value == name))
 
 
-def clean(connection: Connection, now: datetime) -> None:
-    """Remove what counts no more."""
+def delete_expired(connection: Connection, now: datetime) -> None:
+    """Delete counts whose last failure is older than `FAILURE_RETENTION`."""
     connection.execute(delete(Lockout).where(Lockout.failed_at < now - FAILURE_RETENTION))
 
 
@@ -82,7 +86,7 @@ def _keys(name: str, address: str) -> list[tuple[str, str]]:
 
 
 def _network(address: str) -> str:
-    """An address of IPv6 stands for all 2**64 that its owner has."""
+    """Return an IPv6 address as its /64 network, all of whose addresses usually have one owner."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -91,7 +95,7 @@ def _network(address: str) -> str:
 
 
 def _rows(connection: Connection, name: str, address: str) -> dict[str, Row[tuple[Lockout]]]:
-    """What is counted, by kind; locked, and always in the same order, so that nobody waits in a circle."""
+    """Return the counts by kind. The rows are locked in a fixed order, which prevents deadlocks."""
     keys = [and_(Lockout.kind == kind, Lockout.value == value) for kind, value in _keys(name, address)]
     found = select(Lockout.__table__).where(or_(*keys)).order_by(Lockout.kind).with_for_update()
     return {row.kind: row for row in connection.execute(found)}

@@ -1,4 +1,4 @@
-"""What operators say to followers: written, taken back, tried again, sent by a worker (`services.outbox`)."""
+"""Answers of operators: queued, withdrawn, sent again, and their drafts. A worker sends them (`sending`)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from ...wechat.replies import MAX_TEXT_BYTES, ImageReply, Reply, TextReply, Vide
 from .. import audit
 from ..accounts.capabilities import Capabilities, Feature, Permission
 from ..audit import Actor
-from ..conversations.actions import subject
-from ..inbox.exchanges import insert_rows
+from ..followers.profiles import subject
 from ..media.archive import Archive, StoredFile
-from .sending import BY_OPERATOR, UNDO_SECONDS, UPLOAD_PENDING, Outbox, outgoing
+from ..messages.records import insert_rows, operator_origin, outgoing_row
+from .decisions import AnswerAction, change_answer
+from .sending import UNDO_SECONDS, UPLOAD_PENDING, Outbox
 from .window import Closed, Window, load_window
 
 MAX_DRAFT = 4000
+"""Characters of a draft that are kept."""
 
 
 class SendBlock(StrEnum):
@@ -35,26 +37,26 @@ class SendBlock(StrEnum):
     LEFT = Closed.LEFT
     TOO_LONG = "too_long"
     GONE = "gone"
-    """What shall be taken back or tried again is no longer in a state that allows it."""
+    """The answer is no longer in a state in which it can be withdrawn or sent again."""
 
 
-def send_block(permission: Permission, found: Window) -> SendBlock | None:
-    """What keeps operators from answering a follower, whose window is `found`."""
+def send_block(permission: Permission, window: Window) -> SendBlock | None:
+    """Return why operators cannot answer a follower with this window, or None."""
     if not permission.allowed:
         return SendBlock.NO_API
-    return SendBlock(found.closed) if found.closed else None
+    return SendBlock(window.closed) if window.closed else None
 
 
 class CannotSend(Exception):
-    """An answer that was not accepted; nothing has changed."""
+    """An answer was not accepted; nothing has changed."""
 
-    def __init__(self, send_block: SendBlock) -> None:
-        super().__init__(str(send_block))
-        self.block = send_block
+    def __init__(self, block: SendBlock) -> None:
+        super().__init__(str(block))
+        self.block = block
 
 
 class Answers:
-    """Takes what operators write."""
+    """Accepts the answers of operators."""
 
     def __init__(self, engine: Engine, capabilities: Capabilities, outbox: Outbox, files: Archive) -> None:
         self._engine = engine
@@ -62,112 +64,125 @@ class Answers:
         self._capabilities = capabilities
         self._outbox = outbox
 
-    def _obstacle(self, follower_id: int) -> SendBlock | None:
+    def _send_block(self, follower_id: int) -> SendBlock | None:
         wanted = select(Follower.account_id, Follower.subscribed).where(Follower.id == follower_id)
         with self._engine.connect() as connection:
             follower = connection.execute(wanted).one_or_none()
             if follower is None:
                 return SendBlock.GONE
-            found = load_window(connection, follower_id, follower.subscribed, datetime.now(UTC))
-        return send_block(self._capabilities.permission(follower.account_id, Feature.CUSTOMER_SERVICE), found)
+            window = load_window(connection, follower_id, follower.subscribed, datetime.now(UTC))
+        return send_block(
+            self._capabilities.permission(follower.account_id, Feature.CUSTOMER_SERVICE), window
+        )
 
     def send(
         self, actor: Actor, follower_id: int, reply: Reply | MsgMenu, file: StoredFile | None = None
     ) -> int:
-        """Queue an answer, to be sent when it can no longer be taken back; its id. CannotSend."""
+        """Queue an answer, which is sent when it can no longer be withdrawn; return its id.
+
+        :raises CannotSend: if it is too long, or the follower cannot be answered.
+        """
         if isinstance(reply, TextReply) and len(reply.content.encode()) > MAX_TEXT_BYTES:
             raise CannotSend(SendBlock.TOO_LONG)
-        if found := self._obstacle(follower_id):
-            raise CannotSend(found)
+        if block := self._send_block(follower_id):
+            raise CannotSend(block)
         message_id = self._queue(actor, follower_id, reply, file)
-        self._outbox.wake(follower_id, UNDO_SECONDS + 1)
+        self._outbox.schedule(follower_id, UNDO_SECONDS + 1)
         return message_id
 
     def send_file(self, actor: Actor, follower_id: int, kind: str, content: bytes) -> int:
-        """Queue an image, voice or video like `send`; CannotSend, RefusedMedia."""
-        if found := self._obstacle(follower_id):
-            raise CannotSend(found)
-        replies = {"image": ImageReply, "voice": VoiceReply, "video": VideoReply}
-        return self.send(actor, follower_id, replies[kind](UPLOAD_PENDING), self._files.keep(content, kind))
+        """Queue an image, voice or video as `send` does.
+
+        :raises CannotSend: if the follower cannot be answered.
+        :raises RefusedMedia: if the platform would not take the file.
+        """
+        if block := self._send_block(follower_id):
+            raise CannotSend(block)
+        reply = {"image": ImageReply, "voice": VoiceReply, "video": VideoReply}[kind](UPLOAD_PENDING)
+        return self.send(actor, follower_id, reply, self._files.store_upload(content, kind))
 
     @retry_conflicts
     def _queue(self, actor: Actor, follower_id: int, reply: Reply | MsgMenu, file: StoredFile | None) -> int:
-        key, now = BY_OPERATOR + secrets.token_hex(12), datetime.now(UTC)
+        assert actor.operator_id
+        key, now = f"operator:{secrets.token_hex(12)}", datetime.now(UTC)
         with transaction(self._engine) as connection:
             account_id = connection.scalar(select(Follower.account_id).where(Follower.id == follower_id))
             assert account_id
-            origin = f"{BY_OPERATOR}{actor.operator_id}"
-            insert_rows(
-                connection, [outgoing(account_id, follower_id, reply, MessageState.QUEUED, key, origin)]
+            row = outgoing_row(
+                account_id,
+                follower_id,
+                reply,
+                MessageState.QUEUED,
+                key,
+                origin=operator_origin(actor.operator_id),
+                operator_id=actor.operator_id,
             )
-            found = select(MessageLog.id, MessageLog.kind).where(MessageLog.dedup_key == key)
-            message = connection.execute(found).one()
+            insert_rows(connection, [row])
+            inserted = select(MessageLog.id, MessageLog.kind).where(MessageLog.dedup_key == key)
+            message = connection.execute(inserted).one()
             if file:
-                row = {"message_id": message.id, "kind": message.kind, "state": MediaState.STORED}
+                media = {"message_id": message.id, "kind": message.kind, "state": MediaState.STORED}
                 times = {"created_at": now, "stored_at": now}
-                connection.execute(insert(Media).values(row | times | asdict(file)))
-            _forget_draft(connection, actor, follower_id)
+                connection.execute(insert(Media).values(media | times | asdict(file)))
+            _delete_draft(connection, actor, follower_id)
             audit.record(connection, actor, "answered", subject(follower_id), after=f"message:{message.id}")
         return int(message.id)
 
     def withdraw(self, actor: Actor, message_id: int) -> int:
-        """Take back an answer before it is sent: its text becomes a draft. The follower's id; CannotSend."""
-        follower_id, text = self._change(
-            actor, message_id, {MessageState.QUEUED}, MessageState.WITHDRAWN, "withdrawn"
-        )
+        """Withdraw an answer before it is sent, and make its text a draft; return the follower's id.
+
+        :raises CannotSend: if it has been sent.
+        """
+        follower_id, text = self._change(actor, message_id, AnswerAction.WITHDRAW)
         self.keep_draft(actor, follower_id, text)
         return follower_id
 
     def retry(self, actor: Actor, message_id: int) -> int:
-        """Send an answer again that failed, or of which nobody knows whether it arrived.
+        """Send an answer again that failed or may not have arrived; return the follower's id.
 
-        The follower's id; CannotSend.
+        :raises CannotSend: if it is in another state, or the follower cannot be answered at all.
         """
         with self._engine.connect() as connection:
             follower_id = connection.scalar(select(MessageLog.follower_id).where(MessageLog.id == message_id))
-        found = self._obstacle(follower_id) if follower_id else SendBlock.GONE
-        # The platform's word about the window is older than the operator's wish to try again.
-        if found in {SendBlock.NO_API, SendBlock.LEFT, SendBlock.GONE}:
-            raise CannotSend(found)
-        states = {MessageState.FAILED, MessageState.UNKNOWN}
-        follower_id, _ = self._change(actor, message_id, states, MessageState.QUEUED, "sent_again")
-        self._outbox.wake(follower_id, UNDO_SECONDS + 1)
+        block = self._send_block(follower_id) if follower_id else SendBlock.GONE
+        # A closed window is an estimate, which an operator may put to the test.
+        if block in {SendBlock.NO_API, SendBlock.LEFT, SendBlock.GONE}:
+            raise CannotSend(block)
+        follower_id, _ = self._change(actor, message_id, AnswerAction.RESEND)
+        self._outbox.schedule(follower_id, UNDO_SECONDS + 1)
         return follower_id
 
     @retry_conflicts
-    def _change(
-        self, actor: Actor, message_id: int, before: set[MessageState], after: MessageState, action: str
-    ) -> tuple[int, str]:
-        this = (
-            MessageLog.id == message_id,
-            MessageLog.state.in_(before),
-            MessageLog.origin.startswith(BY_OPERATOR),
-        )
+    def _change(self, actor: Actor, message_id: int, action: AnswerAction) -> tuple[int, str]:
+        this = (MessageLog.id == message_id, MessageLog.operator_id.is_not(None))
+        found = select(MessageLog.follower_id, MessageLog.text, MessageLog.state).where(*this)
         with transaction(self._engine) as connection:
-            row = connection.execute(
-                select(MessageLog.follower_id, MessageLog.text).where(*this)
-            ).one_or_none()
-            changed = connection.execute(
-                update(MessageLog).where(*this).values(state=after, error="", received_at=datetime.now(UTC))
-            )
-            if row is None or not changed.rowcount:
+            row = connection.execute(found.with_for_update()).one_or_none()
+            if row is None:
                 raise CannotSend(SendBlock.GONE)
-            audit.record(connection, actor, action, subject(row.follower_id), after=f"message:{message_id}")
+            before, now = MessageState(row.state), datetime.now(UTC)
+            decision = change_answer(action, before, message_id, subject(row.follower_id), now)
+            if decision is None or decision.note is None:
+                raise CannotSend(SendBlock.GONE)
+            connection.execute(
+                update(MessageLog).where(*this, MessageLog.state == before).values(**decision.changes)
+            )
+            decision.note.record(connection, actor)
         return row.follower_id, row.text
 
     # Drafts
 
     def write(self, actor: Actor, follower_id: int, text: str) -> None:
-        """Keep a draft, and let the follower see that somebody writes."""
+        """Keep a draft, and show the follower that an operator is typing."""
         self.keep_draft(actor, follower_id, text)
         if text.strip():
             self._outbox.notify_typing(follower_id)
 
     @retry_conflicts
     def keep_draft(self, actor: Actor, follower_id: int, text: str) -> None:
-        """Keep what an operator has begun to write; nothing, if it is blank."""
+        """Keep the draft of an operator; delete it if `text` is blank."""
         with transaction(self._engine) as connection:
-            _forget_draft(connection, actor, follower_id)
+            _delete_draft(connection, actor, follower_id)
             if text.strip():
                 connection.execute(
                     insert(Draft).values(
@@ -179,6 +194,6 @@ class Answers:
                 )
 
 
-def _forget_draft(connection: Connection, actor: Actor, follower_id: int) -> None:
+def _delete_draft(connection: Connection, actor: Actor, follower_id: int) -> None:
     this = (Draft.follower_id == follower_id, Draft.operator_id == actor.operator_id)
     connection.execute(delete(Draft).where(*this))

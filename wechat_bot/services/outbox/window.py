@@ -1,6 +1,7 @@
-"""How long, and how often, a follower may still be written to (``wechat-platform.md`` section 7.4).
+"""Until when, and how often, a follower may be written to (``wechat-platform.md`` section 7.4).
 
-An estimate: how allowances that overlap add up is not documented. What the platform answers counts more.
+This is an estimate, as the platform does not document how allowances that overlap add up. What the platform
+answers counts more.
 """
 
 from __future__ import annotations
@@ -15,18 +16,21 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, func, sele
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from ...models import Channel, Conversation, Direction, Follower, HourIndex, MessageLog, MessageState
-from ..projections.projector import hour_of
+from ...models.projections import hour_of
 
 MAX_MESSAGES = 60
-"""So many of the newest messages are looked at: more than any allowance."""
+"""How many of the newest messages are looked at: more than any allowance."""
 
-_BRIEF = timedelta(minutes=1)
+_SHORT = timedelta(minutes=1)
 _OPENING = {"click": 3, "scancode_push": 3, "scancode_waitmsg": 3, "subscribe": 3, "scan": 3}
-"""Events after which a follower may be written to for a minute, and how often."""
+"""How many messages each of these events allows, for a minute."""
 WINDOW_LENGTH = timedelta(hours=48)
 _MESSAGE = (5, WINDOW_LENGTH)
-"""What a message of the follower allows."""
-_SPENT = {MessageState.SENT, MessageState.UNKNOWN, MessageState.SENDING, MessageState.QUEUED}
+"""How many messages a message of the follower allows, and for how long."""
+_COUNTED = {MessageState.SENT, MessageState.UNKNOWN, MessageState.SENDING, MessageState.QUEUED}
+"""States in which a message to the follower uses the allowance."""
+_OUT_OF_TIME, _LIMIT_REACHED = 45015, 45047
+"""Error codes by which the platform says that the window is closed."""
 
 
 class Closed(StrEnum):
@@ -49,15 +53,15 @@ class Window:
     allowed: int = 0
 
     @classmethod
-    def until(cls, ends_at: datetime, allowed: int, spent: int) -> Window:
-        """Of so many messages that are `allowed`, some of which were sent."""
-        left = max(0, allowed - spent)
+    def until(cls, ends_at: datetime, allowed: int, sent: int) -> Window:
+        """Return the window of `allowed` messages, some of which were sent."""
+        left = max(0, allowed - sent)
         return cls(None if left else Closed.USED_UP, ends_at, left, allowed)
 
 
 def load_window(connection: Connection, follower_id: int, subscribed: bool, now: datetime) -> Window:
-    """Where a follower's window stands."""
-    names = ("direction", "channel", "kind", "event", "state", "error", "created_at")
+    """Return the window of a follower."""
+    names = ("direction", "channel", "kind", "event", "state", "errcode", "created_at")
     newest = (
         select(*(getattr(MessageLog, name) for name in names))
         .where(MessageLog.follower_id == follower_id)
@@ -68,65 +72,65 @@ def load_window(connection: Connection, follower_id: int, subscribed: bool, now:
 
 
 def compute_window(subscribed: bool, newest: Iterable[Any], now: datetime) -> Window:
-    """The window that the newest messages of a follower, newest first, leave."""
+    """Return the window that the newest messages of a follower leave, of which the newest comes first."""
     if not subscribed:
         return Window(Closed.LEFT)
-    spent, refused = 0, ""
+    sent, refused = 0, None
     best = Window(Closed.SILENT)
     for row in newest:
         if row.direction == Direction.OUT:
             if row.channel == Channel.CUSTOMER:
-                spent += MessageState(row.state) in _SPENT
-                refused = refused or (row.error[:5] if row.state == MessageState.FAILED else "")
+                sent += MessageState(row.state) in _COUNTED
+                refused = refused or (row.errcode if row.state == MessageState.FAILED else None)
             continue
-        allowed, lasting = _allowance(row)
-        ends_at = row.created_at + lasting
-        if ends_at > now and refused != "45015":
-            used = allowed if refused == "45047" else spent
+        allowed, length = _allowance(row)
+        ends_at = row.created_at + length
+        if ends_at > now and refused != _OUT_OF_TIME:
+            used = allowed if refused == _LIMIT_REACHED else sent
             best = _better(best, Window.until(ends_at, allowed, used))
         if row.kind != "event":
-            break  # older acts allow nothing that this one does not
+            break  # older messages allow nothing that this one does not
     return best
 
 
 def _allowance(row: Any) -> tuple[int, timedelta]:
-    return (_OPENING.get(row.event, 0), _BRIEF) if row.kind == "event" else _MESSAGE
+    return (_OPENING.get(row.event, 0), _SHORT) if row.kind == "event" else _MESSAGE
 
 
 def _better(one: Window, other: Window) -> Window:
-    """The larger count, and the longer time as far as it allows anything."""
+    """Return the larger count, with the longer time if both windows are open."""
     if not one.ends_at or not other.ends_at or not other.allowed:
         return other if other.allowed else one
-    larger = max(one, other, key=lambda load_window: load_window.left)
+    larger = max(one, other, key=lambda window: window.left)
     longest = max(one.ends_at, other.ends_at) if one.left and other.left else larger.ends_at
     return replace(larger, ends_at=longest)
 
 
-# Of many conversations at once, as far as their followers' newest messages tell
+# Of many conversations at once, as far as the newest message of each follower tells
 
 
 def spent_since(
     follower_id: InstrumentedAttribute[int], message_id: InstrumentedAttribute[int]
 ) -> ScalarSelect[int]:
-    """How many messages of those that are counted went to a follower after a message."""
+    """Select the number of counted messages that were sent to a follower after a message."""
     sent = aliased(MessageLog)
     after = (sent.follower_id == follower_id, sent.id > message_id)
-    counted = (sent.channel == Channel.CUSTOMER, sent.state.in_(_SPENT))
+    counted = (sent.channel == Channel.CUSTOMER, sent.state.in_(_COUNTED))
     return select(func.count(sent.id)).where(*after, *counted).scalar_subquery()
 
 
-def estimate_window(subscribed: bool, written_at: datetime | None, spent: int, now: datetime) -> Window:
-    """The window that the newest message of a follower, who wrote it at `written_at`, leaves."""
-    allowed, lasting = _MESSAGE
+def estimate_window(subscribed: bool, written_at: datetime | None, sent: int, now: datetime) -> Window:
+    """Return the window that the newest message of a follower leaves, which was written at `written_at`."""
+    allowed, length = _MESSAGE
     if not subscribed:
         return Window(Closed.LEFT)
-    if not written_at or written_at + lasting <= now:
+    if not written_at or written_at + length <= now:
         return Window(Closed.SILENT)
-    return Window.until(written_at + lasting, allowed, spent)
+    return Window.until(written_at + length, allowed, sent)
 
 
 def not_yet_closed(written_at: InstrumentedAttribute[datetime], now: datetime) -> ColumnElement[bool]:
-    """Threads of followers who may still be written to, whose newest message came at `written_at`."""
+    """The condition for conversations whose window is open, by the time of the follower's newest message."""
     since = now - WINDOW_LENGTH
     hour = (
         select(HourIndex.first_id)
@@ -134,5 +138,5 @@ def not_yet_closed(written_at: InstrumentedAttribute[datetime], now: datetime) -
         .order_by(HourIndex.hour.desc())
         .limit(1)
     )
-    lately = Conversation.last_in_id >= func.coalesce(hour.scalar_subquery(), 1)  # for the index
-    return and_(lately, written_at > since, Follower.subscribed)
+    recent = Conversation.last_in_id >= func.coalesce(hour.scalar_subquery(), 1)  # makes the index usable
+    return and_(recent, written_at > since, Follower.subscribed)

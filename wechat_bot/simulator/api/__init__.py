@@ -1,4 +1,4 @@
-"""The platform's API, played from its documentation: ``wechat-platform.md`` sections 6 to 9."""
+"""A simulation of the platform's API after its documentation (``wechat-platform.md`` sections 6 to 9)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import Any
 import httpx2
 from werkzeug.wrappers import Request, Response
 
-from ...database.transactions import in_transaction
 from ...wechat.credentials import Credentials
 from ..state import (
     APIFault,
@@ -46,9 +45,9 @@ from . import (
     tokens,
     users,
 )
-from .call import Answer, CallRefused, Endpoint, SimulatedCall, UploadedFile, check
+from .call import Answer, CallRefused, Endpoint, SimulatedCall, UploadedFile, check, refuse_if
 from .faults import apply_fault
-from .permissions import GRANTED, MINUTELY, daily_limit, spend
+from .permissions import ALLOWED_KINDS, MINUTE_LIMITS, consume_quota, daily_limit
 
 _FAMILIES = (
     tokens.family,
@@ -72,18 +71,25 @@ ENDPOINTS: dict[str, Endpoint] = {
     path: endpoint for family in _FAMILIES for path, endpoint in family.endpoints.items()
 }
 
-_CALLS = 10_000
-_FAILED = 1000
-"""How many calls are remembered, and how many failed ones with all that was said."""
+_MAX_CALLS = 10_000
+"""Number of calls whose paths are kept."""
+_MAX_FAILED = 1000
+"""Number of failed calls that are kept, with request and response."""
 _ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u(?!00[0-7])")
+"""The JSON escape of a character beyond ASCII."""
 
 
-class FakeAPI:
-    """The platform's API as a WSGI application: does what the platform does, fails on request.
+class SimulatedAPI:
+    """The platform's API as a WSGI application.
 
-    ``api.errcodes["/cgi-bin/message/custom/send"] = [45015]`` makes the next call of it fail, `fail` breaks
-    its answer; a path, method or field that the platform does not know is a mistake of the caller, kept in
-    `unknown`. All it knows of the account is the state in `store`.
+    It behaves as the platform does, and fails on demand: ``api.errcodes["/cgi-bin/message/custom/send"] =
+    [45015]`` makes the next call of that path fail with that error, and `fail` sets other faults. Paths,
+    methods and fields that the platform does not know are mistakes of the caller and are collected in
+    `unknown`. The state of the account is in `store`.
+
+    :param account: the account of a new store in memory. It is ignored if `store` is given.
+    :param before_call: is called before each call of the API, in the caller's context if the caller uses
+        `transport`. An exception that it raises reaches the caller.
     """
 
     def __init__(
@@ -94,53 +100,55 @@ class FakeAPI:
         account: SimulatedAccount | None = None,
         store: StateStore | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        before_call: Callable[[], None] | None = None,
     ) -> None:
-        """`account` is of a new store in memory."""
         self.credentials = credentials
         self.clock = clock
         self.store = store or MemoryStore(PlatformState(account or SimulatedAccount()))
         self.sleep = sleep
+        self.before_call = before_call
         self.errcodes: dict[str, list[int]] = defaultdict(list)
         self.delay = 0.0
-        """Seconds by which every answer is late."""
+        """Delay of every response, in seconds."""
 
     @property
     def transport(self) -> httpx2.WSGITransport:
-        """Connects a client in this process; pass it to `create_app`."""
+        """The transport of clients in this process, to be passed to `create_app`."""
         return httpx2.WSGITransport(app=self)
 
-    # What happened
+    # Recorded calls
 
     @property
     def sent(self) -> list[dict[str, Any]]:
-        """The customer-service messages that were sent."""
+        """The bodies of the customer-service messages that were sent."""
         with self.store.opened() as state:
             return [sent.body for sent in state.sent if sent.path == customer.SEND]
 
     @property
     def calls(self) -> list[str]:
-        """The paths that were called, also in vain."""
+        """The paths of all calls, including those that failed."""
         with self.store.opened() as state:
             return list(state.calls)
 
     @property
     def unknown(self) -> list[str]:
+        """Paths, methods and fields of calls that the platform does not know."""
         with self.store.opened() as state:
             return list(state.unknown)
 
     @property
     def token(self) -> str:
-        """The access token that was issued last."""
+        """The latest access token, or empty."""
         with self.store.opened() as state:
             return state.tokens[-1].value if state.tokens else ""
 
     @property
     def token_fetches(self) -> int:
-        """How often one of the two endpoints answered with a token."""
+        """Number of times that one of the two endpoints returned a token."""
         with self.store.opened() as state:
             return state.token_fetches
 
-    # What the platform, its operators and followers do
+    # Actions of the platform and of followers
 
     def advance(self, seconds: float) -> None:
         """Move the platform's clock forward."""
@@ -153,26 +161,31 @@ class FakeAPI:
             state.tokens = []
 
     def fail(self, fault: APIFault, path: str = "*") -> None:
-        """Let the next calls of a path fail, or of all."""
+        """Set the fault of the next calls of a path, or of all paths."""
         with self.store.opened() as state:
             state.faults[path] = fault
 
     def follower_acted(self, openid: str, action: str, scene: str = "") -> None:
-        """Tell what a follower did: message, click, follow, scan or unfollow; `scene` of a scanned code."""
+        """Record an action of a follower, which may open the window for customer-service messages.
+
+        :param action: message, click, follow, scan or unfollow.
+        :param scene: the scene of a scanned QR code.
+        """
         with self.store.opened() as state:
-            users.act(state, openid, action, scene, self._now(state))
+            users.record_action(state, openid, action, scene, self._now(state))
 
     def follower_accepted(self, openid: str, template_id: str, scene: int | None = None) -> None:
-        """A follower allows one message of a subscription notice, or a one-time subscription by `scene`."""
+        """Let a follower accept one message of a template: a one-time subscription if `scene` is given, or
+        else a subscription notice."""
         with self.store.opened() as state:
             accepted = state.followers.setdefault(
                 openid, SimulatedFollower(openid, subscribed=False)
             ).accepted
-            key = subscriptions.acceptance(template_id, scene)
+            key = subscriptions.acceptance_key(template_id, scene)
             accepted[key] = accepted.get(key, 0) + 1
 
     def follower_commented(self, openid: str, msg_data_id: int, content: str, index: int = 0) -> int:
-        """The user_comment_id of a comment of a follower on an article."""
+        """Add a comment of a follower to an article, and return its user_comment_id."""
         with self.store.opened() as state:
             number = state.new_id()
             now = int(self._now(state))
@@ -180,39 +193,40 @@ class FakeAPI:
             return number
 
     def give_media(self, kind: str, content: bytes, filename: str, content_type: str) -> str:
-        """The media id of a file that a follower sends; valid as long as one that was uploaded."""
+        """Store a file that a follower sends, as temporary media, and return its media id."""
         with self.store.opened() as state:
-            given = media.temporary(kind, filename, content_type, self._now(state))
-            state.media[given.media_id] = given
-        self.store.write(given.media_id, content)
-        return given.media_id
+            stored = media.temporary(kind, filename, content_type, self._now(state))
+            state.media[stored.media_id] = stored
+        self.store.write(stored.media_id, content)
+        return stored.media_id
 
     def authorise(self, openid: str, scope: str = "snsapi_base") -> str:
-        """The code with which the platform's OAuth page sends a browser back."""
+        """Return a code, with which the platform's OAuth page would redirect a browser back."""
         code = secrets.token_hex(16)
         with self.store.opened() as state:
             state.codes[code] = Code(openid, scope, self._now(state) + 300)
         return code
 
     def menu_of(self, openid: str) -> list[dict[str, Any]]:
-        """The buttons that a follower sees."""
+        """Return the buttons of the menu that a follower sees."""
         with self.store.opened() as state:
             return menus.menu_of(state, state.followers.get(openid, SimulatedFollower(openid)))
 
     def take_events(self) -> list[SimulatedEvent]:
-        """The events that are due, for the pushing side; each is given once."""
+        """Remove the events that are due, and return them to be pushed."""
         with self.store.opened() as state:
             now = self._now(state)
             due = [event for event in state.events if event.due <= now]
             state.events = [event for event in state.events if event.due > now]
             return due
 
-    # Answering
+    # Handling of calls
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
-        assert not in_transaction.get(), "the network is used within a transaction"
+        if self.before_call:
+            self.before_call()
         with Request(environ) as request:
-            request.get_data(parse_form_data=True)  # before the state is open
+            request.get_data(parse_form_data=True)  # while the state is not yet locked
             with self.store.opened() as state:
                 fault = _next_fault(state, request.path)
                 response = self._respond(request, state, fault)
@@ -223,7 +237,7 @@ class FakeAPI:
         return self.clock() + state.clock_offset
 
     def _respond(self, request: Request, state: PlatformState, fault: APIFault | None) -> Response:
-        state.calls = [*state.calls[1 - _CALLS :], request.path]
+        state.calls = [*state.calls[1 - _MAX_CALLS :], request.path]
         now = self._now(state)
         try:
             if self.errcodes[request.path]:
@@ -270,18 +284,23 @@ class FakeAPI:
 
 
 def _permit(request: Request, endpoint: Endpoint, state: PlatformState, now: float) -> None:
-    """Refused without a valid token, the permission, or a rest of the quota."""
+    """Check token, permission and quota of a call.
+
+    :raises CallRefused: if one of them is missing.
+    """
     if endpoint.token:
-        _check_token(state.tokens, request.args.get("access_token"), now)
-    if state.account.kind not in GRANTED[endpoint.area]:
-        raise CallRefused(48001)
-    spend(state, request.path, now, daily_limit(request.path, state.account.kind), 86400, 45009)
-    if request.path in MINUTELY:
-        spend(state, request.path, now, MINUTELY[request.path], 60, 45011)
+        _check_token(state.tokens, request.args.get("access_token", ""), now)
+    refuse_if(state.account.kind not in ALLOWED_KINDS[endpoint.area], 48001)
+    consume_quota(state, request.path, now, daily_limit(request.path, state.account.kind), 86400, 45009)
+    if request.path in MINUTE_LIMITS:
+        consume_quota(state, request.path, now, MINUTE_LIMITS[request.path], 60, 45011)
 
 
 def _check_fields(endpoint: Endpoint, call: SimulatedCall) -> list[str]:
-    """The names of fields that the platform does not know; Refused if one is missing or wrong."""
+    """Return the names of fields that the platform does not know.
+
+    :raises CallRefused: if a field is missing or has the wrong type.
+    """
     token = {"access_token": str} if endpoint.token else {}
     unknown = check({**endpoint.query, **token}, call.query)
     return unknown if endpoint.body is None else unknown + check(endpoint.body, call.body)
@@ -296,21 +315,24 @@ def _next_fault(state: PlatformState, path: str) -> APIFault | None:
     return fault
 
 
-def _check_token(issued: list[SimulatedToken], value: str | None, now: float) -> None:
-    """Section 6.3: missing, malformed, unknown or replaced, expired."""
-    if not value:
-        raise CallRefused(41001)
-    if not re.fullmatch(r"[A-Za-z0-9_-]{64}", value):
-        raise CallRefused(40014)
+def _check_token(issued: list[SimulatedToken], value: str, now: float) -> None:
+    """Check an access token (section 6.3).
+
+    :raises CallRefused: if it is missing, malformed, unknown, replaced or expired.
+    """
+    refuse_if(not value, 41001)
+    refuse_if(not re.fullmatch(r"[A-Za-z0-9_-]{64}", value), 40014)
     token = next((token for token in issued if token.value == value), None)
     if token is None or (token.replaced and now >= token.ends):
         raise CallRefused(40001)
-    if now >= token.ends:
-        raise CallRefused(42001)
+    refuse_if(now >= token.ends, 42001)
 
 
 def _refusal(request: Request, state: PlatformState, now: float, refused: CallRefused) -> Response:
-    """The answer, which is remembered by its rid if the call had a token: others tell the secret."""
+    """Return the response to a refused call, and keep the call by its rid.
+
+    Calls without a token are not kept, because they contain the AppSecret.
+    """
     rid = f"{int(now):x}-{secrets.token_hex(4)}-{secrets.token_hex(4)}"
     errmsg = f"{refused.errmsg} rid: {rid}"
     response = _json({"errcode": refused.errcode, "errmsg": errmsg, **refused.more})
@@ -318,7 +340,7 @@ def _refusal(request: Request, state: PlatformState, now: float, refused: CallRe
         body = request.get_data(parse_form_data=True).decode(errors="replace")
         answer = response.get_data(as_text=True)
         state.failed[rid] = SimulatedFailedCall(now, request.path, body, answer, request.remote_addr or "")
-    if len(state.failed) > _FAILED:
+    if len(state.failed) > _MAX_FAILED:
         del state.failed[next(iter(state.failed))]
     return response
 
@@ -330,13 +352,16 @@ def _read_upload(request: Request) -> UploadedFile:
 
 
 def _read_json(request: Request) -> Any:
-    """The body. Escapes of characters beyond ASCII are not understood: followers would read them."""
+    """Parse the body. As on the platform, escapes of characters beyond ASCII are not decoded, so that
+    followers would see them.
+
+    :raises CallRefused: if it is empty or no JSON.
+    """
     if not (body := request.get_data(parse_form_data=True)):
         raise CallRefused(44002)
     try:
         text = body.decode()
-        if _ESCAPE.search(text) and request.path.startswith("/cgi-bin/menu/"):
-            raise CallRefused(40033)
+        refuse_if(_ESCAPE.search(text) and request.path.startswith("/cgi-bin/menu/"), 40033)
         return json.loads(_ESCAPE.sub(r"\1\\\\u", text))
     except (ValueError, RecursionError):
         raise CallRefused(47001) from None

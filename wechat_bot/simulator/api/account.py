@@ -1,11 +1,11 @@
-"""What an account asks about itself and the platform (sections 1.10, 6.8, 7.17, 7.20, 7.22)."""
+"""Information about the account and the platform (sections 1.10, 6.8, 7.17, 7.20, 7.22)."""
 
 from __future__ import annotations
 
 import re
 
 from ..state import JsTicket
-from .call import Answer, Area, CallRefused, Family, SimulatedCall, new_secret
+from .call import OK, Answer, Area, CallRefused, Family, SimulatedCall, new_secret, refuse_if
 
 family = Family(Area.ANY)
 
@@ -23,12 +23,9 @@ def api_addresses(call: SimulatedCall) -> Answer:
 @family.post("/cgi-bin/callback/check", {"action": str, "check_operator": str})
 def check_callback(call: SimulatedCall) -> Answer:
     action = call.body["action"]
-    if not call.state.account.callback_url:
-        raise CallRefused(40201)
-    if action not in {"dns", "ping", "all"}:
-        raise CallRefused(40202)
-    if call.body["check_operator"] not in {"CHINANET", "UNICOM", "CAP", "DEFAULT"}:
-        raise CallRefused(40203)
+    refuse_if(not call.state.account.callback_url, 40201)
+    refuse_if(action not in {"dns", "ping", "all"}, 40202)
+    refuse_if(call.body["check_operator"] not in {"CHINANET", "UNICOM", "CAP", "DEFAULT"}, 40203)
     answer = {
         "dns": [{"ip": "203.0.113.9", "real_operator": "UNICOM"}],
         "ping": [{"ip": "203.0.113.9", "from_operator": "UNICOM", "package_loss": "0%", "time": "23.079ms"}],
@@ -38,29 +35,19 @@ def check_callback(call: SimulatedCall) -> Answer:
 
 @family.get("/cgi-bin/get_current_autoreply_info")
 def autoreplies(call: SimulatedCall) -> Answer:
-    """An account whose console has no rules."""
-    return {
-        "is_add_friend_reply_open": 0,
-        "is_autoreply_open": 0,
-        "keyword_autoreply_info": {"list": []},
-    }
+    """The platform's console has no automatic replies."""
+    return {"is_add_friend_reply_open": 0, "is_autoreply_open": 0, "keyword_autoreply_info": {"list": []}}
 
 
 @family.get("/cgi-bin/ticket/getticket", {"type": str})
 def js_ticket(call: SimulatedCall) -> Answer:
-    """The same ticket while it is valid."""
+    """Return the same ticket while it is valid."""
     kind = call.query["type"]
-    if kind not in {"jsapi", "wx_card"}:
-        raise CallRefused(40097)
+    refuse_if(kind not in {"jsapi", "wx_card"}, 40097)
     ticket = call.state.js_tickets.get(kind)
     if ticket is None or call.now >= ticket.ends:
         ticket = call.state.js_tickets[kind] = JsTicket(new_secret(), call.now + 7200)
-    return {
-        "errcode": 0,
-        "errmsg": "ok",
-        "ticket": ticket.value,
-        "expires_in": round(ticket.ends - call.now),
-    }
+    return {**OK, "ticket": ticket.value, "expires_in": round(ticket.ends - call.now)}
 
 
 @family.post("/cgi-bin/openapi/rid/get", {"rid": str})
@@ -69,8 +56,7 @@ def failed_call(call: SimulatedCall) -> Answer:
     failed = call.state.failed.get(rid)
     if failed is None or not re.fullmatch(r"[0-9a-f]+-[0-9a-f]{8}-[0-9a-f]{8}", rid):
         raise CallRefused(76001)
-    if call.now > failed.at + 7 * 86400:
-        raise CallRefused(76002)
+    refuse_if(call.now > failed.at + 7 * 86400, 76002)
     request = {
         "invoke_time": int(failed.at),
         "cost_in_ms": 1,
@@ -79,4 +65,4 @@ def failed_call(call: SimulatedCall) -> Answer:
         "response_body": failed.response,
         "client_ip": failed.ip,
     }
-    return {"errcode": 0, "errmsg": "ok", "request": request}
+    return {**OK, "request": request}

@@ -1,11 +1,11 @@
-"""Agents and their sessions (section 7.5)."""
+"""Customer-service agents and their sessions (section 7.5)."""
 
 from __future__ import annotations
 
 import re
 
 from ..state import SimulatedAgent, SimulatedSession
-from .call import Answer, Area, CallRefused, Family, SimulatedCall
+from .call import Answer, Area, CallRefused, Family, SimulatedCall, find, refuse_if
 from .media import check_image
 
 family = Family(Area.AGENTS)
@@ -15,10 +15,10 @@ _ACCOUNT = re.compile(r"([A-Za-z0-9]{1,10})@[A-Za-z0-9_-]{1,30}")
 
 @family.get("/cgi-bin/customservice/getkflist")
 def list_agents(call: SimulatedCall) -> Answer:
-    return {"kf_list": [_listed(call, agent) for agent in call.state.agents]}
+    return {"kf_list": [_as_listed(call, agent) for agent in call.state.agents]}
 
 
-def _listed(call: SimulatedCall, agent: SimulatedAgent) -> dict[str, object]:
+def _as_listed(call: SimulatedCall, agent: SimulatedAgent) -> dict[str, object]:
     fields: dict[str, object] = {
         "kf_account": agent.kf_account,
         "kf_nick": agent.nickname,
@@ -36,15 +36,15 @@ def _listed(call: SimulatedCall, agent: SimulatedAgent) -> dict[str, object]:
 
 @family.get("/cgi-bin/customservice/getonlinekflist")
 def list_online(call: SimulatedCall) -> Answer:
-    """All are on-line, as no agent is real."""
-    served = [session.kf_account for session in call.state.sessions.values()]
+    """All simulated agents are online."""
+    accounts = [session.kf_account for session in call.state.sessions.values()]
     return {
         "kf_online_list": [
             {
                 "kf_account": agent.kf_account,
                 "status": 1,
                 "kf_id": str(agent.kf_id),
-                "accepted_case": served.count(agent.kf_account),
+                "accepted_case": accounts.count(agent.kf_account),
             }
             for agent in call.state.agents
         ]
@@ -55,67 +55,55 @@ _AGENT = {"kf_account": str, "nickname": str, "password?": str}
 
 
 @family.post("/customservice/kfaccount/add", _AGENT)
-def add(call: SimulatedCall) -> Answer:
+def add(call: SimulatedCall) -> None:
     account = call.body["kf_account"]
-    if not _ACCOUNT.fullmatch(account):
-        raise CallRefused(65404)
-    if any(agent.kf_account == account for agent in call.state.agents):
-        raise CallRefused(65406)
-    if len(call.state.agents) >= 100:
-        raise CallRefused(65405)
+    refuse_if(not _ACCOUNT.fullmatch(account), 65404)
+    refuse_if(any(agent.kf_account == account for agent in call.state.agents), 65406)
+    refuse_if(len(call.state.agents) >= 100, 65405)
     call.state.agents.append(SimulatedAgent(account, _nickname(call), call.state.new_id()))
-    return None
 
 
 @family.post("/customservice/kfaccount/update", _AGENT)
-def update(call: SimulatedCall) -> Answer:
+def update(call: SimulatedCall) -> None:
     _agent(call, call.body["kf_account"]).nickname = _nickname(call)
-    return None
 
 
 @family.post("/customservice/kfaccount/del", {"kf_account": str})
-def delete(call: SimulatedCall) -> Answer:
+def delete(call: SimulatedCall) -> None:
     call.state.agents.remove(_agent(call, call.body["kf_account"]))
-    return None
 
 
 @family.post("/customservice/kfaccount/uploadheadimg", query={"kf_account": str}, uploads=True)
-def upload_picture(call: SimulatedCall) -> Answer:
+def upload_picture(call: SimulatedCall) -> None:
     agent = _agent(call, call.query["kf_account"])
     check_image(call, {"jpg", "png"}, 5 * 1024 * 1024)
     agent.headimg = f"http://mmbiz.qpic.cn/kf/{agent.kf_id}/0"
-    return None
 
 
 @family.post("/customservice/kfaccount/inviteworker", {"kf_account": str, "invite_wx": str})
-def invite(call: SimulatedCall) -> Answer:
+def invite(call: SimulatedCall) -> None:
     agent = _agent(call, call.body["kf_account"])
-    if agent.invite_wx:
-        raise CallRefused(65410)
+    refuse_if(agent.invite_wx, 65410)
     agent.invite_wx = call.body["invite_wx"]
-    return None
 
 
 @family.post("/customservice/kfsession/create", {"kf_account": str, "openid": str, "text?": str})
-def open_session(call: SimulatedCall) -> Answer:
+def open_session(call: SimulatedCall) -> None:
     agent, follower = _agent(call, call.body["kf_account"]), call.follower(call.body["openid"])
     session = call.state.sessions.get(follower.openid)
-    if session and session.kf_account != agent.kf_account:
-        raise CallRefused(65414)
+    refuse_if(session and session.kf_account != agent.kf_account, 65414)
     call.state.sessions[follower.openid] = SimulatedSession(agent.kf_account, int(call.now))
-    call.notify_typing("kf_create_session", follower.openid, 0, KfAccount=agent.kf_account)
-    return None
+    call.schedule_event("kf_create_session", follower.openid, 0, KfAccount=agent.kf_account)
 
 
 @family.post("/customservice/kfsession/close", {"kf_account": str, "openid": str, "text?": str})
-def close_session(call: SimulatedCall) -> Answer:
+def close_session(call: SimulatedCall) -> None:
     openid = call.body["openid"]
     session = call.state.sessions.get(openid)
     if session is None or session.kf_account != call.body["kf_account"]:
         raise CallRefused(65413)
     del call.state.sessions[openid]
-    call.notify_typing("kf_close_session", openid, 0, KfAccount=session.kf_account)
-    return None
+    call.schedule_event("kf_close_session", openid, 0, KfAccount=session.kf_account)
 
 
 @family.get("/customservice/kfsession/getsession", {"openid": str})
@@ -146,12 +134,10 @@ def list_waiting(call: SimulatedCall) -> Answer:
     "/customservice/msgrecord/getmsglist", {"starttime": int, "endtime": int, "msgid": int, "number": int}
 )
 def records(call: SimulatedCall) -> Answer:
-    """What was sent as an agent; `msgid` counts from 1."""
+    """Return messages that were sent on behalf of agents. `msgid` is the number of the first, from 1."""
     start, end, first, number = (int(call.body[name]) for name in ("starttime", "endtime", "msgid", "number"))
-    if end - start > 86400:
-        raise CallRefused(65417)
-    if not (1 <= number <= 10_000 and first >= 1 and start <= end):
-        raise CallRefused(65416)
+    refuse_if(end - start > 86400, 65417)
+    refuse_if(not (1 <= number <= 10_000 and first >= 1 and start <= end), 65416)
     sent = [
         {
             "openid": message.openid,
@@ -168,13 +154,9 @@ def records(call: SimulatedCall) -> Answer:
 
 def _nickname(call: SimulatedCall) -> str:
     nickname: str = call.body["nickname"]
-    if not 1 <= len(nickname) <= 16:
-        raise CallRefused(65403)
+    refuse_if(not 1 <= len(nickname) <= 16, 65403)
     return nickname
 
 
 def _agent(call: SimulatedCall, account: str) -> SimulatedAgent:
-    for agent in call.state.agents:
-        if agent.kf_account == account:
-            return agent
-    raise CallRefused(65401)
+    return find((agent for agent in call.state.agents if agent.kf_account == account), 65401)

@@ -1,14 +1,14 @@
-"""One call of the API: what it carries, how its fields are checked, how it is refused."""
+"""Calls of the simulated API: registration of endpoints, checks of fields, and errors."""
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from enum import Enum, auto
-from typing import Any
+from typing import Any, TypeVar
 
 from werkzeug.wrappers import Response
 
@@ -20,11 +20,18 @@ BEIJING = timezone(timedelta(hours=8))
 
 Fields = dict[str, Any]
 Answer = Fields | Response | None
-"""None is success without further fields."""
+"""A JSON object or a whole response. None means success without further fields."""
+
+T = TypeVar("T")
+
+OK = {"errcode": 0, "errmsg": "ok"}
+"""The beginning of the responses that say that there was no error."""
 
 Shape = Any
-"""What a value must be: a type, ``[shape]`` for a list, or a dictionary by field. A name that ends with ``?``
-may be missing; the name `str` stands for any name."""
+"""The required form of a JSON value: a type, ``[shape]`` for a list, or a dictionary of shapes by field name.
+
+A field whose name ends with ``?`` is optional. The key `str` stands for any name.
+"""
 
 _MISSING = {
     "appid": 41002,
@@ -35,7 +42,7 @@ _MISSING = {
     "code": 41008,
     "openid": 41009,
 }
-"""Fields that have an errcode of their own if they are missing or empty (section 8); others: 47001."""
+"""The errcodes of missing or empty fields (section 8). For other fields it is 47001."""
 
 MESSAGES = {
     -1: "system error",
@@ -62,11 +69,11 @@ MESSAGES = {
     47001: "data format error",
     48001: "api unauthorized",
 }
-"""Texts as they are; the others are of no interest to a program."""
+"""The platform's texts. Those of other errcodes do not matter to programs."""
 
 
 class CallRefused(Exception):
-    """The answer is an error of the platform; `more` are further fields of it."""
+    """The call fails with an errcode of the platform. `more` are further fields of the response."""
 
     def __init__(self, errcode: int, errmsg: str = "", **more: Any) -> None:
         super().__init__(errcode)
@@ -75,8 +82,17 @@ class CallRefused(Exception):
         self.more = more
 
 
+def refuse_if(condition: object, errcode: int, errmsg: str = "") -> None:
+    """Check a call.
+
+    :raises CallRefused: if `condition` is true.
+    """
+    if condition:
+        raise CallRefused(errcode, errmsg)
+
+
 class Area(Enum):
-    """The rows of section 9.2: what an account of some kind may call or not."""
+    """Groups of endpoints with the same permissions: the rows of section 9.2."""
 
     ANY = auto()
     MENUS = auto()
@@ -100,7 +116,7 @@ class Area(Enum):
 
 @dataclass(frozen=True)
 class UploadedFile:
-    """The multipart field ``media``."""
+    """The file in the multipart field ``media``."""
 
     filename: str
     content_type: str
@@ -109,7 +125,7 @@ class UploadedFile:
 
 @dataclass(frozen=True)
 class SimulatedCall:
-    """A call whose token, permission, quota and fields were found right, and the state it works on."""
+    """A call whose token, permission, quota and fields are valid, and the state that it changes."""
 
     path: str
     query: dict[str, str]
@@ -121,10 +137,10 @@ class SimulatedCall:
     credentials: Credentials
     now: float
     root: str
-    """The URL under which the API is reached, with a slash at its end."""
+    """The base URL of the API, with a slash at its end."""
     ip: str
     paths: Collection[str]
-    """All that the API has."""
+    """The paths of all endpoints."""
 
     @property
     def today(self) -> datetime:
@@ -135,24 +151,39 @@ class SimulatedCall:
         return self.today.strftime("%Y-%m")
 
     def follower(self, openid: str, errcode: int = 40003) -> SimulatedFollower:
-        """The follower, also one who went away; Refused for a foreign openid."""
-        if follower := self.state.followers.get(openid):
-            return follower
-        raise CallRefused(errcode)
+        """Return a follower or former follower.
 
-    def receiver(self, openid: str) -> SimulatedFollower:
-        """Who may be sent a message; a stranger is one for the moment if the account is not strict."""
+        :raises CallRefused: with `errcode`, for an unknown openid.
+        """
+        return find(filter(None, [self.state.followers.get(openid)]), errcode)
+
+    def recipient(self, openid: str) -> SimulatedFollower:
+        """Return the follower to whom a message is sent. An account that is not strict accepts any openid.
+
+        :raises CallRefused: if the follower cannot be written to.
+        """
         if openid not in self.state.followers and not self.state.account.strict:
             return SimulatedFollower(openid)
         follower = self.follower(openid)
-        if not follower.subscribed:
-            raise CallRefused(43004)
-        if follower.blacklisted:
-            raise CallRefused(43019)
+        refuse_if(not follower.subscribed, 43004)
+        refuse_if(follower.blacklisted, 43019)
         return follower
 
-    def medium(self, media_id: str, *kinds: str, permanent: bool | None = None) -> SimulatedMedia:
-        """A file of one of these kinds that is still valid; Refused (40007) otherwise."""
+    def content(self, name: str, shape: Shape) -> Fields:
+        """Return a field of the body that depends on the kind of message, checked against `shape`.
+
+        :raises CallRefused: if it or one of its fields is missing or has another type.
+        """
+        refuse_if(name not in self.body, 47001, f"{name} missing")
+        content: Fields = self.body[name]
+        self.state.unknown += [f"{self.path} {unknown}" for unknown in check(shape, content, name)]
+        return content
+
+    def find_media(self, media_id: str, *kinds: str, permanent: bool | None = None) -> SimulatedMedia:
+        """Return a valid file. `kinds` and `permanent` restrict what is accepted, unless empty or None.
+
+        :raises CallRefused: with 40007, if there is no such file.
+        """
         media = self.state.media.get(media_id)
         if (
             media is None
@@ -164,12 +195,22 @@ class SimulatedCall:
         return media
 
     def deliver(self, openid: str) -> None:
-        """Note that the body of this call reached a follower."""
+        """Record that the message in this call was sent to a follower."""
         self.state.sent.append(Sent(self.path, openid, self.body, self.now))
 
-    def notify_typing(self, name: str, openid: str, delay: float = 2, **fields: Any) -> None:
-        """An event about a job will be pushed after `delay` seconds."""
-        self.state.events.append(SimulatedEvent(name, openid, _texts(fields), self.now + delay))
+    def schedule_event(self, name: str, openid: str, delay: float = 2, **fields: Any) -> None:
+        """Schedule an event that the platform pushes after `delay` seconds."""
+        self.state.events.append(SimulatedEvent(name, openid, _stringify(fields), self.now + delay))
+
+
+def find(items: Iterable[T], errcode: int) -> T:
+    """Return the first of `items`.
+
+    :raises CallRefused: with `errcode`, if there is none.
+    """
+    for item in items:
+        return item
+    raise CallRefused(errcode)
 
 
 Handler = Callable[[SimulatedCall], Answer]
@@ -177,7 +218,7 @@ Handler = Callable[[SimulatedCall], Answer]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What answers a path."""
+    """The handler of a path, and what it requires of calls."""
 
     handler: Handler
     method: str
@@ -190,7 +231,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Family:
-    """Endpoints that need the same permission."""
+    """Endpoints of one subject, which by default need the same permission."""
 
     area: Area
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
@@ -210,7 +251,7 @@ class Family:
         area: Area | None = None,
         uploads: bool = False,
     ) -> Callable[[Handler], Handler]:
-        """Without `body` none is needed, and one that comes all the same is not read."""
+        """Register a handler. Without a shape of the `body`, bodies are ignored."""
         return self._endpoint("POST", path, body, query, token, area, uploads)
 
     def _endpoint(
@@ -226,17 +267,19 @@ class Family:
 
 
 def check(shape: Shape, value: Any, name: str = "") -> list[str]:
-    """The names of fields that the platform does not know; Refused if one is missing or of another type."""
+    """Return the names of fields that `shape` does not have.
+
+    :param name: the name of `value` in messages, empty for the whole body.
+    :raises CallRefused: if a field is missing or has another type.
+    """
     if isinstance(shape, dict):
-        if not isinstance(value, dict):
-            raise CallRefused(47001, f"data format error hint: [{name} is no object]")
+        refuse_if(not isinstance(value, dict), 47001, f"data format error hint: [{name} is no object]")
         return _check_fields(shape, value, name)
     if isinstance(shape, list):
-        if not isinstance(value, list):
-            raise CallRefused(47001, f"data format error hint: [{name} is no list]")
+        refuse_if(not isinstance(value, list), 47001, f"data format error hint: [{name} is no list]")
         return [unknown for item in value for unknown in check(shape[0], item, name)]
     if shape is int and isinstance(value, str) and re.fullmatch(r"\d+", value):
-        return []  # the platform reads numbers that are written as text
+        return []  # the platform accepts numbers as text
     if not isinstance(value, shape) or (shape is int and isinstance(value, bool)):
         raise CallRefused(47001, f"data format error hint: [{name} has the wrong type]")
     return []
@@ -257,32 +300,30 @@ def _check_fields(shape: dict[Any, Shape], value: Fields, name: str) -> list[str
     return unknown
 
 
-def _texts(value: Any) -> Any:
-    """The same with numbers as text, as XML has them."""
+def _stringify(value: Any) -> Any:
+    """Convert numbers to text, as in XML."""
     if isinstance(value, dict):
-        return {name: _texts(part) for name, part in value.items()}
-    return [_texts(part) for part in value] if isinstance(value, list) else str(value)
+        return {name: _stringify(part) for name, part in value.items()}
+    return [_stringify(part) for part in value] if isinstance(value, list) else str(value)
 
 
 def new_secret() -> str:
-    """An opaque value of 64 characters, such as a media_id."""
+    """Return a random value of 64 characters, such as a media_id."""
     return secrets.token_urlsafe(48)
 
 
-def page(items: list[str], after: str, size: int) -> Fields:
-    """A page of openids behind `after` as users/get answers it: without data at the end."""
-    if after and after not in items:
-        raise CallRefused(40003)
+def page_after(items: list[str], after: str, size: int) -> Fields:
+    """Return the page of openids after `after`, as users/get does. An empty page has no data."""
+    refuse_if(after and after not in items, 40003)
     rest = items[items.index(after) + 1 :] if after else items
     part = rest[:size]
     answer: Fields = {"count": len(part), "next_openid": part[-1] if part else ""}
     return answer | ({"data": {"openid": part}} if part else {})
 
 
-def span(body: Fields, items: list[Fields]) -> Fields:
-    """Items of a list that is read by ``offset`` and ``count`` (1 to 20)."""
+def page_at(body: Fields, items: list[Fields]) -> Fields:
+    """Return the page of a list that ``offset`` and ``count`` (1 to 20) of the body request."""
     offset, count = int(body["offset"]), int(body["count"])
-    if not 1 <= count <= 20:
-        raise CallRefused(40097)
+    refuse_if(not 1 <= count <= 20, 40097)
     part = items[offset : offset + count]
     return {"total_count": len(items), "item_count": len(part), "item": part}

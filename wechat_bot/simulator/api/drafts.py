@@ -1,4 +1,4 @@
-"""Drafts and their publishing (sections 7.9 and 7.10)."""
+"""Drafts and published articles (sections 7.9 and 7.10)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ..state import Published, SimulatedDraft
-from .call import Answer, Area, CallRefused, Family, SimulatedCall, new_secret, span
+from .call import OK, Answer, Area, CallRefused, Family, SimulatedCall, find, new_secret, page_at, refuse_if
 from .media import picture_url
 
 family = Family(Area.ANY)
@@ -32,22 +32,15 @@ _ARTICLE = {
 
 def _check_article(call: SimulatedCall, article: dict[str, Any]) -> None:
     kind = article.get("article_type", "news")
-    if not article.get("title"):
-        raise CallRefused(40227)
-    if not article.get("content"):
-        raise CallRefused(44003)
-    if len(article["title"]) > 32:
-        raise CallRefused(45003)
-    if len(article.get("author", "")) > 16 or len(article.get("digest", "")) > 120:
-        raise CallRefused(45004)
-    if len(article["content"]) >= 20_000 or len(article["content"].encode()) >= 1024 * 1024:
-        raise CallRefused(45002)
-    if len(article.get("content_source_url", "").encode()) > 1024:
-        raise CallRefused(45005)
-    if re.search(r"<\s*script", article["content"], re.IGNORECASE):
-        raise CallRefused(45166)
+    refuse_if(not article.get("title"), 40227)
+    refuse_if(not article.get("content"), 44003)
+    refuse_if(len(article["title"]) > 32, 45003)
+    refuse_if(len(article.get("author", "")) > 16 or len(article.get("digest", "")) > 120, 45004)
+    refuse_if(len(article["content"]) >= 20_000 or len(article["content"].encode()) >= 1024 * 1024, 45002)
+    refuse_if(len(article.get("content_source_url", "").encode()) > 1024, 45005)
+    refuse_if(re.search(r"<\s*script", article["content"], re.IGNORECASE), 45166)
     if kind == "news":
-        call.medium(article.get("thumb_media_id", ""), "image", "thumb", permanent=True)
+        call.find_media(article.get("thumb_media_id", ""), "image", "thumb", permanent=True)
     elif kind == "newspic":
         _check_pictures(call, article.get("image_info", {}).get("image_list", []))
     else:
@@ -55,14 +48,13 @@ def _check_article(call: SimulatedCall, article: dict[str, Any]) -> None:
 
 
 def _check_pictures(call: SimulatedCall, pictures: list[dict[str, str]]) -> None:
-    if not 1 <= len(pictures) <= 20:
-        raise CallRefused(40097)
+    refuse_if(not 1 <= len(pictures) <= 20, 40097)
     for picture in pictures:
-        call.medium(picture["image_media_id"], "image", permanent=True)
+        call.find_media(picture["image_media_id"], "image", permanent=True)
 
 
-def _shown(article: dict[str, Any], url: str) -> dict[str, Any]:
-    """An article with the fields that the platform adds."""
+def _as_returned(article: dict[str, Any], url: str) -> dict[str, Any]:
+    """Return an article with the fields that the platform adds."""
     text = re.sub(r"<[^>]*>", "", article["content"])
     thumb = article.get("thumb_media_id")
     return {
@@ -80,14 +72,13 @@ def _shown(article: dict[str, Any], url: str) -> dict[str, Any]:
 
 
 def _draft(call: SimulatedCall) -> SimulatedDraft:
-    if draft := call.state.drafts.get(call.body["media_id"]):
-        return draft
-    raise CallRefused(40007)
+    media_id = call.body["media_id"]
+    return find((draft for key, draft in call.state.drafts.items() if key == media_id), 40007)
 
 
 def _items(media_id: str, draft: SimulatedDraft) -> list[dict[str, Any]]:
     return [
-        _shown(article, f"http://mp.weixin.qq.com/s?__biz=fake&tempkey={media_id}&idx={number}")
+        _as_returned(article, f"http://mp.weixin.qq.com/s?__biz=fake&tempkey={media_id}&idx={number}")
         for number, article in enumerate(draft.articles, 1)
     ]
 
@@ -101,8 +92,7 @@ def _without_content(items: list[dict[str, Any]], body: dict[str, Any]) -> list[
 @family.post("/cgi-bin/draft/add", {"articles": [_ARTICLE]})
 def add(call: SimulatedCall) -> Answer:
     articles = call.body["articles"]
-    if not 1 <= len(articles) <= 8:
-        raise CallRefused(45008)
+    refuse_if(not 1 <= len(articles) <= 8, 45008)
     for article in articles:
         _check_article(call, article)
     media_id = new_secret()
@@ -111,14 +101,12 @@ def add(call: SimulatedCall) -> Answer:
 
 
 @family.post("/cgi-bin/draft/update", {"media_id": str, "index?": int, "articles": _ARTICLE})
-def update(call: SimulatedCall) -> Answer:
+def update(call: SimulatedCall) -> None:
     draft, index = _draft(call), int(call.body.get("index", 0))
-    if index >= len(draft.articles):
-        raise CallRefused(40060)
+    refuse_if(index >= len(draft.articles), 40060)
     _check_article(call, call.body["articles"])
     draft.articles[index] = call.body["articles"]
     draft.updated_at = call.now
-    return None
 
 
 @family.post("/cgi-bin/draft/get", {"media_id": str})
@@ -132,10 +120,9 @@ def get(call: SimulatedCall) -> Answer:
 
 
 @family.post("/cgi-bin/draft/delete", {"media_id": str})
-def delete(call: SimulatedCall) -> Answer:
+def delete(call: SimulatedCall) -> None:
     _draft(call)
     del call.state.drafts[call.body["media_id"]]
-    return None
 
 
 @family.get("/cgi-bin/draft/count")
@@ -143,13 +130,13 @@ def count(call: SimulatedCall) -> Answer:
     return {"total_count": len(call.state.drafts)}
 
 
-_SPAN = {"offset": int, "count": int, "no_content?": int}
+_PAGE = {"offset": int, "count": int, "no_content?": int}
 
 
-@family.post("/cgi-bin/draft/batchget", _SPAN)
+@family.post("/cgi-bin/draft/batchget", _PAGE)
 def list_drafts(call: SimulatedCall) -> Answer:
     newest = sorted(call.state.drafts.items(), key=lambda item: -item[1].updated_at)
-    return span(
+    return page_at(
         call.body,
         [
             {
@@ -164,14 +151,14 @@ def list_drafts(call: SimulatedCall) -> Answer:
 
 @family.post("/cgi-bin/freepublish/submit", {"media_id": str}, area=Area.PUBLISHING)
 def publish(call: SimulatedCall) -> Answer:
-    """The draft disappears at once; the result comes two seconds later, as an event and by asking."""
+    """Delete the draft at once. The result follows two seconds later, as an event and by freepublish/get."""
     draft = _draft(call)
     del call.state.drafts[call.body["media_id"]]
     article_id, publish_id = new_secret(), str(call.state.new_id())
     ready = call.now + _PUBLISHING_SECONDS
     published = Published(article_id, publish_id, draft.articles, ready)
     call.state.published[article_id] = published
-    call.notify_typing(
+    call.schedule_event(
         "PUBLISHJOBFINISH",
         "",
         _PUBLISHING_SECONDS,
@@ -182,7 +169,7 @@ def publish(call: SimulatedCall) -> Answer:
             "article_detail": _detail(published),
         },
     )
-    return {"errcode": 0, "errmsg": "ok", "publish_id": publish_id, "msg_data_id": call.state.new_article()}
+    return {**OK, "publish_id": publish_id, "msg_data_id": call.state.new_article()}
 
 
 def _url(published: Published, number: int) -> str:
@@ -200,15 +187,13 @@ def _detail(published: Published) -> dict[str, Any]:
 @family.post("/cgi-bin/freepublish/get", {"publish_id": str}, area=Area.PUBLISHING)
 def publishing(call: SimulatedCall) -> Answer:
     publish_id = call.body["publish_id"]
-    published = next((p for p in call.state.published.values() if p.publish_id == publish_id), None)
-    if published is None:
-        raise CallRefused(53502)
+    published = find((p for p in call.state.published.values() if p.publish_id == publish_id), 53502)
     answer: dict[str, Any] = {"publish_id": publish_id, "publish_status": 1, "fail_idx": []}
     if call.now < published.ready:
         return answer
-    gone = len(published.deleted) == len(published.articles)
+    all_deleted = len(published.deleted) == len(published.articles)
     return answer | {
-        "publish_status": 5 if gone else 0,
+        "publish_status": 5 if all_deleted else 0,
         "article_id": published.article_id,
         "article_detail": _detail(published),
     }
@@ -223,19 +208,17 @@ def _published(call: SimulatedCall) -> Published:
 
 def _news(published: Published) -> list[dict[str, Any]]:
     return [
-        {**_shown(article, _url(published, number)), "is_deleted": number in published.deleted}
+        {**_as_returned(article, _url(published, number)), "is_deleted": number in published.deleted}
         for number, article in enumerate(published.articles, 1)
     ]
 
 
 @family.post("/cgi-bin/freepublish/delete", {"article_id": str, "index?": int}, area=Area.PUBLISHING)
-def unpublish(call: SimulatedCall) -> Answer:
+def unpublish(call: SimulatedCall) -> None:
     published, index = _published(call), int(call.body.get("index", 0))
-    if index > len(published.articles):
-        raise CallRefused(40060)
+    refuse_if(index > len(published.articles), 40060)
     numbers = [index] if index else range(1, len(published.articles) + 1)
     published.deleted = sorted({*published.deleted, *numbers})
-    return None
 
 
 @family.post("/cgi-bin/freepublish/getarticle", {"article_id": str}, area=Area.PUBLISHING)
@@ -243,10 +226,10 @@ def article(call: SimulatedCall) -> Answer:
     return {"news_item": _news(_published(call))}
 
 
-@family.post("/cgi-bin/freepublish/batchget", _SPAN, area=Area.PUBLISHING)
+@family.post("/cgi-bin/freepublish/batchget", _PAGE, area=Area.PUBLISHING)
 def list_published(call: SimulatedCall) -> Answer:
     newest = [p for p in reversed(call.state.published.values()) if call.now >= p.ready]
-    return span(
+    return page_at(
         call.body,
         [
             {

@@ -1,4 +1,4 @@
-"""What becomes of an answer on a bad day."""
+"""Faults that replace the response of a call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..state import APIFault, APIFaultKind
 
 
 def apply_fault(response: Response, fault: APIFault | None) -> Response:
-    """The answer, or what the caller gets of it."""
+    """Return the response that the caller gets."""
     match fault and fault.kind:
         case APIFaultKind.STATUS_500:
             return Response("Internal Server Error", 500, mimetype="text/plain")
@@ -17,15 +17,15 @@ def apply_fault(response: Response, fault: APIFault | None) -> Response:
         case APIFaultKind.GARBAGE:
             return Response(b"\xff\xfe\x00{", mimetype="text/plain")
         case APIFaultKind.CUT:
-            return _cut(response.get_data())
+            return _truncate(response.get_data())
         case APIFaultKind.HUGE:
             return Response(b'{"errmsg": "' + b"x" * 10 * 1024 * 1024 + b'"}', mimetype="text/plain")
         case _:
             return response
 
 
-def _cut(content: bytes) -> Response:
-    """Half of the content under the length of all: the server closes the connection then."""
+def _truncate(content: bytes) -> Response:
+    """Return half of the content with the length of all of it, so that the server closes the connection."""
     response = Response(content[: len(content) // 2], mimetype="text/plain")
     response.automatically_set_content_length = False
     response.headers["Content-Length"] = str(len(content))

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...wechat.account_kinds import AccountKind
 from ..state import SimulatedFollower, SimulatedMass
-from .call import Answer, Area, CallRefused, Family, SimulatedCall, check
+from .call import Answer, Area, CallRefused, Family, SimulatedCall, find, refuse_if
 from .customer import check_text
 
 family = Family(Area.MASS_TO_ALL)
@@ -17,12 +17,7 @@ _KINDS: dict[str, tuple[str, Any]] = {
     "voice": ("voice", {"media_id": str}),
     "image": (
         "images",
-        {
-            "media_ids": [str],
-            "recommend?": str,
-            "need_open_comment?": int,
-            "only_fans_can_comment?": int,
-        },
+        {"media_ids": [str], "recommend?": str, "need_open_comment?": int, "only_fans_can_comment?": int},
     ),
     "mpvideo": ("mpvideo", {"media_id": str, "title?": str, "description?": str}),
 }
@@ -34,14 +29,12 @@ _SENDING_SECONDS = 2
 
 @family.post("/cgi-bin/message/mass/sendall", {"filter": {"is_to_all?": bool, "tag_id?": int}, **_JOB})
 def send_to_tag(call: SimulatedCall) -> Answer:
-    if call.state.account.kind is AccountKind.TEST:
-        raise CallRefused(45028)
-    wanted = call.body["filter"]
+    refuse_if(call.state.account.kind is AccountKind.TEST, 45028)
+    recipients = call.body["filter"]
     followers = [follower for follower in call.state.followers.values() if follower.subscribed]
-    if not wanted.get("is_to_all"):
-        tag_id = int(wanted.get("tag_id", 0))
-        if tag_id not in {tag.id for tag in call.state.tags}:
-            raise CallRefused(45159)
+    if not recipients.get("is_to_all"):
+        tag_id = int(recipients.get("tag_id", 0))
+        refuse_if(tag_id not in {tag.id for tag in call.state.tags}, 45159)
         followers = [follower for follower in followers if tag_id in follower.tags]
     return _send(call, followers)
 
@@ -49,17 +42,14 @@ def send_to_tag(call: SimulatedCall) -> Answer:
 @family.post("/cgi-bin/message/mass/send", {"touser": [str], **_JOB}, area=Area.MASS_TO_LIST)
 def send_to_list(call: SimulatedCall) -> Answer:
     openids = call.body["touser"]
-    if len(openids) < 2:
-        raise CallRefused(40130)
-    if len(openids) > 10_000:
-        raise CallRefused(40032)
+    refuse_if(len(openids) < 2, 40130)
+    refuse_if(len(openids) > 10_000, 40032)
     return _send(call, [call.follower(openid) for openid in openids])
 
 
 def _send(call: SimulatedCall, followers: list[SimulatedFollower]) -> Answer:
     client_id = call.body.get("clientmsgid", "")
-    if len(client_id.encode()) > 32:
-        raise CallRefused(45067)
+    refuse_if(len(client_id.encode()) > 32, 45067)
     _check_repeated(call, client_id)
     _check_message(call)
     _check_quota(call)
@@ -69,7 +59,7 @@ def _send(call: SimulatedCall, followers: list[SimulatedFollower]) -> Answer:
     for follower in reached:
         follower.mass_months[call.month] = follower.mass_months.get(call.month, 0) + 1
         call.deliver(follower.openid)
-    call.notify_typing(
+    call.schedule_event(
         "MASSSENDJOBFINISH",
         "",
         _SENDING_SECONDS,
@@ -85,41 +75,34 @@ def _send(call: SimulatedCall, followers: list[SimulatedFollower]) -> Answer:
 
 
 def _check_repeated(call: SimulatedCall, client_id: str) -> None:
-    """A job is made once in 24 hours; who asks within a minute is not told which it was."""
+    """Refuse a repeated job for 24 hours. For the first minute the response has no msg_id."""
     for job in call.state.mass:
         if client_id and job.clientmsgid == client_id and call.now < job.at + 86400:
-            if call.now < job.at + 60:
-                raise CallRefused(45066)
+            refuse_if(call.now < job.at + 60, 45066)
             raise CallRefused(45065, msg_id=job.msg_id)
 
 
 def _check_message(call: SimulatedCall) -> None:
     kind = call.body["msgtype"]
-    if kind == "wxcard":
-        raise CallRefused(45113)
-    if kind not in _KINDS:
-        raise CallRefused(40008)
-    name, shape = _KINDS[kind]
-    if name not in call.body:
-        raise CallRefused(47001, f"{name} missing")
-    content = call.body[name]
-    call.state.unknown += [f"{call.path} {field}" for field in check(shape, content, name)]
+    refuse_if(kind == "wxcard", 45113)
+    refuse_if(kind not in _KINDS, 40008)
+    content = call.content(*_KINDS[kind])
     match kind:
         case "text":
             check_text(content["content"])
         case "mpnews" if content["media_id"] not in call.state.drafts:
             raise CallRefused(40007)
         case "voice":
-            call.medium(content["media_id"], "voice")
+            call.find_media(content["media_id"], "voice")
         case "mpvideo":
-            call.medium(content["media_id"], "video")
+            call.find_media(content["media_id"], "video")
         case "image":
             for media_id in content["media_ids"]:
-                call.medium(media_id, "image")
+                call.find_media(media_id, "image")
 
 
 def _check_quota(call: SimulatedCall) -> None:
-    """A subscription account sends once a day."""
+    """A subscription account may send once a day."""
     if call.state.account.kind is AccountKind.VERIFIED_SUBSCRIPTION and any(
         int(job.at + 8 * 3600) // 86400 == int(call.now + 8 * 3600) // 86400 for job in call.state.mass
     ):
@@ -127,7 +110,7 @@ def _check_quota(call: SimulatedCall) -> None:
 
 
 def _may_receive(call: SimulatedCall, follower: SimulatedFollower) -> bool:
-    """A service account reaches each follower four times a month; the others are left out silently."""
+    """Whether the message reaches the follower. Messages of a service account do so four times a month."""
     limited = call.state.account.kind is AccountKind.VERIFIED_SERVICE
     used_up = limited and follower.mass_months.get(call.month, 0) >= 4
     return follower.subscribed and not (follower.blacklisted or follower.refuses or used_up)
@@ -136,10 +119,9 @@ def _may_receive(call: SimulatedCall, follower: SimulatedFollower) -> bool:
 @family.post("/cgi-bin/message/mass/preview", {"touser?": str, "towxname?": str, **_MESSAGE})
 def preview(call: SimulatedCall) -> Answer:
     openid = call.body.get("touser", "")
-    if not openid and not call.body.get("towxname"):
-        raise CallRefused(40003)
+    refuse_if(not openid and not call.body.get("towxname"), 40003)
     if openid:
-        call.receiver(openid)
+        call.recipient(openid)
     _check_message(call)
     if openid:
         call.deliver(openid)
@@ -147,27 +129,23 @@ def preview(call: SimulatedCall) -> Answer:
 
 
 @family.post("/cgi-bin/message/mass/delete", {"msg_id?": int, "article_idx?": int, "url?": str})
-def delete(call: SimulatedCall) -> Answer:
+def delete(call: SimulatedCall) -> None:
     if "msg_id" in call.body:
         _job(call, call.body["msg_id"]).deleted = True
     elif not call.body.get("url"):
         raise CallRefused(47001)
-    return None
 
 
 @family.post("/cgi-bin/message/mass/get", {"msg_id": int})
 def status(call: SimulatedCall) -> Answer:
     job = _job(call, call.body["msg_id"])
     sending = call.now < job.at + _SENDING_SECONDS
-    shown = "DELETE" if job.deleted else "SENDING" if sending else "SEND_SUCCESS"
-    return {"msg_id": job.msg_id, "msg_status": shown}
+    state = "DELETE" if job.deleted else "SENDING" if sending else "SEND_SUCCESS"
+    return {"msg_id": job.msg_id, "msg_status": state}
 
 
 def _job(call: SimulatedCall, msg_id: int | str) -> SimulatedMass:
-    for job in call.state.mass:
-        if job.msg_id == int(msg_id):
-            return job
-    raise CallRefused(40097)
+    return find((job for job in call.state.mass if job.msg_id == int(msg_id)), 40097)
 
 
 @family.post("/cgi-bin/message/mass/speed/get")
@@ -176,10 +154,7 @@ def speed(call: SimulatedCall) -> Answer:
 
 
 @family.post("/cgi-bin/message/mass/speed/set", {"speed?": int})
-def set_speed(call: SimulatedCall) -> Answer:
-    if "speed" not in call.body:
-        raise CallRefused(45084)
-    if not 0 <= int(call.body["speed"]) <= 4:
-        raise CallRefused(45083)
+def set_speed(call: SimulatedCall) -> None:
+    refuse_if("speed" not in call.body, 45084)
+    refuse_if(not 0 <= int(call.body["speed"]) <= 4, 45083)
     call.state.mass_speed = int(call.body["speed"])
-    return None

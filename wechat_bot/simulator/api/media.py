@@ -1,4 +1,4 @@
-"""Files: temporary ones for three days, permanent ones (sections 7.7 and 7.8)."""
+"""Temporary and permanent media (sections 7.7 and 7.8)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,22 @@ from werkzeug.wrappers import Response
 
 from ..state import PlatformState, SimulatedMedia
 from ..store import StateStore
-from .call import Answer, Area, CallRefused, Family, SimulatedCall, UploadedFile, new_secret, span
+from .call import (
+    Answer,
+    Area,
+    CallRefused,
+    Family,
+    SimulatedCall,
+    UploadedFile,
+    new_secret,
+    page_at,
+    refuse_if,
+)
 
 family = Family(Area.TEMPORARY_MEDIA)
 
 VIDEOS = "/fake/video/"
-"""Where the fake serves videos; the platform has a host of its own for them."""
+"""The path of videos. The platform serves them from another host."""
 
 _KB, _MB = 1024, 1024 * 1024
 _THREE_DAYS = 3 * 86400
@@ -30,24 +40,25 @@ _MAGIC: dict[str, tuple[int, tuple[bytes, ...]]] = {
     "wma": (0, (b"\x30\x26\xb2\x75",)),
     "mp4": (4, (b"ftyp",)),
 }
-"""Formats, and where their first bytes say so."""
+"""The offset and the possible values of the signature of each format."""
 
-_TEMPORARY = {
+_TEMPORARY_LIMITS = {
     "image": ({"png", "jpg", "gif"}, 10 * _MB),
     "voice": ({"amr", "mp3"}, 2 * _MB),
     "video": ({"mp4"}, 10 * _MB),
     "thumb": ({"jpg"}, 64 * _KB),
 }
-_PERMANENT = _TEMPORARY | {
+_PERMANENT_LIMITS = _TEMPORARY_LIMITS | {
     "image": ({"bmp", "png", "jpg", "gif"}, 10 * _MB),
     "voice": ({"mp3", "wma", "wav", "amr"}, 2 * _MB),
 }
+"""The formats of a kind and its maximum size in bytes."""
 _TOO_LARGE = {"image": 40009, "voice": 40010, "video": 40011, "thumb": 40012}
-_STOCK = {"image": 100_000, "voice": 1000, "video": 1000, "thumb": 1000}
+_MAX_PERMANENT = {"image": 100_000, "voice": 1000, "video": 1000, "thumb": 1000}
 
 
 def format_of(content: bytes) -> str:
-    """What the first bytes say; empty if they say nothing."""
+    """Return the format by the first bytes, or empty for an unknown one."""
     for name, (offset, magic) in _MAGIC.items():
         if content[offset : offset + 16].startswith(magic):
             return name
@@ -55,11 +66,11 @@ def format_of(content: bytes) -> str:
 
 
 _AMR_FRAMES = (13, 14, 16, 18, 20, 21, 27, 32)
-"""Bytes of 20 ms, by mode."""
+"""Size of a frame of 20 ms in bytes, by mode."""
 
 
 def _seconds(content: bytes) -> float:
-    """How long a voice is, if it is AMR of a constant rate; others are not measured."""
+    """Return the duration of an AMR file of a constant rate, and 0 for other files."""
     if format_of(content) != "amr" or len(content) < 7:
         return 0
     mode = content[6] >> 3 & 0b1111
@@ -72,51 +83,48 @@ def temporary(kind: str, filename: str, content_type: str, now: float) -> Simula
 
 def _upload(call: SimulatedCall, kinds: dict[str, tuple[set[str], int]]) -> tuple[str, UploadedFile]:
     kind = call.query["type"]
-    if kind not in kinds:
-        raise CallRefused(40004)
+    refuse_if(kind not in kinds, 40004)
     formats, limit = kinds[kind]
     upload = _check(call, formats, limit, _TOO_LARGE[kind])
-    if kind == "voice" and _seconds(upload.content) > 60:
-        raise CallRefused(45007)
+    refuse_if(kind == "voice" and _seconds(upload.content) > 60, 45007)
     return kind, upload
 
 
 def check_image(call: SimulatedCall, formats: set[str], limit: int) -> UploadedFile:
-    """The picture of an upload; Refused if it is of another format or larger."""
+    """Return the uploaded picture.
+
+    :raises CallRefused: if its format is not in `formats`, or it has more than `limit` bytes.
+    """
     return _check(call, formats, limit, 40009)
 
 
 def _check(call: SimulatedCall, formats: set[str], limit: int, too_large: int) -> UploadedFile:
     upload = call.upload
-    assert upload, "the endpoint takes uploads"
-    if not upload.filename:
-        raise CallRefused(41005)
-    if not upload.content:
-        raise CallRefused(44001)
-    if format_of(upload.content) not in formats:
-        raise CallRefused(40005)
-    if len(upload.content) > limit:
-        raise CallRefused(too_large)
+    assert upload, "the endpoint is not registered with uploads=True"
+    refuse_if(not upload.filename, 41005)
+    refuse_if(not upload.content, 44001)
+    refuse_if(format_of(upload.content) not in formats, 40005)
+    refuse_if(len(upload.content) > limit, too_large)
     return upload
 
 
 @family.post("/cgi-bin/media/upload", query={"type": str}, uploads=True)
 def upload_temporary(call: SimulatedCall) -> Answer:
-    kind, upload = _upload(call, _TEMPORARY)
+    kind, upload = _upload(call, _TEMPORARY_LIMITS)
     media = temporary(kind, upload.filename, upload.content_type, call.now)
-    _keep(call, media, upload.content)
+    _store(call, media, upload.content)
     name = "thumb_media_id" if kind == "thumb" else "media_id"
     return {"type": kind, name: media.media_id, "created_at": int(call.now)}
 
 
-def _keep(call: SimulatedCall, media: SimulatedMedia, content: bytes) -> None:
+def _store(call: SimulatedCall, media: SimulatedMedia, content: bytes) -> None:
     call.store.write(media.media_id, content)
     call.state.media[media.media_id] = media
 
 
 @family.get("/cgi-bin/media/get", {"media_id": str})
 def download(call: SimulatedCall) -> Answer:
-    media = call.medium(call.query["media_id"])
+    media = call.find_media(call.query["media_id"])
     if media.kind == "video":
         return {"video_url": f"{call.root.rstrip('/')}{VIDEOS}{media.media_id}"}
     return _file(call.store, media)
@@ -124,17 +132,17 @@ def download(call: SimulatedCall) -> Answer:
 
 @family.get("/cgi-bin/media/get/jssdk", {"media_id": str})
 def download_voice(call: SimulatedCall) -> Answer:
-    return _file(call.store, call.medium(call.query["media_id"], "voice"))
+    return _file(call.store, call.find_media(call.query["media_id"], "voice"))
 
 
 def video(store: StateStore, state: PlatformState, path: str) -> Answer:
-    """The file behind a video_url or down_url; no token is needed."""
+    """Return the file at a video_url or down_url, which requires no token."""
     media = state.media.get(path.removeprefix(VIDEOS))
     return _file(store, media) if media else Response(status=404)
 
 
 def _file(store: StateStore, media: SimulatedMedia) -> Response:
-    """Named after its id, whatever its name was."""
+    """Return a file under the name that the platform gives it."""
     content = store.read(media.media_id)
     name = f"{media.media_id}.{format_of(content) or 'bin'}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -153,21 +161,20 @@ def picture_url(name: str) -> str:
 
 @family.post("/cgi-bin/media/uploadvideo", {"media_id": str, "title": str, "description": str})
 def upload_mass_video(call: SimulatedCall) -> Answer:
-    source = call.medium(call.body["media_id"], "video")
+    source = call.find_media(call.body["media_id"], "video")
     media = temporary("video", source.filename, source.content_type, call.now)
-    _keep(call, media, call.store.read(source.media_id))
+    _store(call, media, call.store.read(source.media_id))
     return {"type": "video", "media_id": media.media_id, "created_at": int(call.now)}
 
 
 @family.post("/cgi-bin/material/add_material", query={"type": str}, uploads=True, area=Area.ANY)
 def add(call: SimulatedCall) -> Answer:
-    kind, upload = _upload(call, _PERMANENT)
-    if len(_stock(call, kind)) >= _STOCK[kind]:
-        raise CallRefused(45006)
+    kind, upload = _upload(call, _PERMANENT_LIMITS)
+    refuse_if(len(_permanent(call, kind)) >= _MAX_PERMANENT[kind], 45006)
     media = SimulatedMedia(new_secret(), kind, upload.filename, upload.content_type, call.now)
     if kind == "video":
         media.title, media.introduction = _description(call)
-    _keep(call, media, upload.content)
+    _store(call, media, upload.content)
     url = {"url": picture_url(media.media_id)} if kind == "image" else {}
     return {"media_id": media.media_id, **url}
 
@@ -180,14 +187,14 @@ def _description(call: SimulatedCall) -> tuple[str, str]:
         raise CallRefused(47001) from None
 
 
-def _stock(call: SimulatedCall, kind: str) -> list[SimulatedMedia]:
-    every = call.state.media.values()
-    return [media for media in every if media.ends is None and media.kind == kind]
+def _permanent(call: SimulatedCall, kind: str) -> list[SimulatedMedia]:
+    media = call.state.media.values()
+    return [each for each in media if each.ends is None and each.kind == kind]
 
 
 @family.post("/cgi-bin/material/get_material", {"media_id": str}, area=Area.ANY)
 def get(call: SimulatedCall) -> Answer:
-    media = call.medium(call.body["media_id"], permanent=True)
+    media = call.find_media(call.body["media_id"], permanent=True)
     if media.kind != "video":
         return _file(call.store, media)
     return {
@@ -198,13 +205,11 @@ def get(call: SimulatedCall) -> Answer:
 
 
 @family.post("/cgi-bin/material/del_material", {"media_id": str}, area=Area.ANY)
-def delete(call: SimulatedCall) -> Answer:
-    media = call.medium(call.body["media_id"], permanent=True)
+def delete(call: SimulatedCall) -> None:
+    media = call.find_media(call.body["media_id"], permanent=True)
     menus = [call.state.menu, *(menu.buttons for menu in call.state.conditional_menus)]
-    if any(media.media_id in _media_ids(menu) for menu in menus):
-        raise CallRefused(48005)
+    refuse_if(any(media.media_id in _media_ids(menu) for menu in menus), 48005)
     del call.state.media[media.media_id]
-    return None
 
 
 def _media_ids(buttons: list[dict[str, Any]]) -> set[str]:
@@ -214,11 +219,11 @@ def _media_ids(buttons: list[dict[str, Any]]) -> set[str]:
 
 @family.get("/cgi-bin/material/get_materialcount", area=Area.ANY)
 def count(call: SimulatedCall) -> Answer:
-    """News are drafts and published articles today."""
+    """There is no news material any more, but drafts and published articles."""
     return {
-        "voice_count": len(_stock(call, "voice")),
-        "video_count": len(_stock(call, "video")),
-        "image_count": len(_stock(call, "image")),
+        "voice_count": len(_permanent(call, "voice")),
+        "video_count": len(_permanent(call, "video")),
+        "image_count": len(_permanent(call, "image")),
         "news_count": 0,
     }
 
@@ -226,10 +231,9 @@ def count(call: SimulatedCall) -> Answer:
 @family.post("/cgi-bin/material/batchget_material", {"type": str, "offset": int, "count": int}, area=Area.ANY)
 def list_materials(call: SimulatedCall) -> Answer:
     kind = call.body["type"]
-    if kind not in {"image", "voice", "video", "news"}:
-        raise CallRefused(40004)
-    newest_first = reversed(_stock(call, kind))
-    return span(
+    refuse_if(kind not in {"image", "voice", "video", "news"}, 40004)
+    newest_first = reversed(_permanent(call, kind))
+    return page_at(
         call.body,
         [
             {

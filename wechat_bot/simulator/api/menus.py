@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..state import ConditionalMenu, PlatformState, SimulatedFollower
-from .call import Answer, Area, CallRefused, Family, SimulatedCall
+from .call import Answer, Area, CallRefused, Family, SimulatedCall, refuse_if
 
 family = Family(Area.MENUS)
 
@@ -19,7 +19,7 @@ _KEYED = {
     "pic_weixin",
     "location_select",
 }
-_NEEDS = {
+_REQUIRED = {
     **dict.fromkeys(_KEYED, ("key",)),
     "view": ("url",),
     "media_id": ("media_id",),
@@ -43,41 +43,34 @@ _BUTTONS = [{**_BUTTON, "sub_button?": [{**_BUTTON, "sub_button?": [dict]}]}]
 _RULES = {"tag_id", "client_platform_type"}
 _WITHDRAWN = {"sex", "country", "province", "city", "language", "group_id"}
 
-# errcodes of top-level buttons; those of sub-menus are seven more
+# errcodes of top-level buttons; those of sub-buttons are `_SUB` more
 _TYPE, _NAME, _KEY, _URL = 40017, 40018, 40019, 40020
 _SUB = 7
 
 
 def check_buttons(call: SimulatedCall, buttons: list[dict[str, Any]]) -> None:
-    if not 1 <= len(buttons) <= 3:
-        raise CallRefused(40016)
+    refuse_if(not 1 <= len(buttons) <= 3, 40016)
     for button in buttons:
+        _check_name(button, 16, 0)
         if subs := button.get("sub_button"):
-            _check_name(button, 16, 0)
-            if len(subs) > 5:
-                raise CallRefused(40023)
+            refuse_if(len(subs) > 5, 40023)
             for sub in subs:
-                if sub.get("sub_button"):
-                    raise CallRefused(40022)
+                refuse_if(sub.get("sub_button"), 40022)
                 _check_name(sub, 60, _SUB)
                 _check_action(call, sub, _SUB)
         else:
-            _check_name(button, 16, 0)
             _check_action(call, button, 0)
-    if len(_external_domains(buttons)) > 3:
-        raise CallRefused(65316)
+    refuse_if(len(_external_domains(buttons)) > 3, 65316)
 
 
 def _check_name(button: dict[str, Any], limit: int, sub: int) -> None:
-    if not 1 <= len(button.get("name", "").encode()) <= limit:
-        raise CallRefused(_NAME + sub)
+    refuse_if(not 1 <= len(button.get("name", "").encode()) <= limit, _NAME + sub)
 
 
 def _check_action(call: SimulatedCall, button: dict[str, Any], sub: int) -> None:
     kind = button.get("type", "")
-    if kind not in _NEEDS:
-        raise CallRefused(_TYPE + sub)
-    for name in _NEEDS[kind]:
+    refuse_if(kind not in _REQUIRED, _TYPE + sub)
+    for name in _REQUIRED[kind]:
         value = button.get(name, "")
         match name:
             case "key" if not 1 <= len(value.encode()) <= 128:
@@ -87,7 +80,7 @@ def _check_action(call: SimulatedCall, button: dict[str, Any], sub: int) -> None
             case "url" if not _is_url(value):
                 raise CallRefused(40054 if sub else 40055)
             case "media_id":
-                call.medium(value, permanent=True)
+                call.find_media(value, permanent=True)
             case "article_id" if value not in call.state.published:
                 raise CallRefused(53600)
             case "appid" | "pagepath" if not value:
@@ -100,28 +93,26 @@ def _is_url(value: str) -> bool:
 
 
 def _external_domains(buttons: list[dict[str, Any]]) -> set[str | None]:
-    every = [sub for button in buttons for sub in (button.get("sub_button") or [button])]
-    domains = {urlsplit(button["url"]).hostname for button in every if button.get("url")}
+    leaves = [sub for button in buttons for sub in (button.get("sub_button") or [button])]
+    domains = {urlsplit(button["url"]).hostname for button in leaves if button.get("url")}
     return domains - {"mp.weixin.qq.com"}
 
 
 def _stored(buttons: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """As menu/get answers them: every button with a list of sub-buttons."""
+    """Return the buttons as menu/get does, each with a list of sub-buttons."""
     return [{**button, "sub_button": _stored(button.get("sub_button", []))} for button in buttons]
 
 
 @family.post("/cgi-bin/menu/create", {"button": _BUTTONS})
-def create(call: SimulatedCall) -> Answer:
+def create(call: SimulatedCall) -> None:
     check_buttons(call, call.body["button"])
     call.state.menu, call.state.menuid = _stored(call.body["button"]), call.state.new_id()
-    return None
 
 
 @family.get("/cgi-bin/menu/get")
 def get(call: SimulatedCall) -> Answer:
     state = call.state
-    if not state.menu:
-        raise CallRefused(46003)
+    refuse_if(not state.menu, 46003)
     answer: dict[str, Any] = {"menu": {"button": state.menu, "menuid": state.menuid}}
     if state.conditional_menus:
         answer["conditionalmenu"] = [
@@ -132,9 +123,8 @@ def get(call: SimulatedCall) -> Answer:
 
 
 @family.get("/cgi-bin/menu/delete")
-def delete(call: SimulatedCall) -> Answer:
+def delete(call: SimulatedCall) -> None:
     call.state.menu, call.state.conditional_menus = [], []
-    return None
 
 
 @family.post(
@@ -144,14 +134,10 @@ def delete(call: SimulatedCall) -> Answer:
 )
 def add_conditional(call: SimulatedCall) -> Answer:
     rule = {name: str(value) for name, value in call.body["matchrule"].items() if value not in {"", None}}
-    if not rule:
-        raise CallRefused(65304)
-    if rule.keys() & _WITHDRAWN:
-        raise CallRefused(65320)
-    if rule.keys() - _RULES or rule.get("client_platform_type", "1") not in {"1", "2", "3"}:
-        raise CallRefused(40035)
-    if not call.state.menu:
-        raise CallRefused(65303)
+    refuse_if(not rule, 65304)
+    refuse_if(rule.keys() & _WITHDRAWN, 65320)
+    refuse_if(rule.keys() - _RULES or rule.get("client_platform_type", "1") not in {"1", "2", "3"}, 40035)
+    refuse_if(not call.state.menu, 65303)
     check_buttons(call, call.body["button"])
     menu = ConditionalMenu(call.state.new_id(), _stored(call.body["button"]), rule)
     call.state.conditional_menus.append(menu)
@@ -159,24 +145,21 @@ def add_conditional(call: SimulatedCall) -> Answer:
 
 
 @family.post("/cgi-bin/menu/delconditional", {"menuid": int}, area=Area.CONDITIONAL_MENUS)
-def delete_conditional(call: SimulatedCall) -> Answer:
+def delete_conditional(call: SimulatedCall) -> None:
     menus = call.state.conditional_menus
-    left = [menu for menu in menus if menu.menuid != int(call.body["menuid"])]
-    if left == menus:
-        raise CallRefused(65301)
-    call.state.conditional_menus = left
-    return None
+    remaining = [menu for menu in menus if menu.menuid != int(call.body["menuid"])]
+    refuse_if(remaining == menus, 65301)
+    call.state.conditional_menus = remaining
 
 
 @family.post("/cgi-bin/menu/trymatch", {"user_id": str}, area=Area.CONDITIONAL_MENUS)
 def try_match(call: SimulatedCall) -> Answer:
-    if not call.state.menu:
-        raise CallRefused(46003)
+    refuse_if(not call.state.menu, 46003)
     return {"button": menu_of(call.state, call.follower(call.body["user_id"], 65302))}
 
 
 def menu_of(state: PlatformState, follower: SimulatedFollower) -> list[dict[str, Any]]:
-    """The newest conditional menu that fits, or else the default."""
+    """Return the buttons of the newest conditional menu that matches, or else of the default menu."""
     for menu in reversed(state.conditional_menus):
         tag_id, platform = menu.matchrule.get("tag_id"), menu.matchrule.get("client_platform_type")
         if (tag_id is None or int(tag_id) in follower.tags) and platform in {None, follower.platform}:
@@ -186,7 +169,7 @@ def menu_of(state: PlatformState, follower: SimulatedFollower) -> list[dict[str,
 
 @family.get("/cgi-bin/get_current_selfmenu_info", area=Area.ANY)
 def current(call: SimulatedCall) -> Answer:
-    """In another form than menu/get, and without an error if there is no menu."""
+    """Return the menu in another form than menu/get does. It is no error if there is none."""
     if not call.state.menu:
         return {"is_menu_open": 0, "selfmenu_info": {"button": []}}
     return {"is_menu_open": 1, "selfmenu_info": {"button": [_current(b) for b in call.state.menu]}}

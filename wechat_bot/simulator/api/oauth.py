@@ -1,11 +1,9 @@
-"""Authorisation of web pages (section 7.19). Its tokens are of another kind than the API's."""
+"""OAuth authorization of web pages (section 7.19). Its access tokens are not those of the API."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..state import OAuthToken
-from .call import Answer, Area, CallRefused, Family, SimulatedCall, new_secret
+from .call import Answer, Area, CallRefused, Family, SimulatedCall, find, new_secret, refuse_if
 from .tokens import check_account
 
 family = Family(Area.OAUTH)
@@ -18,16 +16,13 @@ _TOKEN_SECONDS, _REFRESH_SECONDS = 7200, 30 * 86400
 )
 def exchange(call: SimulatedCall) -> Answer:
     query = call.query
-    if query["grant_type"] != "authorization_code":
-        raise CallRefused(40002)
+    refuse_if(query["grant_type"] != "authorization_code", 40002)
     check_account(call, query["appid"], query["secret"])
     code = call.state.codes.get(query["code"])
     if code is None:
         raise CallRefused(40029)
-    if code.used:
-        raise CallRefused(40163)
-    if call.now >= code.ends:
-        raise CallRefused(42003)
+    refuse_if(code.used, 40163)
+    refuse_if(call.now >= code.ends, 42003)
     code.used = True
     token = OAuthToken(code.openid, code.scope, new_secret(), 0, call.now + _REFRESH_SECONDS)
     return _issue(call, token)
@@ -36,15 +31,10 @@ def exchange(call: SimulatedCall) -> Answer:
 @family.get("/sns/oauth2/refresh_token", {"appid": str, "grant_type": str, "refresh_token": str}, token=False)
 def refresh(call: SimulatedCall) -> Answer:
     query, tokens = call.query, call.state.oauth_tokens
-    if query["appid"] != call.credentials.app_id:
-        raise CallRefused(40013)
-    if query["grant_type"] != "refresh_token":
-        raise CallRefused(40002)
-    value = next((v for v, t in tokens.items() if t.refresh_token == query["refresh_token"]), None)
-    if value is None:
-        raise CallRefused(40030)
-    if call.now >= tokens[value].refresh_ends:
-        raise CallRefused(42002)
+    refuse_if(query["appid"] != call.credentials.app_id, 40013)
+    refuse_if(query["grant_type"] != "refresh_token", 40002)
+    value = find((v for v, t in tokens.items() if t.refresh_token == query["refresh_token"]), 40030)
+    refuse_if(call.now >= tokens[value].refresh_ends, 42002)
     return _issue(call, tokens.pop(value))
 
 
@@ -52,14 +42,13 @@ def _issue(call: SimulatedCall, token: OAuthToken) -> Answer:
     value = new_secret()
     token.ends = call.now + _TOKEN_SECONDS
     call.state.oauth_tokens[value] = token
-    answer: dict[str, Any] = {
+    return {
         "access_token": value,
         "expires_in": _TOKEN_SECONDS,
         "refresh_token": token.refresh_token,
         "openid": token.openid,
         "scope": token.scope,
     }
-    return answer
 
 
 _USER = {"access_token": str, "openid": str}
@@ -69,19 +58,16 @@ def _token(call: SimulatedCall) -> OAuthToken:
     token = call.state.oauth_tokens.get(call.query["access_token"])
     if token is None:
         raise CallRefused(40001)
-    if call.now >= token.ends:
-        raise CallRefused(42001)
-    if call.query["openid"] != token.openid:
-        raise CallRefused(40003)
+    refuse_if(call.now >= token.ends, 42001)
+    refuse_if(call.query["openid"] != token.openid, 40003)
     return token
 
 
 @family.get("/sns/userinfo", {**_USER, "lang?": str}, token=False)
 def user(call: SimulatedCall) -> Answer:
-    """Region and sex are empty since 2021-10-20."""
+    """Return a profile. Region and sex are empty since 2021-10-20."""
     token = _token(call)
-    if token.scope != "snsapi_userinfo":
-        raise CallRefused(48001)
+    refuse_if(token.scope != "snsapi_userinfo", 48001)
     follower = call.state.followers.get(token.openid)
     return {
         "openid": token.openid,
@@ -96,6 +82,5 @@ def user(call: SimulatedCall) -> Answer:
 
 
 @family.get("/sns/auth", _USER, token=False)
-def check_token(call: SimulatedCall) -> Answer:
+def check_token(call: SimulatedCall) -> None:
     _token(call)
-    return None

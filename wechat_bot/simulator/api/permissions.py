@@ -1,16 +1,16 @@
-"""Which kind of account may call what (section 9.2), and how often a day (section 6.7)."""
+"""Permissions of the kinds of accounts (section 9.2), and quotas (section 6.7)."""
 
 from __future__ import annotations
 
 from ...wechat.account_kinds import AccountKind
 from ..state import PlatformState
-from .call import Area, CallRefused
+from .call import Area, refuse_if
 
 _VS = {AccountKind.VERIFIED_SERVICE}
 _V = _VS | {AccountKind.VERIFIED_SUBSCRIPTION}
 _T = {AccountKind.TEST}
 
-GRANTED: dict[Area, set[AccountKind]] = {
+ALLOWED_KINDS: dict[Area, set[AccountKind]] = {
     Area.ANY: set(AccountKind),
     Area.MENUS: _V | _T,
     Area.CONDITIONAL_MENUS: _V | _T,
@@ -30,9 +30,12 @@ GRANTED: dict[Area, set[AccountKind]] = {
     Area.COMMENTS: _V,
     Area.STATISTICS: _V,
 }
-"""Where sources disagree the account may not. Permanent material and drafts are open to all."""
+"""The kinds of accounts that may call the endpoints of an area, by the strictest of the sources.
 
-DAILY: dict[str, tuple[int, int]] = {
+All kinds may use permanent material and drafts.
+"""
+
+DAILY_LIMITS: dict[str, tuple[int, int]] = {
     "/cgi-bin/token": (2000, 200),
     "/cgi-bin/stable_token": (500_000, 500_000),
     "/cgi-bin/menu/create": (1000, 100),
@@ -65,37 +68,42 @@ DAILY: dict[str, tuple[int, int]] = {
     "/cgi-bin/freepublish/getarticle": (100, 100),
     "/cgi-bin/freepublish/batchget": (100, 100),
 }
-"""Normal and test accounts; what is not listed has a limit that nobody reaches."""
+"""Calls per day of normal accounts and of test accounts, by path. Other paths have the limit `_UNLISTED`."""
 
-MINUTELY = {
+MINUTE_LIMITS = {
     "/cgi-bin/stable_token": 10_000,
     "/cgi-bin/message/mass/sendall": 60,
     "/cgi-bin/message/mass/send": 60,
 }
+"""Calls per minute, by path."""
 
 _UNLISTED = 1_000_000
 
 
 def daily_limit(path: str, kind: AccountKind) -> int:
-    return DAILY.get(path, (_UNLISTED, _UNLISTED))[kind is AccountKind.TEST]
+    return DAILY_LIMITS.get(path, (_UNLISTED, _UNLISTED))[kind is AccountKind.TEST]
 
 
-def spend(state: PlatformState, path: str, now: float, limit: int, seconds: int, errcode: int) -> None:
-    """Count a call in the present span of `seconds`, by Beijing's clock; Refused beyond `limit`."""
+def consume_quota(
+    state: PlatformState, path: str, now: float, limit: int, seconds: int, errcode: int
+) -> None:
+    """Count a call in the current period of `seconds`, by Beijing time.
+
+    :raises CallRefused: with `errcode`, beyond `limit`.
+    """
     key = f"{path} {seconds} {int(now + 8 * 3600) // seconds}"
-    if state.used.get(key, 0) >= limit:
-        raise CallRefused(errcode)
+    refuse_if(state.used.get(key, 0) >= limit, errcode)
     state.used = {name: count for name, count in state.used.items() if _is_current(name, now)}
     state.used[key] = state.used.get(key, 0) + 1
 
 
-def used(state: PlatformState, path: str, now: float) -> int:
-    """Calls of a path today."""
+def calls_today(state: PlatformState, path: str, now: float) -> int:
+    """Return the number of calls of a path today."""
     return state.used.get(f"{path} 86400 {int(now + 8 * 3600) // 86400}", 0)
 
 
-def clear(state: PlatformState, path: str = "") -> None:
-    """Forget today's calls of a path, or of all."""
+def clear_usage(state: PlatformState, path: str = "") -> None:
+    """Reset the number of today's calls of a path, or of all paths if it is empty."""
     state.used = {
         name: count
         for name, count in state.used.items()

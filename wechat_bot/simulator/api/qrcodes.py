@@ -1,4 +1,4 @@
-"""QR codes with parameters and short keys (sections 7.14 and 7.15)."""
+"""QR codes with scenes (section 7.14), and short keys (section 7.15)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from ..sample_files import JPEG
 from ..state import SimulatedShortKey, Ticket
-from .call import Answer, Area, CallRefused, Family, SimulatedCall, new_secret
+from .call import OK, Answer, Area, CallRefused, Family, SimulatedCall, new_secret, refuse_if
 
 family = Family(Area.QRCODES)
 
@@ -27,27 +27,24 @@ _TEXTS = {"QR_STR_SCENE", "QR_LIMIT_STR_SCENE"}
     },
 )
 def create(call: SimulatedCall) -> Answer:
-    """A permanent code of the same scene is the same code."""
+    """Create a code. There is one permanent code for a scene."""
     name = call.body["action_name"]
     scene = _scene(name, call.body["action_info"]["scene"])
     if "LIMIT" in name:
         return _permanent(call, scene)
     seconds = int(call.body.get("expire_seconds", 60))
-    if not 1 <= seconds <= _MAX_SECONDS:
-        raise CallRefused(40097)
+    refuse_if(not 1 <= seconds <= _MAX_SECONDS, 40097)
     ticket = _ticket(call, scene, call.now + seconds)
     return {"ticket": ticket.ticket, "expire_seconds": seconds, "url": ticket.url}
 
 
 def _scene(name: str, scene: dict[str, Any]) -> str:
     if name in _MAX_ID:
-        if not 1 <= int(scene.get("scene_id", 0)) <= _MAX_ID[name]:
-            raise CallRefused(40129)
+        refuse_if(not 1 <= int(scene.get("scene_id", 0)) <= _MAX_ID[name], 40129)
         return str(int(scene["scene_id"]))
     if name in _TEXTS:
         text: str = scene.get("scene_str", "")
-        if not 1 <= len(text) <= 64:
-            raise CallRefused(40129)
+        refuse_if(not 1 <= len(text) <= 64, 40129)
         return text
     raise CallRefused(40035)
 
@@ -56,8 +53,7 @@ def _permanent(call: SimulatedCall, scene: str) -> Answer:
     permanent = [ticket for ticket in call.state.tickets if ticket.ends is None]
     ticket = next((ticket for ticket in permanent if ticket.scene == scene), None)
     if ticket is None:
-        if len(permanent) >= _MAX_PERMANENT:
-            raise CallRefused(45029)
+        refuse_if(len(permanent) >= _MAX_PERMANENT, 45029)
         ticket = _ticket(call, scene, None)
     return {"ticket": ticket.ticket, "url": ticket.url}
 
@@ -70,7 +66,7 @@ def _ticket(call: SimulatedCall, scene: str, ends: float | None) -> Ticket:
 
 @family.get("/cgi-bin/showqrcode", {"ticket": str}, token=False)
 def show(call: SimulatedCall) -> Answer:
-    """The picture is none of a code; the platform serves it at another host, mp.weixin.qq.com."""
+    """Return a picture, which shows no code. The platform serves it from another host, mp.weixin.qq.com."""
     for ticket in call.state.tickets:
         if ticket.ticket == call.query["ticket"] and (ticket.ends is None or call.now < ticket.ends):
             return Response(JPEG, mimetype="image/jpg")
@@ -80,29 +76,23 @@ def show(call: SimulatedCall) -> Answer:
 @family.post("/cgi-bin/shorten/gen", {"long_data": str, "expire_seconds?": int}, area=Area.SHORT_KEYS)
 def shorten(call: SimulatedCall) -> Answer:
     long_data, seconds = call.body["long_data"], int(call.body.get("expire_seconds", _MAX_SECONDS))
-    if not long_data:
-        raise CallRefused(9410010)
-    if len(long_data.encode()) > 4096:
-        raise CallRefused(9410011)
-    if not 1 <= seconds <= _MAX_SECONDS:
-        raise CallRefused(40097)
+    refuse_if(not long_data, 9410010)
+    refuse_if(len(long_data.encode()) > 4096, 9410011)
+    refuse_if(not 1 <= seconds <= _MAX_SECONDS, 40097)
     key = new_secret()[:15]
     call.state.short_keys[key] = SimulatedShortKey(long_data, call.now, seconds)
-    return {"errcode": 0, "errmsg": "ok", "short_key": key}
+    return {**OK, "short_key": key}
 
 
 @family.post("/cgi-bin/shorten/fetch", {"short_key": str}, area=Area.SHORT_KEYS)
 def fetch(call: SimulatedCall) -> Answer:
-    if not call.body["short_key"]:
-        raise CallRefused(9410010)
+    refuse_if(not call.body["short_key"], 9410010)
     key = call.state.short_keys.get(call.body["short_key"])
     if key is None:
         raise CallRefused(9410011)
-    if call.now >= key.created_at + key.seconds:
-        raise CallRefused(9410012)
+    refuse_if(call.now >= key.created_at + key.seconds, 9410012)
     return {
-        "errcode": 0,
-        "errmsg": "ok",
+        **OK,
         "long_data": key.long_data,
         "create_time": int(key.created_at),
         "expire_seconds": int(key.created_at + key.seconds - call.now),

@@ -1,11 +1,11 @@
-"""Statistics (section 7.18): of each day the same small numbers."""
+"""Statistics (section 7.18), with the same numbers for every day."""
 
 from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import Any
 
-from .call import Answer, Area, CallRefused, Family, Handler, SimulatedCall
+from .call import Answer, Area, CallRefused, Family, Handler, SimulatedCall, refuse_if
 
 family = Family(Area.STATISTICS)
 
@@ -40,20 +40,19 @@ _KINDS: dict[str, tuple[int, dict[str, Any]]] = {
     "getarticletotaldetail": (1, _ARTICLE),
     "getbizsummary": (30, _READ),
 }
-"""By name: how many days may be asked for at once by the newest documentation, and the fields of each."""
+"""The maximum number of days of a report, by the latest documentation, and the fields of each day."""
 
 _BEGIN = date(2014, 12, 1)
 
 
-def _days(days: int, fields: dict[str, Any]) -> Handler:
+def _report(days: int, fields: dict[str, Any]) -> Handler:
     def handler(call: SimulatedCall) -> Answer:
         begin, end = _date(call.body["begin_date"]), _date(call.body["end_date"])
-        if not _BEGIN <= begin <= end or (end - begin).days >= days:
-            raise CallRefused(61501)
+        refuse_if(not _BEGIN <= begin <= end or (end - begin).days >= days, 61501)
         if end > (call.today - timedelta(days=1, hours=8)).date():
-            raise CallRefused(61503)  # a day is complete at 8 of the next
-        every = [begin + timedelta(days=number) for number in range((end - begin).days + 1)]
-        return {"list": [{"ref_date": day.isoformat(), **fields} for day in every]}
+            raise CallRefused(61503)  # statistics of a day are complete at 8:00 of the next day
+        dates = [begin + timedelta(days=number) for number in range((end - begin).days + 1)]
+        return {"list": [{"ref_date": day.isoformat(), **fields} for day in dates]}
 
     return handler
 
@@ -63,10 +62,9 @@ def _date(text: str) -> date:
         day = date.fromisoformat(text)
     except ValueError:
         raise CallRefused(61500) from None
-    if day.isoformat() != text:
-        raise CallRefused(61500)
+    refuse_if(day.isoformat() != text, 61500)
     return day
 
 
-for _name, (_span, _fields) in _KINDS.items():
-    family.post(f"/datacube/{_name}", {"begin_date": str, "end_date": str})(_days(_span, _fields))
+for _name, (_max_days, _fields) in _KINDS.items():
+    family.post(f"/datacube/{_name}", {"begin_date": str, "end_date": str})(_report(_max_days, _fields))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from ..state import SimulatedFollower, SimulatedTemplate
-from .call import Answer, Area, CallRefused, Family, SimulatedCall, new_secret
-from .templates import DATA, MINI_PROGRAM, check_data, find
+from .call import OK, Answer, Area, Family, SimulatedCall, new_secret, refuse_if
+from .templates import DATA, MINI_PROGRAM, check_data, template_of
 
 family = Family(Area.NOTICES)
 
@@ -15,16 +15,18 @@ _KEYWORDS = {1: "名称", 2: "时间", 3: "地点", 4: "备注", 5: "状态"}
 _MAX_TEMPLATES = 25
 
 
-def acceptance(template_id: str, scene: int | None = None) -> str:
-    """The name under which a follower's acceptance is kept; one-time subscriptions have a scene."""
+def acceptance_key(template_id: str, scene: int | None = None) -> str:
+    """Return the key of `SimulatedFollower.accepted`. One-time subscriptions have a scene."""
     return template_id if scene is None else f"{template_id} {scene}"
 
 
-def _spend(call: SimulatedCall, key: str) -> SimulatedFollower:
-    """Who is written to, with one acceptance less; he need not follow."""
+def _use_acceptance(call: SimulatedCall, key: str) -> SimulatedFollower:
+    """Use up one acceptance of the recipient, who need not be a follower.
+
+    :raises CallRefused: if there is none left.
+    """
     follower = call.follower(call.body["touser"])
-    if not follower.accepted.get(key):
-        raise CallRefused(43101)
+    refuse_if(not follower.accepted.get(key), 43101)
     follower.accepted[key] -= 1
     return follower
 
@@ -42,53 +44,44 @@ def _spend(call: SimulatedCall, key: str) -> SimulatedFollower:
     },
     area=Area.ONE_TIME,
 )
-def send_once(call: SimulatedCall) -> Answer:
+def send_once(call: SimulatedCall) -> None:
     body = call.body
-    if not 0 <= int(body["scene"]) <= 10_000:
-        raise CallRefused(40097)
-    if len(body["title"]) > 15:
-        raise CallRefused(45003)
-    if len(body["data"]["content"]["value"]) > 200:
-        raise CallRefused(45002)
-    follower = _spend(call, acceptance(body["template_id"], int(body["scene"])))
+    refuse_if(not 0 <= int(body["scene"]) <= 10_000, 40097)
+    refuse_if(len(body["title"]) > 15, 45003)
+    refuse_if(len(body["data"]["content"]["value"]) > 200, 45002)
+    follower = _use_acceptance(call, acceptance_key(body["template_id"], int(body["scene"])))
     call.deliver(follower.openid)
-    return None
 
 
 @family.post(
     "/cgi-bin/message/subscribe/bizsend",
     {"touser": str, "template_id": str, "page?": str, "miniprogram?": MINI_PROGRAM, "data": DATA},
 )
-def send(call: SimulatedCall) -> Answer:
+def send(call: SimulatedCall) -> None:
     template_id = call.body["template_id"]
-    check_data(find(call.state, template_id, subscription=True), call.body["data"])
-    follower = _spend(call, acceptance(template_id))
+    check_data(template_of(call.state, template_id, subscription=True), call.body["data"])
+    follower = _use_acceptance(call, acceptance_key(template_id))
     call.deliver(follower.openid)
     sent = {"TemplateId": template_id, "MsgID": call.state.new_id(), "ErrorCode": 0}
-    call.notify_typing(
+    call.schedule_event(
         "subscribe_msg_sent_event",
         follower.openid,
         SubscribeMsgSentEvent={"List": sent | {"ErrorStatus": "success"}},
     )
-    return None
 
 
 @family.post("/wxaapi/newtmpl/addtemplate", {"tid": str, "kidList": [int], "sceneDesc?": str})
 def add(call: SimulatedCall) -> Answer:
     tid, numbers = call.body["tid"], [int(number) for number in call.body["kidList"]]
-    if tid not in _TITLES:
-        raise CallRefused(200014)
-    if not 2 <= len(numbers) <= 5 or not _KEYWORDS.keys() >= set(numbers):
-        raise CallRefused(200020)
-    if len(call.body.get("sceneDesc", "")) > 15:
-        raise CallRefused(200021)
-    if len(_templates(call)) >= _MAX_TEMPLATES:
-        raise CallRefused(200012)
+    refuse_if(tid not in _TITLES, 200014)
+    refuse_if(not 2 <= len(numbers) <= 5 or not _KEYWORDS.keys() >= set(numbers), 200020)
+    refuse_if(len(call.body.get("sceneDesc", "")) > 15, 200021)
+    refuse_if(len(_templates(call)) >= _MAX_TEMPLATES, 200012)
     content = "\n".join(f"{_KEYWORDS[n]}:{{{{thing{n}.DATA}}}}" for n in numbers)
     example = "\n".join(f"{_KEYWORDS[n]}:示例" for n in numbers)
     template = SimulatedTemplate(new_secret()[:43], _TITLES[tid], content, example, subscription=True)
     call.state.templates.append(template)
-    return {"errcode": 0, "errmsg": "ok", "priTmplId": template.template_id}
+    return {**OK, "priTmplId": template.template_id}
 
 
 def _templates(call: SimulatedCall) -> list[SimulatedTemplate]:
@@ -107,36 +100,32 @@ def list_templates(call: SimulatedCall) -> Answer:
         }
         for template in _templates(call)
     ]
-    return {"errcode": 0, "errmsg": "ok", "data": templates}
+    return {**OK, "data": templates}
 
 
 @family.post("/wxaapi/newtmpl/deltemplate", {"priTmplId": str})
-def delete(call: SimulatedCall) -> Answer:
-    call.state.templates.remove(find(call.state, call.body["priTmplId"], subscription=True))
-    return None
+def delete(call: SimulatedCall) -> None:
+    call.state.templates.remove(template_of(call.state, call.body["priTmplId"], subscription=True))
 
 
 @family.get("/wxaapi/newtmpl/getcategory")
 def categories(call: SimulatedCall) -> Answer:
-    return {"errcode": 0, "errmsg": "ok", "data": [{"id": 616, "name": "生活服务"}]}
+    return {**OK, "data": [{"id": 616, "name": "生活服务"}]}
 
 
 @family.get("/wxaapi/newtmpl/getpubtemplatetitles", {"ids": str, "start": int, "limit": int})
 def titles(call: SimulatedCall) -> Answer:
     start, limit = int(call.query["start"]), int(call.query["limit"])
-    if not re.fullmatch(r"\d+(,\d+)*", call.query["ids"]):
-        raise CallRefused(200018)
-    if not 1 <= limit <= 30:
-        raise CallRefused(200017)
-    every = [
+    refuse_if(not re.fullmatch(r"\d+(,\d+)*", call.query["ids"]), 200018)
+    refuse_if(not 1 <= limit <= 30, 200017)
+    found = [
         {"tid": int(tid), "title": title, "type": 2, "categoryId": "616"} for tid, title in _TITLES.items()
     ]
-    return {"errcode": 0, "errmsg": "ok", "count": len(every), "data": every[start : start + limit]}
+    return {**OK, "count": len(found), "data": found[start : start + limit]}
 
 
 @family.get("/wxaapi/newtmpl/getpubtemplatekeywords", {"tid": str})
 def keywords(call: SimulatedCall) -> Answer:
-    if call.query["tid"] not in _TITLES:
-        raise CallRefused(200014)
+    refuse_if(call.query["tid"] not in _TITLES, 200014)
     data = [{"kid": kid, "name": name, "example": "示例", "rule": "thing"} for kid, name in _KEYWORDS.items()]
-    return {"errcode": 0, "errmsg": "ok", "count": len(data), "data": data}
+    return {**OK, "count": len(data), "data": data}

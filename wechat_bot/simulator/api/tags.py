@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ..state import SimulatedFollower, SimulatedTag
-from .call import Answer, Area, CallRefused, Family, SimulatedCall, page
+from .call import Answer, Area, Family, SimulatedCall, find, page_after, refuse_if
 
 family = Family(Area.USERS)
 
 _SYSTEM = {0, 1, 2}
+"""Ids of the platform's tags, which cannot be changed."""
 _FIRST = 100
 """The first id of the account's own tags."""
 
@@ -15,8 +16,7 @@ _FIRST = 100
 @family.post("/cgi-bin/tags/create", {"tag": {"name": str}})
 def create(call: SimulatedCall) -> Answer:
     tags = call.state.tags
-    if len([tag for tag in tags if tag.id not in _SYSTEM]) >= 100:
-        raise CallRefused(45056)
+    refuse_if(len([tag for tag in tags if tag.id not in _SYSTEM]) >= 100, 45056)
     name = _name(call, call.body["tag"]["name"])
     tag = SimulatedTag(max(_FIRST, tags[-1].id + 1), name)
     tags.append(tag)
@@ -33,49 +33,43 @@ def list_tags(call: SimulatedCall) -> Answer:
 
 
 @family.post("/cgi-bin/tags/update", {"tag": {"id": int, "name": str}})
-def rename(call: SimulatedCall) -> Answer:
+def rename(call: SimulatedCall) -> None:
     tag = _own(call)
     if tag.name != call.body["tag"]["name"]:
         tag.name = _name(call, call.body["tag"]["name"])
-    return None
 
 
 @family.post("/cgi-bin/tags/delete", {"tag": {"id": int}})
-def delete(call: SimulatedCall) -> Answer:
+def delete(call: SimulatedCall) -> None:
     tag = _own(call)
     members = _members(call, tag.id)
-    if len(members) > 100_000:
-        raise CallRefused(45057)
+    refuse_if(len(members) > 100_000, 45057)
     for follower in members:
         follower.tags.remove(tag.id)
     call.state.tags.remove(tag)
-    return None
 
 
 @family.post("/cgi-bin/user/tag/get", {"tagid": int, "next_openid?": str})
 def members(call: SimulatedCall) -> Answer:
     openids = [follower.openid for follower in _members(call, _tag(call, call.body["tagid"]).id)]
-    return page(openids, call.body.get("next_openid", ""), call.state.account.users_per_page)
+    return page_after(openids, call.body.get("next_openid", ""), call.state.account.users_per_page)
 
 
 @family.post("/cgi-bin/tags/members/batchtagging", {"openid_list": [str], "tagid": int})
-def add_members(call: SimulatedCall) -> Answer:
+def add_members(call: SimulatedCall) -> None:
     tag = _tag(call, call.body["tagid"])
     followers = [follower for follower in _listed(call, 50) if tag.id not in follower.tags]
-    if any(len(follower.tags) >= 20 for follower in followers):
-        raise CallRefused(45059)
+    refuse_if(any(len(follower.tags) >= 20 for follower in followers), 45059)
     for follower in followers:
         follower.tags.append(tag.id)
-    return None
 
 
 @family.post("/cgi-bin/tags/members/batchuntagging", {"openid_list": [str], "tagid": int})
-def remove_members(call: SimulatedCall) -> Answer:
+def remove_members(call: SimulatedCall) -> None:
     tag = _tag(call, call.body["tagid"])
     for follower in _listed(call, 50):
         if tag.id in follower.tags:
             follower.tags.remove(tag.id)
-    return None
 
 
 @family.post("/cgi-bin/tags/getidlist", {"openid": str})
@@ -86,42 +80,37 @@ def tags_of(call: SimulatedCall) -> Answer:
 @family.post("/cgi-bin/tags/members/getblacklist", {"begin_openid?": str})
 def blacklist(call: SimulatedCall) -> Answer:
     openids = [follower.openid for follower in call.state.followers.values() if follower.blacklisted]
-    return {"total": len(openids), **page(openids, call.body.get("begin_openid", ""), 1000)}
+    return {"total": len(openids), **page_after(openids, call.body.get("begin_openid", ""), 1000)}
 
 
 @family.post("/cgi-bin/tags/members/batchblacklist", {"openid_list": [str]})
-def block(call: SimulatedCall) -> Answer:
+def block(call: SimulatedCall) -> None:
     for follower in _listed(call, 20):
         follower.blacklisted = True
-    return None
 
 
 @family.post("/cgi-bin/tags/members/batchunblacklist", {"openid_list": [str]})
-def unblock(call: SimulatedCall) -> Answer:
+def unblock(call: SimulatedCall) -> None:
     for follower in _listed(call, 20):
         follower.blacklisted = False
-    return None
 
 
 def _name(call: SimulatedCall, name: str) -> str:
-    if not name.strip() or any(tag.name == name for tag in call.state.tags):
-        raise CallRefused(45157)
-    if len(name) > 30:
-        raise CallRefused(45158)
+    refuse_if(not name.strip() or any(tag.name == name for tag in call.state.tags), 45157)
+    refuse_if(len(name) > 30, 45158)
     return name
 
 
 def _tag(call: SimulatedCall, tag_id: int | str) -> SimulatedTag:
-    for tag in call.state.tags:
-        if tag.id == int(tag_id):
-            return tag
-    raise CallRefused(45159)
+    return find((tag for tag in call.state.tags if tag.id == int(tag_id)), 45159)
 
 
 def _own(call: SimulatedCall) -> SimulatedTag:
-    """The tag that a call changes: none of the platform's."""
-    if int(call.body["tag"]["id"]) in _SYSTEM:
-        raise CallRefused(45058)
+    """Return the tag that a call changes.
+
+    :raises CallRefused: if it is unknown or one of the platform's.
+    """
+    refuse_if(int(call.body["tag"]["id"]) in _SYSTEM, 45058)
     return _tag(call, call.body["tag"]["id"])
 
 
@@ -131,6 +120,5 @@ def _members(call: SimulatedCall, tag_id: int) -> list[SimulatedFollower]:
 
 def _listed(call: SimulatedCall, limit: int) -> list[SimulatedFollower]:
     openids = call.body["openid_list"]
-    if not 1 <= len(openids) <= limit:
-        raise CallRefused(40032)
+    refuse_if(not 1 <= len(openids) <= limit, 40032)
     return [call.follower(openid, 49003) for openid in dict.fromkeys(openids)]

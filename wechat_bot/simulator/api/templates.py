@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ..state import PlatformState, SimulatedTemplate
-from .call import Answer, Area, CallRefused, Family, SimulatedCall, new_secret
+from .call import OK, Answer, Area, Family, SimulatedCall, find, new_secret, refuse_if
 
 family = Family(Area.TEMPLATES)
 
@@ -16,18 +16,20 @@ DATA = {str: {"value": str, "color?": str}}
 MINI_PROGRAM = {"appid": str, "pagepath?": str, "path?": str}
 
 
-def find(state: PlatformState, template_id: str, *, subscription: bool) -> SimulatedTemplate:
-    for template in state.templates:
-        if template.template_id == template_id and template.subscription is subscription:
-            return template
-    raise CallRefused(40037)
+def template_of(state: PlatformState, template_id: str, *, subscription: bool) -> SimulatedTemplate:
+    templates = (template for template in state.templates if template.subscription is subscription)
+    return find((template for template in templates if template.template_id == template_id), 40037)
 
 
 def check_data(template: SimulatedTemplate, data: dict[str, Any]) -> None:
-    """Every keyword of the template has a value; 47003 names the one that has none."""
+    """Check that every keyword of the template has a value.
+
+    :raises CallRefused: with 47003, which names the keyword without one.
+    """
     for keyword in _KEYWORD.findall(template.content):
-        if not data.get(keyword, {}).get("value"):
-            raise CallRefused(47003, f"argument invalid! data.{keyword}.value is empty")
+        refuse_if(
+            not data.get(keyword, {}).get("value"), 47003, f"argument invalid! data.{keyword}.value is empty"
+        )
 
 
 @family.post(
@@ -42,8 +44,8 @@ def check_data(template: SimulatedTemplate, data: dict[str, Any]) -> None:
     },
 )
 def send(call: SimulatedCall) -> Answer:
-    follower = call.receiver(call.body["touser"])
-    check_data(find(call.state, call.body["template_id"], subscription=False), call.body["data"])
+    follower = call.recipient(call.body["touser"])
+    check_data(template_of(call.state, call.body["template_id"], subscription=False), call.body["data"])
     client_id = call.body.get("client_msg_id")
     msgid = _sent_before(call, client_id) if client_id else None
     if msgid is None:
@@ -53,15 +55,17 @@ def send(call: SimulatedCall) -> Answer:
         if not follower.refuses:
             call.deliver(follower.openid)
         status = "failed:user block" if follower.refuses else "success"
-        call.notify_typing("TEMPLATESENDJOBFINISH", follower.openid, MsgID=msgid, Status=status)
-    return {"errcode": 0, "errmsg": "ok", "msgid": msgid}
+        call.schedule_event("TEMPLATESENDJOBFINISH", follower.openid, MsgID=msgid, Status=status)
+    return {**OK, "msgid": msgid}
 
 
 def _sent_before(call: SimulatedCall, client_id: str) -> int | None:
-    """The message of the same client_msg_id within ten minutes; refused within one."""
+    """Return the msgid of a message with the same client_msg_id in the last ten minutes, or None.
+
+    :raises CallRefused: if it was sent in the last minute.
+    """
     msgid, at = call.state.client_msg_ids.get(client_id, (0, 0.0))
-    if call.now < at + 60:
-        raise CallRefused(40241)
+    refuse_if(call.now < at + 60, 40241)
     return msgid if call.now < at + 600 else None
 
 
@@ -69,14 +73,11 @@ _INDUSTRIES = {str(number) for number in range(1, 42)}
 
 
 @family.post("/cgi-bin/template/api_set_industry", {"industry_id1": str, "industry_id2": str})
-def set_industries(call: SimulatedCall) -> Answer:
+def set_industries(call: SimulatedCall) -> None:
     industries = [call.body["industry_id1"], call.body["industry_id2"]]
-    if not _INDUSTRIES.issuperset(industries):
-        raise CallRefused(40097)
-    if call.state.industry_month == call.month:
-        raise CallRefused(43100)
+    refuse_if(not _INDUSTRIES.issuperset(industries), 40097)
+    refuse_if(call.state.industry_month == call.month, 43100)
     call.state.industries, call.state.industry_month = industries, call.month
-    return None
 
 
 @family.get("/cgi-bin/template/get_industry")
@@ -91,13 +92,12 @@ def _industry(number: str) -> dict[str, str]:
 
 @family.post("/cgi-bin/template/api_add_template", {"template_id_short": str, "keyword_name_list?": [str]})
 def add(call: SimulatedCall) -> Answer:
-    if len([template for template in call.state.templates if not template.subscription]) >= 25:
-        raise CallRefused(45026)
+    refuse_if(len([template for template in call.state.templates if not template.subscription]) >= 25, 45026)
     short, names = call.body["template_id_short"], call.body.get("keyword_name_list", ["内容"])
     content = "\n".join(f"{name}:{{{{thing{n}.DATA}}}}" for n, name in enumerate(names, 1))
     template = SimulatedTemplate(new_secret()[:43], f"模板 {short}", content)
     call.state.templates.append(template)
-    return {"errcode": 0, "errmsg": "ok", "template_id": template.template_id}
+    return {**OK, "template_id": template.template_id}
 
 
 @family.get("/cgi-bin/template/get_all_private_template")
@@ -119,12 +119,11 @@ def list_templates(call: SimulatedCall) -> Answer:
 
 
 @family.post("/cgi-bin/template/del_private_template", {"template_id": str})
-def delete(call: SimulatedCall) -> Answer:
-    call.state.templates.remove(find(call.state, call.body["template_id"], subscription=False))
-    return None
+def delete(call: SimulatedCall) -> None:
+    call.state.templates.remove(template_of(call.state, call.body["template_id"], subscription=False))
 
 
 @family.post("/wxa/sec/queryblocktmplmsg", {"tmpl_msg_id": str, "largest_id?": int, "limit?": int})
 def blocked(call: SimulatedCall) -> Answer:
-    """Nothing is blocked here."""
-    return {"errcode": 0, "errmsg": "ok", "msginfo": []}
+    """The simulator blocks no messages."""
+    return {**OK, "msginfo": []}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hmac import compare_digest
 
 from ..state import PlatformState, SimulatedToken
-from .call import Answer, Area, CallRefused, Family, SimulatedCall, new_secret
-from .permissions import clear, daily_limit, spend, used
+from .call import OK, Answer, Area, CallRefused, Family, SimulatedCall, new_secret, refuse_if
+from .permissions import calls_today, clear_usage, consume_quota, daily_limit
 
 family = Family(Area.ANY)
 
@@ -15,7 +15,7 @@ STABLE = "/cgi-bin/stable_token"
 
 @family.get("/cgi-bin/token", {"grant_type": str, "appid": str, "secret": str}, token=False)
 def token(call: SimulatedCall) -> Answer:
-    """A new token each time; the one before it lives five more minutes."""
+    """Issue a new token each time. The previous one stays valid for five minutes."""
     _check_secret(call, call.query)
     for old in call.state.tokens:
         if not old.stable:
@@ -25,14 +25,13 @@ def token(call: SimulatedCall) -> Answer:
 
 @family.post(STABLE, {"grant_type": str, "appid": str, "secret": str, "force_refresh?": bool}, token=False)
 def stable_token(call: SimulatedCall) -> Answer:
-    """The same token until its last five minutes; by force a new one, and the old ones end."""
+    """Return the same token until its last five minutes. force_refresh replaces it at once."""
     _check_secret(call, call.body)
     state = call.state
     valid = [token for token in state.tokens if token.stable and call.now < token.ends]
     if call.body.get("force_refresh"):
-        if call.now < state.forced_at + 30:
-            raise CallRefused(45011)
-        spend(state, f"{STABLE} force", call.now, 20, 86400, 45009)
+        refuse_if(call.now < state.forced_at + 30, 45011)
+        consume_quota(state, f"{STABLE} force", call.now, 20, 86400, 45009)
         state.forced_at = call.now
         for old in valid:
             old.ends, old.replaced = call.now, True
@@ -42,26 +41,29 @@ def stable_token(call: SimulatedCall) -> Answer:
 
 
 def _check_secret(call: SimulatedCall, given: dict[str, str]) -> None:
-    if given["grant_type"] != "client_credential":
-        raise CallRefused(40002)
+    refuse_if(given["grant_type"] != "client_credential", 40002)
     check_account(call, given["appid"], given["secret"])
     allowed = call.state.account.allowed_ips
-    if allowed is not None and call.ip not in allowed:
-        raise CallRefused(40164, f"invalid ip {call.ip} ipv6 ::ffff:{call.ip}, not in whitelist")
+    refuse_if(
+        allowed is not None and call.ip not in allowed,
+        40164,
+        f"invalid ip {call.ip} ipv6 ::ffff:{call.ip}, not in whitelist",
+    )
 
 
 def check_account(call: SimulatedCall, appid: str, secret: str) -> None:
-    """Refused if they are not those of the account."""
-    if appid != call.credentials.app_id:
-        raise CallRefused(40013)
+    """Check AppID and AppSecret.
+
+    :raises CallRefused: if they are not those of the account, or the secret is frozen.
+    """
+    refuse_if(appid != call.credentials.app_id, 40013)
     if not compare_digest(secret.encode(), call.credentials.app_secret.encode()):
         raise CallRefused(40001, "invalid appsecret") if len(secret) == 32 else CallRefused(40125)
-    if call.state.account.secret_frozen:
-        raise CallRefused(40243)
+    refuse_if(call.state.account.secret_frozen, 40243)
 
 
 def _overlap(state: PlatformState) -> float:
-    """How long two tokens are valid at once: five minutes of two hours."""
+    """Return the seconds for which old and new token are both valid: five minutes of two hours."""
     return state.account.token_seconds / 24
 
 
@@ -78,46 +80,41 @@ def _answer(call: SimulatedCall, token: SimulatedToken) -> Answer:
 
 
 @family.post("/cgi-bin/clear_quota", {"appid": str})
-def clear_quota(call: SimulatedCall) -> Answer:
-    if call.body["appid"] != call.credentials.app_id:
-        raise CallRefused(40013)
-    return _clear(call, "all", 10)
+def clear_quota(call: SimulatedCall) -> None:
+    refuse_if(call.body["appid"] != call.credentials.app_id, 40013)
+    _clear(call, "all", 10)
 
 
 @family.post("/cgi-bin/clear_quota/v2", {"appid": str, "appsecret": str}, token=False)
-def clear_quota_by_secret(call: SimulatedCall) -> Answer:
+def clear_quota_by_secret(call: SimulatedCall) -> None:
     check_account(call, call.body["appid"], call.body["appsecret"])
-    return _clear(call, "all", 10)
+    _clear(call, "all", 10)
 
 
 @family.post("/cgi-bin/openapi/quota/clear", {"cgi_path": str})
-def clear_one(call: SimulatedCall) -> Answer:
-    return _clear(call, "one", 50, _known(call))
+def clear_one(call: SimulatedCall) -> None:
+    _clear(call, "one", 50, _known_path(call))
 
 
-def _clear(call: SimulatedCall, kind: str, limit: int, path: str = "") -> Answer:
+def _clear(call: SimulatedCall, kind: str, limit: int, path: str = "") -> None:
     key = f"{kind} {call.month}"
-    if call.state.cleared.get(key, 0) >= limit:
-        raise CallRefused(48006)
+    refuse_if(call.state.cleared.get(key, 0) >= limit, 48006)
     call.state.cleared[key] = call.state.cleared.get(key, 0) + 1
-    clear(call.state, path)
-    return None
+    clear_usage(call.state, path)
 
 
 @family.post("/cgi-bin/openapi/quota/get", {"cgi_path": str})
 def get_quota(call: SimulatedCall) -> Answer:
-    path = _known(call)
-    limit, spent = daily_limit(path, call.state.account.kind), used(call.state, path, call.now)
+    path = _known_path(call)
+    limit, used = daily_limit(path, call.state.account.kind), calls_today(call.state, path, call.now)
     return {
-        "errcode": 0,
-        "errmsg": "ok",
-        "quota": {"daily_limit": limit, "used": spent, "remain": limit - spent},
+        **OK,
+        "quota": {"daily_limit": limit, "used": used, "remain": limit - used},
         "rate_limit": {"call_count": 10_000, "refresh_second": 60},
     }
 
 
-def _known(call: SimulatedCall) -> str:
+def _known_path(call: SimulatedCall) -> str:
     path: str = call.body["cgi_path"]
-    if path not in call.paths or path.startswith("/sns/"):
-        raise CallRefused(76021)
+    refuse_if(path not in call.paths or path.startswith("/sns/"), 76021)
     return path

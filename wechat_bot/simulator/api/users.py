@@ -1,26 +1,21 @@
-"""Followers (section 7.1), and what their acts allow (section 7.4)."""
+"""Followers (section 7.1), and the customer-service window that their actions open (section 7.4)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..state import PlatformState, SimulatedFollower
-from .call import Answer, Area, CallRefused, Family, SimulatedCall, page
+from .call import Answer, Area, CallRefused, Family, SimulatedCall, page_after, refuse_if
 
 family = Family(Area.USERS)
 
 _MINUTE, _TWO_DAYS = 60, 48 * 3600
-_ALLOWED = {
-    "message": (5, _TWO_DAYS),
-    "click": (3, _MINUTE),
-    "follow": (3, _MINUTE),
-    "scan": (3, _MINUTE),
-}
-"""Messages, and within how many seconds."""
+_ALLOWED = {"message": (5, _TWO_DAYS), "click": (3, _MINUTE), "follow": (3, _MINUTE), "scan": (3, _MINUTE)}
+"""The number of customer-service messages that an action allows, and for how many seconds."""
 
 
-def act(state: PlatformState, openid: str, action: str, scene: str, now: float) -> None:
-    """Note what a follower did; whoever does something follows."""
+def record_action(state: PlatformState, openid: str, action: str, scene: str, now: float) -> None:
+    """Record an action of a follower. Any action but unfollow makes an unknown openid a follower."""
     follower = state.followers.get(openid)
     if action == "unfollow":
         if follower:
@@ -51,7 +46,7 @@ def _follow(openid: str, scene: str, now: float) -> SimulatedFollower:
 def list_openids(call: SimulatedCall) -> Answer:
     openids = [follower.openid for follower in call.state.followers.values() if follower.subscribed]
     size = call.state.account.users_per_page
-    return {"total": len(openids), **page(openids, call.query.get("next_openid", ""), size)}
+    return {"total": len(openids), **page_after(openids, call.query.get("next_openid", ""), size)}
 
 
 _LANGUAGES = {"zh_CN", "zh_TW", "en"}
@@ -64,19 +59,16 @@ def info(call: SimulatedCall) -> Answer:
 
 @family.post("/cgi-bin/user/info/batchget", {"user_list": [{"openid": str, "lang?": str}]})
 def infos(call: SimulatedCall) -> Answer:
-    wanted = call.body["user_list"]
-    if not wanted:
-        raise CallRefused(40031)
-    if len(wanted) > 100:
-        raise CallRefused(40032)
-    return {"user_info_list": [_info(call, user) for user in wanted]}
+    users = call.body["user_list"]
+    refuse_if(not users, 40031)
+    refuse_if(len(users) > 100, 40032)
+    return {"user_info_list": [_info(call, user) for user in users]}
 
 
-def _info(call: SimulatedCall, wanted: dict[str, str]) -> dict[str, Any]:
-    """Without name and picture: those are gone since 2021-12-27."""
-    if wanted.get("lang", "zh_CN") not in _LANGUAGES:
-        raise CallRefused(40035)
-    follower = call.follower(wanted["openid"])
+def _info(call: SimulatedCall, query: dict[str, str]) -> dict[str, Any]:
+    """Return a profile. Nickname and picture are empty since 2021-12-27."""
+    refuse_if(query.get("lang", "zh_CN") not in _LANGUAGES, 40035)
+    follower = call.follower(query["openid"])
     if not follower.subscribed:
         return {"subscribe": 0, "openid": follower.openid}
     return {
@@ -84,7 +76,7 @@ def _info(call: SimulatedCall, wanted: dict[str, str]) -> dict[str, Any]:
         "openid": follower.openid,
         "nickname": "",
         "sex": 0,
-        "language": wanted.get("lang", "zh_CN"),
+        "language": query.get("lang", "zh_CN"),
         "city": "",
         "province": "",
         "country": "",
@@ -100,17 +92,14 @@ def _info(call: SimulatedCall, wanted: dict[str, str]) -> dict[str, Any]:
 
 
 @family.post("/cgi-bin/user/info/updateremark", {"openid": str, "remark": str})
-def remark(call: SimulatedCall) -> Answer:
+def remark(call: SimulatedCall) -> None:
     follower = call.follower(call.body["openid"])
-    if len(call.body["remark"].encode()) >= 30:
-        raise CallRefused(40097)
+    refuse_if(len(call.body["remark"].encode()) >= 30, 40097)
     follower.remark = call.body["remark"]
-    return None
 
 
 @family.post("/cgi-bin/changeopenid", {"from_appid": str, "openid_list": [str]})
 def change_openids(call: SimulatedCall) -> Answer:
-    """An account that was never migrated: there is no other app id to come from."""
-    if len(call.body["openid_list"]) > 100:
-        raise CallRefused(40032)
+    """The account was never migrated, so that no other AppID is valid."""
+    refuse_if(len(call.body["openid_list"]) > 100, 40032)
     raise CallRefused(40013)

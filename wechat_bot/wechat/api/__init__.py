@@ -4,16 +4,3 @@ from ._http import Call, Download, File, Transport
 from ._network import network
 from .client import WeChatClient
 from .tokens import LEASE, MemoryTokens, Token, TokenStore
-
-__all__ = [
-    "LEASE",
-    "Call",
-    "Download",
-    "File",
-    "MemoryTokens",
-    "Token",
-    "TokenStore",
-    "Transport",
-    "WeChatClient",
-    "network",
-]

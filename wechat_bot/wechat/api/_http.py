@@ -82,9 +82,8 @@ class Download:
     filename: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Request:
-    method: str
     url: str
     query: Query | None = None
     body: Mapping[str, Any] | None = None
@@ -96,9 +95,13 @@ class _Request:
     accept: tuple[int, ...] = ()
     max_bytes: int = MAX_BYTES
 
+    @property
+    def method(self) -> str:
+        return "GET" if self.body is None and self.file is None else "POST"
+
 
 @dataclass(frozen=True)
-class _Stop:
+class _RateLimitHold:
     """Calls of one path are not made before `until` (Unix time in seconds), but raise `error`."""
 
     until: float
@@ -106,14 +109,9 @@ class _Stop:
 
 
 class Http:
-    """Calls the API of one account. Thread-safe.
+    """Calls the API of one account. Thread-safe. `WeChatClient` describes the parameters.
 
     Every method that makes a call raises `APIError` if it fails.
-
-    :param store: keeps the tokens; those of this process only, by default.
-    :param observe: is called after every call, and must not raise.
-
-    Tests replace `transport`, `clock`, `sleep` and the time-outs.
     """
 
     def __init__(
@@ -138,7 +136,7 @@ class Http:
         self._sleep = sleep
         self._call = call
         self._file = file
-        self._stops: dict[str, _Stop] = {}
+        self._rate_limits: dict[str, _RateLimitHold] = {}
 
     def close(self) -> None:
         """Close the connections."""
@@ -146,7 +144,7 @@ class Http:
 
     def get(self, path: str, query: Query | None = None) -> Answer:
         """Return the response to a GET request, which is repeated while the platform is busy."""
-        return self._answer(_Request(method="GET", url=path, query=query, idempotent=True))
+        return self._answer(_Request(path, query, idempotent=True))
 
     def post(
         self,
@@ -162,9 +160,7 @@ class Http:
         An `idempotent` call is repeated while the platform is busy. The errcodes in `accept` are not
         treated as errors.
         """
-        return self._answer(
-            _Request(method="POST", url=path, query=query, body=body, idempotent=idempotent, accept=accept)
-        )
+        return self._answer(_Request(path, query, body, idempotent=idempotent, accept=accept))
 
     def open(
         self,
@@ -175,46 +171,25 @@ class Http:
         idempotent: bool = False,
     ) -> Answer:
         """Return the response to a call that needs no access token: a POST request if `body` is given."""
-        method = "GET" if body is None else "POST"
-        return self._answer(
-            _Request(method=method, url=path, query=query, body=body, authorized=False, idempotent=idempotent)
-        )
+        return self._answer(_Request(path, query, body, authorized=False, idempotent=idempotent))
 
     def upload(
         self, path: str, file: File, query: Query | None = None, form: Mapping[str, str] | None = None
     ) -> Answer:
         """Return the response to the upload of `file`, as the part ``media`` of a multipart `form`."""
-        return self._answer(_Request(method="POST", url=path, query=query, file=file, form=form))
+        return self._answer(_Request(path, query, file=file, form=form))
 
     def download(
-        self,
-        path: str,
-        max_bytes: int,
-        query: Query | None = None,
-        body: Mapping[str, Any] | None = None,
+        self, path: str, max_bytes: int, query: Query | None = None, body: Mapping[str, Any] | None = None
     ) -> Answer | Download:
         """Return a file of at most `max_bytes`, or the JSON response in its place (section 10.7)."""
-        method = "GET" if body is None else "POST"
-        return self._send(
-            _Request(
-                method=method,
-                url=path,
-                query=query,
-                body=body,
-                idempotent=True,
-                binary=True,
-                max_bytes=max_bytes,
-            )
-        )
+        return self._send(_Request(path, query, body, idempotent=True, binary=True, max_bytes=max_bytes))
 
     def fetch(self, url: str, max_bytes: int) -> Download:
         """Return the file at `url`, which the platform supplied; no access token is sent."""
         if not re.match(r"https?://[^/]", url):
             raise Unreachable("the file's address is neither https:// nor http://", delivered=True)
-        request = _Request(
-            method="GET", url=url, authorized=False, idempotent=True, binary=True, max_bytes=max_bytes
-        )
-        file = self._send(request)
+        file = self._send(_Request(url, authorized=False, idempotent=True, binary=True, max_bytes=max_bytes))
         if not isinstance(file, Download):
             raise Unreachable("JSON in place of a file", delivered=True)
         return file
@@ -234,9 +209,9 @@ class Http:
             case _:
                 raise Unreachable("an answer without a token", delivered=False)
 
-    def lift_stops(self) -> None:
+    def clear_rate_limits(self) -> None:
         """Allow calls of paths whose quota was used up, after the quota was cleared."""
-        self._stops.clear()
+        self._rate_limits.clear()
 
     def _fetch_token(self, **more: bool) -> Token:
         body = {
@@ -281,15 +256,15 @@ class Http:
         return self._send_once(request, token)
 
     def _send_once(self, request: _Request, token: str) -> Answer | Download:
-        stop = self._stops.get(request.url)
-        if stop and self.clock() < stop.until:
-            raise stop.error.with_traceback(None)
+        hold = self._rate_limits.get(request.url)
+        if hold and self.clock() < hold.until:
+            raise hold.error.with_traceback(None)
         started = time.perf_counter()
         try:
             answer = self._exchange(request, token)
         except APIError as error:
             self._notify_observer(request, error.errcode, _without_rid(error.errmsg), started)
-            raise self._stop_if_limited(request, error) from None
+            raise self._hold_if_limited(request, error) from None
         self._notify_observer(request, 0, "", started)
         return answer
 
@@ -298,7 +273,7 @@ class Http:
             path = httpx2.URL(request.url).path
             self._observe(Call(path, errcode, errmsg, time.perf_counter() - started))
 
-    def _stop_if_limited(self, request: _Request, error: APIError) -> APIError:
+    def _hold_if_limited(self, request: _Request, error: APIError) -> APIError:
         """Return the exception to raise for `error`. If it is a rate limit, block this path for a while."""
         now = self.clock()
         if error.errcode == 45009:
@@ -310,11 +285,10 @@ class Http:
         until_text = datetime.fromtimestamp(until, BEIJING).strftime("%Y-%m-%d %H:%M:%S")
         message = f"{error.errmsg} ({request.url} is not called before {until_text}, Beijing time)"
         limited = type(error)(error.errcode, message)
-        self._stops[request.url] = _Stop(until, limited)
+        self._rate_limits[request.url] = _RateLimitHold(until, limited)
         return limited
 
     def _exchange(self, request: _Request, token: str) -> Answer | Download:
-        """Send `request` once and return its response."""
         query = {**({"access_token": token} if token else {}), **(request.query or {})}
         timeouts = self._file if request.file or request.binary else self._call
         secrets = {token, self.credentials.app_secret, *(str(query[name]) for name in _SECRET & query.keys())}
@@ -386,7 +360,10 @@ def _parse(status: int, content: bytes, accept: tuple[int, ...], secrets: set[st
     try:
         answer = json.loads(content.decode())
     except (ValueError, RecursionError):
-        raise Unreachable(_not_json(status, content), delivered=True, status=status) from None
+        is_html = content.lstrip()[:1] == b"<"
+        found = "with a web page in place of JSON: something between answers for the platform"
+        text = f"status {status} {found if is_html else 'without JSON'}"
+        raise Unreachable(text, delivered=True, status=status) from None
     if not isinstance(answer, dict) or type(answer.get("errcode", 0)) is not int:
         raise Unreachable(f"status {status} without an answer", delivered=True, status=status)
     errcode = answer.get("errcode", 0)
@@ -395,12 +372,6 @@ def _parse(status: int, content: bytes, accept: tuple[int, ...], secrets: set[st
     if status != 200:
         raise Unreachable(f"status {status} without an errcode", delivered=True, status=status)
     return answer
-
-
-def _not_json(status: int, content: bytes) -> str:
-    if content.lstrip()[:1] == b"<":
-        return f"status {status} with a web page in place of JSON: something between answers for the platform"
-    return f"status {status} without JSON"
 
 
 def _masked(text: str, secrets: set[str]) -> str:

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any, Generic, TypeVar
 
 from ._http import Http
-from .values import read
+from .values import convert, convert_field
 
 T = TypeVar("T")
 
@@ -115,4 +115,4 @@ class DataCube:
         """
         body = {"begin_date": begin.isoformat(), "end_date": end.isoformat()}
         answer = self._http.post(f"/datacube/{report.name}", body, idempotent=True)
-        return tuple(read(report.row, row) for row in read(tuple[Row, ...], answer.get("list"), "list"))
+        return tuple(convert(report.row, row) for row in convert_field(tuple[Row, ...], answer, "list"))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ._http import Http
-from .values import Page, all_items, given, read
+from .values import Page, all_items, convert, convert_field, given
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Draft:
     def add(self, articles: Sequence[Article]) -> str:
         """Create a draft and return its media_id (section 7.9, draft/add)."""
         body = {"articles": [article.to_json() for article in articles]}
-        return read(str, self._http.post("/cgi-bin/draft/add", body).get("media_id"), "media_id")
+        return convert_field(str, self._http.post("/cgi-bin/draft/add", body), "media_id")
 
     def update(self, media_id: str, article: Article, index: int = 0) -> None:
         """Replace one article of a draft (section 7.9, draft/update)."""
@@ -83,7 +83,7 @@ class Draft:
     def get(self, media_id: str) -> tuple[Article, ...]:
         """Return the articles of a draft, with temporary preview URLs (section 7.9, draft/get)."""
         answer = self._http.post("/cgi-bin/draft/get", {"media_id": media_id}, idempotent=True)
-        return read(ArticleList, answer).news_item
+        return convert(ArticleList, answer).news_item
 
     def delete(self, media_id: str) -> None:
         """Delete a draft (section 7.9, draft/delete)."""
@@ -91,7 +91,7 @@ class Draft:
 
     def count(self) -> int:
         """Return the number of drafts (section 7.9, draft/count)."""
-        return read(int, self._http.get("/cgi-bin/draft/count").get("total_count"), "total_count")
+        return convert_field(int, self._http.get("/cgi-bin/draft/count"), "total_count")
 
     def list(self, offset: int = 0, count: int = 20, *, content: bool = True) -> Page[Item]:
         """Return up to 20 drafts, with or without their `content` (section 7.9, draft/batchget)."""

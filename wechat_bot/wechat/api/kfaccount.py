@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ._http import File, Http
-from .values import read
+from .values import convert, convert_field
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,12 @@ class KfAccount:
 
     def list(self) -> tuple[Agent, ...]:
         """Return all agents (section 7.5, customservice/getkflist)."""
-        answer = self._http.get("/cgi-bin/customservice/getkflist")
-        return read(tuple[Agent, ...], answer.get("kf_list"), "kf_list")
+        return convert_field(tuple[Agent, ...], self._http.get("/cgi-bin/customservice/getkflist"), "kf_list")
 
     def online(self) -> tuple[OnlineAgent, ...]:
         """Return the agents that are on-line (section 7.5, customservice/getonlinekflist)."""
         answer = self._http.get("/cgi-bin/customservice/getonlinekflist")
-        return read(tuple[OnlineAgent, ...], answer.get("kf_online_list"), "kf_online_list")
+        return convert_field(tuple[OnlineAgent, ...], answer, "kf_online_list")
 
     def add(self, kf_account: str, nickname: str) -> None:
         """Add an agent; `kf_account` is ``prefix@wechat_id`` (section 7.5, kfaccount/add)."""
@@ -128,16 +127,16 @@ class KfAccount:
     def session(self, openid: str) -> Session:
         """Return a follower's session; `kf_account` is empty if there is none (section 7.5,
         kfsession/getsession)."""
-        return read(Session, self._http.get("/customservice/kfsession/getsession", {"openid": openid}))
+        return convert(Session, self._http.get("/customservice/kfsession/getsession", {"openid": openid}))
 
     def sessions(self, kf_account: str) -> tuple[Session, ...]:
         """Return an agent's current sessions (section 7.5, kfsession/getsessionlist)."""
         answer = self._http.get("/customservice/kfsession/getsessionlist", {"kf_account": kf_account})
-        return read(tuple[Session, ...], answer.get("sessionlist"), "sessionlist")
+        return convert_field(tuple[Session, ...], answer, "sessionlist")
 
     def waiting(self) -> WaitingList:
         """Return the followers who wait for an agent (section 7.5, kfsession/getwaitcase)."""
-        return read(WaitingList, self._http.get("/customservice/kfsession/getwaitcase"))
+        return convert(WaitingList, self._http.get("/customservice/kfsession/getwaitcase"))
 
     def records(self, starttime: int, endtime: int, msgid: int = 1, number: int = 10_000) -> RecordPage:
         """Return up to `number` messages, starting at `msgid` (section 7.5, msgrecord/getmsglist).
@@ -146,7 +145,7 @@ class KfAccount:
         """
         body = {"starttime": starttime, "endtime": endtime, "msgid": msgid, "number": number}
         answer = self._http.post("/customservice/msgrecord/getmsglist", body, idempotent=True)
-        return read(RecordPage, answer)
+        return convert(RecordPage, answer)
 
     def iter_records(self, starttime: int, endtime: int, number: int = 10_000) -> Iterator[Record]:
         """Iterate over all messages of at most 24 hours, in pages of `number` (section 7.5,

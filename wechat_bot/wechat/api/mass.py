@@ -9,7 +9,7 @@ from typing import Any
 from ._http import Http
 from .media import Uploaded
 from .outgoing import Sendable
-from .values import given, read
+from .values import convert, convert_field, given
 
 ALREADY_THERE = 45065
 """Errcode for a `clientmsgid` that was used already; the response contains the existing job."""
@@ -82,11 +82,11 @@ class Mass:
     def status(self, msg_id: int) -> str:
         """Return SEND_SUCCESS, SENDING, SEND_FAIL or DELETE (section 7.11, message/mass/get)."""
         answer = self._http.post("/cgi-bin/message/mass/get", {"msg_id": str(msg_id)}, idempotent=True)
-        return read(str, answer.get("msg_status"), "msg_status")
+        return convert_field(str, answer, "msg_status")
 
     def speed(self) -> Speed:
         """Return the sending speed (section 7.11, message/mass/speed/get)."""
-        return read(Speed, self._http.post("/cgi-bin/message/mass/speed/get", {}, idempotent=True))
+        return convert(Speed, self._http.post("/cgi-bin/message/mass/speed/get", {}, idempotent=True))
 
     def set_speed(self, speed: int) -> None:
         """Set the sending speed (section 7.11, message/mass/speed/set).
@@ -98,7 +98,7 @@ class Mass:
     def prepare_video(self, media_id: str, title: str, description: str) -> Uploaded:
         """Return the media_id for an `MpVideo` of an uploaded video (section 7.11, media/uploadvideo)."""
         body = {"media_id": media_id, "title": title, "description": description}
-        return read(Uploaded, self._http.post("/cgi-bin/media/uploadvideo", body))
+        return convert(Uploaded, self._http.post("/cgi-bin/media/uploadvideo", body))
 
     def _send(
         self, call: str, receivers: dict[str, Any], message: Sendable, clientmsgid: str, ignore_reprint: bool
@@ -110,4 +110,4 @@ class Mass:
             "send_ignore_reprint": int(ignore_reprint),
         }
         answer = self._http.post(f"/cgi-bin/message/mass/{call}", body, accept=(ALREADY_THERE,))
-        return read(MassJob, answer)
+        return convert(MassJob, answer)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ._http import MAX_FILE_BYTES, Download, File, Http
 from .draft import Article, ArticleList
-from .values import Page, all_items, read
+from .values import Page, all_items, convert
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,16 @@ class Material:
     def add(self, kind: str, filename: str, content: bytes, content_type: str) -> Added:
         """Add an image, voice or thumb (section 7.8, material/add_material)."""
         file = File(filename, content, content_type)
-        return read(Added, self._http.upload("/cgi-bin/material/add_material", file, {"type": kind}))
+        return convert(Added, self._http.upload("/cgi-bin/material/add_material", file, {"type": kind}))
 
     def add_video(
         self, filename: str, content: bytes, content_type: str, title: str, introduction: str
     ) -> Added:
         """Add a video (section 7.8, material/add_material)."""
         file = File(filename, content, content_type)
-        description = json.dumps({"title": title, "introduction": introduction}, ensure_ascii=False)
-        form = {"description": description}
-        return read(Added, self._http.upload("/cgi-bin/material/add_material", file, {"type": "video"}, form))
+        form = {"description": json.dumps({"title": title, "introduction": introduction}, ensure_ascii=False)}
+        answer = self._http.upload("/cgi-bin/material/add_material", file, {"type": "video"}, form)
+        return convert(Added, answer)
 
     def get(self, media_id: str, max_bytes: int = MAX_FILE_BYTES) -> Download | Video | tuple[Article, ...]:
         """Return a file of at most `max_bytes`, a video or articles (section 7.8, material/get_material)."""
@@ -71,8 +71,8 @@ class Material:
         if isinstance(answer, Download):
             return answer
         if "news_item" in answer:
-            return read(ArticleList, answer).news_item
-        return read(Video, answer)
+            return convert(ArticleList, answer).news_item
+        return convert(Video, answer)
 
     def delete(self, media_id: str) -> None:
         """Delete material that no menu and no automatic reply uses (section 7.8, material/del_material)."""
@@ -80,7 +80,7 @@ class Material:
 
     def count(self) -> Counts:
         """Return the number of items of each kind (section 7.8, material/get_materialcount)."""
-        return read(Counts, self._http.get("/cgi-bin/material/get_materialcount"))
+        return convert(Counts, self._http.get("/cgi-bin/material/get_materialcount"))
 
     def list(self, kind: str, offset: int = 0, count: int = 20) -> Page[Item]:
         """Return up to 20 items of a kind: image, voice, video or news (section 7.8,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import Unreachable
 from ._http import MAX_FILE_BYTES, Download, File, Http
-from .values import read
+from .values import convert, convert_field
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,9 @@ class Media:
 
     def upload(self, kind: str, filename: str, content: bytes, content_type: str) -> Uploaded:
         """Upload an image, voice, video or thumb (section 7.7, media/upload)."""
-        answer = self._http.upload(
-            "/cgi-bin/media/upload", File(filename, content, content_type), {"type": kind}
-        )
-        return read(Uploaded, {"media_id": answer.get("thumb_media_id"), **answer})
+        file = File(filename, content, content_type)
+        answer = self._http.upload("/cgi-bin/media/upload", file, {"type": kind})
+        return convert(Uploaded, {"media_id": answer.get("thumb_media_id"), **answer})
 
     def download(self, media_id: str, max_bytes: int = MAX_FILE_BYTES) -> Download:
         """Return a file of at most `max_bytes` (section 7.7, media/get).
@@ -43,7 +42,7 @@ class Media:
         """Upload a JPG or PNG of at most 1 MB and return its URL for use in articles (section 7.8,
         media/uploadimg)."""
         answer = self._http.upload("/cgi-bin/media/uploadimg", File(filename, content, content_type))
-        return read(str, answer.get("url"), "url")
+        return convert_field(str, answer, "url")
 
     def _download(self, path: str, media_id: str, max_bytes: int) -> Download:
         match self._http.download(path, max_bytes, {"media_id": media_id}):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._http import Http
-from .values import given, read
+from .values import convert, convert_field, given
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Menu:
 
         :raises NotFound: if there is none.
         """
-        return read(Menus, self._http.get("/cgi-bin/menu/get"))
+        return convert(Menus, self._http.get("/cgi-bin/menu/get"))
 
     def delete(self) -> None:
         """Delete the default menu and all conditional menus (section 7.3, menu/delete)."""
@@ -84,7 +84,7 @@ class Menu:
         `matchrule` has a ``tag_id``, a ``client_platform_type`` (1 iOS, 2 Android, 3 others), or both.
         """
         body = {**_buttons(buttons), "matchrule": dict(matchrule)}
-        return read(str, self._http.post("/cgi-bin/menu/addconditional", body).get("menuid"), "menuid")
+        return convert_field(str, self._http.post("/cgi-bin/menu/addconditional", body), "menuid")
 
     def delete_conditional(self, menuid: str) -> None:
         """Delete one conditional menu (section 7.3, menu/delconditional)."""
@@ -93,14 +93,13 @@ class Menu:
     def try_match(self, user_id: str) -> tuple[Button, ...]:
         """Return the buttons that a user (openid or WeChat ID) is shown (section 7.3, menu/trymatch)."""
         answer = self._http.post("/cgi-bin/menu/trymatch", {"user_id": user_id}, idempotent=True)
-        return read(tuple[Button, ...], answer.get("button"), "button")
+        return convert_field(tuple[Button, ...], answer, "button")
 
     def current(self) -> CurrentMenu:
         """Return the menu that is in use (section 7.3, get_current_selfmenu_info)."""
         answer = self._http.get("/cgi-bin/get_current_selfmenu_info")
-        return read(
-            CurrentMenu, {**answer, **read(dict[str, Any], answer.get("selfmenu_info", {}), "selfmenu_info")}
-        )
+        info = convert(dict[str, Any], answer.get("selfmenu_info", {}), "selfmenu_info")
+        return convert(CurrentMenu, {**answer, **info})
 
 
 def _buttons(buttons: Sequence[Button]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from ..errors import InvalidToken, NotFollowing
 from ._http import Http
-from .values import read
+from .values import convert
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class OAuth:
             "code": code,
             "grant_type": "authorization_code",
         }
-        return read(Authorization, self._http.open("/sns/oauth2/access_token", query))
+        return convert(Authorization, self._http.open("/sns/oauth2/access_token", query))
 
     def refresh(self, refresh_token: str) -> Authorization:
         """Return a new access token for the same user (section 7.19, step 4)."""
@@ -79,12 +79,12 @@ class OAuth:
             "grant_type": "refresh_token",
             "refresh_token": refresh_token,
         }
-        return read(Authorization, self._http.open("/sns/oauth2/refresh_token", query, idempotent=True))
+        return convert(Authorization, self._http.open("/sns/oauth2/refresh_token", query, idempotent=True))
 
     def user(self, access_token: str, openid: str, lang: str = "zh_CN") -> Profile:
         """Return the user's profile; this requires the scope snsapi_userinfo (section 7.19, step 5)."""
         query = {"access_token": access_token, "openid": openid, "lang": lang}
-        return read(Profile, self._http.open("/sns/userinfo", query, idempotent=True))
+        return convert(Profile, self._http.open("/sns/userinfo", query, idempotent=True))
 
     def check(self, access_token: str, openid: str) -> bool:
         """Whether `access_token` is still valid for this user (section 7.19, check)."""

@@ -6,6 +6,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
+from .. import replies
+from ..replies import Reply
+
 
 class Sendable(Protocol):
     """A message that can be sent by the API: most kinds of `Reply`, and the classes of this module."""
@@ -85,6 +88,11 @@ class MsgMenu:
     choices: tuple[Choice, ...]
     tail_content: str = ""
 
+    @property
+    def text_for_search(self) -> str:
+        choices = "\n".join(choice.content for choice in self.choices)
+        return f"{self.head_content}\n{choices}\n{self.tail_content}".strip()
+
     def to_customer_message(self) -> dict[str, Any]:
         menu = {
             "head_content": self.head_content,
@@ -105,3 +113,22 @@ class Images:
 
     def to_customer_message(self) -> dict[str, Any]:
         return {"msgtype": "image", "images": asdict(self)}
+
+
+def to_payload(message: Reply | MsgMenu) -> dict[str, Any]:
+    """Return the message as a JSON object, from which `from_payload` makes it again."""
+    if isinstance(message, MsgMenu):
+        return {"MsgType": "msgmenu", **message.to_customer_message()}
+    return {"MsgType": message.kind, **message.fields()}
+
+
+def from_payload(payload: dict[str, Any]) -> Sendable:
+    """Return the message that `to_payload` turned into `payload`.
+
+    :raises InvalidReply: if it is no message that can be sent.
+    """
+    if payload.get("MsgType") != "msgmenu":
+        return replies.parse(payload)
+    menu = payload["msgmenu"]
+    choices = tuple(Choice(choice["id"], choice["content"]) for choice in menu["list"])
+    return MsgMenu(menu["head_content"], choices, menu["tail_content"])

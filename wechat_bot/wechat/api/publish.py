@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ._http import Http
 from .draft import Article, ArticleList
-from .values import Page, all_items, read
+from .values import Page, all_items, convert
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class Publish:
 
     def submit(self, media_id: str) -> Submitted:
         """Publish a draft without notifying followers (section 7.10, freepublish/submit)."""
-        return read(Submitted, self._http.post("/cgi-bin/freepublish/submit", {"media_id": media_id}))
+        return convert(Submitted, self._http.post("/cgi-bin/freepublish/submit", {"media_id": media_id}))
 
     def get(self, publish_id: str) -> Job:
         """Return the state of a job (section 7.10, freepublish/get)."""
         body = {"publish_id": publish_id}
-        return read(Job, self._http.post("/cgi-bin/freepublish/get", body, idempotent=True))
+        return convert(Job, self._http.post("/cgi-bin/freepublish/get", body, idempotent=True))
 
     def delete(self, article_id: str, index: int = 0) -> None:
         """Delete one article of a publication, or all with `index` 0, irreversibly (section 7.10,
@@ -72,7 +72,7 @@ class Publish:
         """Return the articles of a publication (section 7.10, freepublish/getarticle)."""
         body = {"article_id": article_id}
         answer = self._http.post("/cgi-bin/freepublish/getarticle", body, idempotent=True)
-        return read(ArticleList, answer).news_item
+        return convert(ArticleList, answer).news_item
 
     def list(self, offset: int = 0, count: int = 20, *, content: bool = True) -> Page[Item]:
         """Return up to 20 publications, optionally with `content` (section 7.10, freepublish/batchget)."""

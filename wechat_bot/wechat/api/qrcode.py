@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ._http import Http
-from .values import read
+from .values import convert
 
 
 @dataclass(frozen=True)
@@ -42,4 +42,4 @@ class QRCodes:
     def _create(self, number: str, text: str, scene: int | str, **more: int) -> QRCode:
         name, key = (number, "scene_id") if isinstance(scene, int) else (text, "scene_str")
         body: dict[str, Any] = {**more, "action_name": name, "action_info": {"scene": {key: scene}}}
-        return read(QRCode, self._http.post("/cgi-bin/qrcode/create", body))
+        return convert(QRCode, self._http.post("/cgi-bin/qrcode/create", body))

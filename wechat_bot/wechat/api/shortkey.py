@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ._http import Http
-from .values import given, read
+from .values import convert, convert_field, given
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,9 @@ class ShortKey:
         It is valid for up to 30 days; `expire_seconds` 0 means the platform's default.
         """
         body = {"long_data": long_data, **given(expire_seconds=expire_seconds or None)}
-        answer = self._http.post("/cgi-bin/shorten/gen", body)
-        return read(str, answer.get("short_key"), "short_key")
+        return convert_field(str, self._http.post("/cgi-bin/shorten/gen", body), "short_key")
 
     def fetch(self, short_key: str) -> Stored:
         """Return the data of a key (section 7.15, shorten/fetch)."""
         body = {"short_key": short_key}
-        return read(Stored, self._http.post("/cgi-bin/shorten/fetch", body, idempotent=True))
+        return convert(Stored, self._http.post("/cgi-bin/shorten/fetch", body, idempotent=True))

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from ._http import Http
 from .templates import MiniProgram, values
-from .values import Page, given, read
+from .values import Page, convert_field, given
 
 
 @dataclass(frozen=True)
@@ -115,13 +115,12 @@ class Subscribe:
         """Add a template from the library, with 2 to 5 keywords, and return its priTmplId (section 7.13,
         newtmpl/addtemplate)."""
         body = {"tid": tid, "kidList": list(kids), **given(sceneDesc=scene_desc)}
-        answer = self._http.post("/wxaapi/newtmpl/addtemplate", body)
-        return read(str, answer.get("priTmplId"), "priTmplId")
+        return convert_field(str, self._http.post("/wxaapi/newtmpl/addtemplate", body), "priTmplId")
 
     def templates(self) -> tuple[NoticeTemplate, ...]:
         """Return the account's templates (section 7.13, newtmpl/gettemplate)."""
         answer = self._http.get("/wxaapi/newtmpl/gettemplate")
-        return read(tuple[NoticeTemplate, ...], answer.get("data"), "data")
+        return convert_field(tuple[NoticeTemplate, ...], answer, "data")
 
     def delete_template(self, pri_tmpl_id: str) -> None:
         """Delete a template of the account (section 7.13, newtmpl/deltemplate)."""
@@ -129,8 +128,7 @@ class Subscribe:
 
     def categories(self) -> tuple[Category, ...]:
         """Return the account's categories (section 7.13, newtmpl/getcategory)."""
-        answer = self._http.get("/wxaapi/newtmpl/getcategory")
-        return read(tuple[Category, ...], answer.get("data"), "data")
+        return convert_field(tuple[Category, ...], self._http.get("/wxaapi/newtmpl/getcategory"), "data")
 
     def titles(self, ids: Sequence[int], start: int = 0, limit: int = 30) -> Page[Title]:
         """Return the library's templates in the categories `ids` (section 7.13,

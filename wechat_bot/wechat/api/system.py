@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._http import Http
-from .values import read
+from .values import convert, convert_field
 
 
 @dataclass(frozen=True)
@@ -134,38 +134,38 @@ class System:
     def check_callback(self, action: str = "all", check_operator: str = "DEFAULT") -> CallbackCheck:
         """Let the platform resolve and ping the callback's host (section 1.10, callback/check)."""
         body = {"action": action, "check_operator": check_operator}
-        return read(CallbackCheck, self._http.post("/cgi-bin/callback/check", body, idempotent=True))
+        return convert(CallbackCheck, self._http.post("/cgi-bin/callback/check", body, idempotent=True))
 
     def clear_quota(self) -> None:
         """Reset the daily quotas of all APIs; possible 10 times a month (section 6.6, clear_quota)."""
         self._http.post("/cgi-bin/clear_quota", {"appid": self._http.credentials.app_id})
-        self._http.lift_stops()
+        self._http.clear_rate_limits()
 
     def clear_quota_without_token(self) -> None:
         """Reset the daily quotas of all APIs without an access token (section 6.6, clear_quota/v2)."""
         credentials = self._http.credentials
         body = {"appid": credentials.app_id, "appsecret": credentials.app_secret}
         self._http.open("/cgi-bin/clear_quota/v2", body=body)
-        self._http.lift_stops()
+        self._http.clear_rate_limits()
 
     def clear_quota_of(self, cgi_path: str) -> None:
         """Reset the daily quota of one API; possible 50 times a month (section 6.6, openapi/quota/clear)."""
         self._http.post("/cgi-bin/openapi/quota/clear", {"cgi_path": cgi_path})
-        self._http.lift_stops()
+        self._http.clear_rate_limits()
 
     def quota(self, cgi_path: str) -> Quota:
         """Return the quotas of an API (section 6.6, openapi/quota/get)."""
         body = {"cgi_path": cgi_path}
-        return read(Quota, self._http.post("/cgi-bin/openapi/quota/get", body, idempotent=True))
+        return convert(Quota, self._http.post("/cgi-bin/openapi/quota/get", body, idempotent=True))
 
     def failed_call(self, rid: str) -> FailedCall:
         """Return the record of a failed call of the last 7 days (section 7.22, openapi/rid/get)."""
         answer = self._http.post("/cgi-bin/openapi/rid/get", {"rid": rid}, idempotent=True)
-        return read(FailedCall, answer.get("request"))
+        return convert(FailedCall, answer.get("request"))
 
     def auto_replies(self) -> AutoReplies:
         """Return the automatic replies of the console (section 7.17, get_current_autoreply_info)."""
-        return read(AutoReplies, self._http.get("/cgi-bin/get_current_autoreply_info"))
+        return convert(AutoReplies, self._http.get("/cgi-bin/get_current_autoreply_info"))
 
     def _ips(self, path: str) -> tuple[str, ...]:
-        return read(tuple[str, ...], self._http.get(path).get("ip_list"), "ip_list")
+        return convert_field(tuple[str, ...], self._http.get(path), "ip_list")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ._http import Http
-from .values import OpenIDPage, all_openids, read
+from .values import OpenIDPage, all_openids, convert, convert_field
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Tags:
 
     def list(self) -> tuple[Tag, ...]:
         """Return all tags (section 7.2, tags/get)."""
-        return read(tuple[Tag, ...], self._http.get("/cgi-bin/tags/get").get("tags"), "tags")
+        return convert_field(tuple[Tag, ...], self._http.get("/cgi-bin/tags/get"), "tags")
 
     def create(self, name: str) -> Tag:
         """Create one of at most 100 tags; `name` has up to 30 characters (section 7.2, tags/create)."""
-        return read(Tag, self._http.post("/cgi-bin/tags/create", {"tag": {"name": name}}).get("tag"))
+        return convert(Tag, self._http.post("/cgi-bin/tags/create", {"tag": {"name": name}}).get("tag"))
 
     def rename(self, tag_id: int, name: str) -> None:
         """Rename a tag (section 7.2, tags/update)."""
@@ -49,7 +49,7 @@ class Tags:
     def of(self, openid: str) -> tuple[int, ...]:
         """Return the ids of a follower's tags (section 7.2, tags/getidlist)."""
         answer = self._http.post("/cgi-bin/tags/getidlist", {"openid": openid}, idempotent=True)
-        return read(tuple[int, ...], answer.get("tagid_list"), "tagid_list")
+        return convert_field(tuple[int, ...], answer, "tagid_list")
 
     def openids(self, tag_id: int, next_openid: str = "") -> OpenIDPage:
         """Return followers with a tag, after `next_openid` (section 7.2, user/tag/get).

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ._http import Http
-from .values import Answer, given, read
+from .values import Answer, convert, convert_field, given
 
 SENT_ALREADY = 40241
 """Errcode for a message that equals one sent within the last 60 seconds."""
@@ -74,7 +74,7 @@ class Templates:
             "data": values(data),
         }
         answer = self._http.post("/cgi-bin/message/template/send", body, accept=(SENT_ALREADY,))
-        return read(int, answer.get("msgid", 0), "msgid")
+        return convert(int, answer.get("msgid", 0), "msgid")
 
     def set_industry(self, industry_id1: str, industry_id2: str) -> None:
         """Set the account's industries; possible once a month (section 7.12, template/api_set_industry)."""
@@ -83,19 +83,18 @@ class Templates:
 
     def industry(self) -> Industries:
         """Return the account's industries (section 7.12, template/get_industry)."""
-        return read(Industries, self._http.get("/cgi-bin/template/get_industry"))
+        return convert(Industries, self._http.get("/cgi-bin/template/get_industry"))
 
     def add(self, template_id_short: str, keywords: Sequence[str] = ()) -> str:
         """Add one of at most 25 templates from the library and return its template_id (section 7.12,
         template/api_add_template)."""
         body = {"template_id_short": template_id_short, **given(keyword_name_list=list(keywords))}
-        answer = self._http.post("/cgi-bin/template/api_add_template", body)
-        return read(str, answer.get("template_id"), "template_id")
+        return convert_field(str, self._http.post("/cgi-bin/template/api_add_template", body), "template_id")
 
     def list(self) -> tuple[Template, ...]:
         """Return the account's templates (section 7.12, template/get_all_private_template)."""
         answer = self._http.get("/cgi-bin/template/get_all_private_template")
-        return read(tuple[Template, ...], answer.get("template_list"), "template_list")
+        return convert_field(tuple[Template, ...], answer, "template_list")
 
     def delete(self, template_id: str) -> None:
         """Delete a template of the account (section 7.12, template/del_private_template)."""

@@ -50,7 +50,7 @@ class TokenStore(Protocol):
         is at most `LEASE` seconds.
         """
 
-    def settle(self, kind: str, token: Token | None) -> None:
+    def release(self, kind: str, token: Token | None) -> None:
         """End a claim, and store the new `token` unless it is None because the renewal failed."""
 
 
@@ -74,7 +74,7 @@ class MemoryTokens:
             self._claimed_until[kind] = self._clock() + LEASE
             return True
 
-    def settle(self, kind: str, token: Token | None) -> None:
+    def release(self, kind: str, token: Token | None) -> None:
         with self._lock:
             if token:
                 self._tokens[kind] = token
@@ -152,7 +152,7 @@ class Tokens:
             self._failures[kind] = _Failure(error, self._clock())
             raise
         finally:
-            self._store.settle(kind, token)
+            self._store.release(kind, token)
         return token.value
 
     def _due(self, kind: str, stored: Token) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ._http import Http
-from .values import OpenIDPage, all_openids, read
+from .values import OpenIDPage, all_openids, convert, convert_field
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ class Users:
 
         :raises NotFollowing: if `openid` belongs to another account.
         """
-        return read(User, self._http.get("/cgi-bin/user/info", {"openid": openid, "lang": lang}))
+        return convert(User, self._http.get("/cgi-bin/user/info", {"openid": openid, "lang": lang}))
 
     def batch(self, openids: Iterable[str], lang: str = "zh_CN") -> UserList:
         """Return up to 100 users (section 7.1, user/info/batchget)."""
         wanted = [{"openid": openid, "lang": lang} for openid in openids]
         answer = self._http.post("/cgi-bin/user/info/batchget", {"user_list": wanted}, idempotent=True)
-        return list(read(tuple[User, ...], answer.get("user_info_list"), "user_info_list"))
+        return list(convert_field(tuple[User, ...], answer, "user_info_list"))
 
     def set_remark(self, openid: str, remark: str) -> None:
         """Set the remark for a follower, of less than 30 bytes (section 7.1, user/info/updateremark)."""
@@ -75,4 +75,4 @@ class Users:
         """Return the new openids for up to 100 openids of a migrated account (section 7.1, changeopenid)."""
         body = {"from_appid": from_app_id, "openid_list": list(openids)}
         answer = self._http.post("/cgi-bin/changeopenid", body, idempotent=True)
-        return read(tuple[MovedUser, ...], answer.get("result_list"), "result_list")
+        return convert_field(tuple[MovedUser, ...], answer, "result_list")

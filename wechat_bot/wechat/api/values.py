@@ -16,7 +16,7 @@ Answer = dict[str, Any]
 """The JSON object in a response."""
 
 
-def read(kind: type[T], data: object, where: str = "") -> T:
+def convert(kind: type[T], data: object, where: str = "") -> T:
     """Convert `data` to the type `kind`: a dataclass, str, int, bool, dict, or a tuple of one of these.
 
     The platform is inconsistent, so a number may be text, text may be a number, and a list may be missing or
@@ -30,7 +30,7 @@ def read(kind: type[T], data: object, where: str = "") -> T:
         case dict() if is_dataclass(kind):
             return cast(T, kind(**dict(_fields(kind, data, where))))
         case {"list": list(items)} | list(items) if get_origin(kind) is tuple:
-            return cast(T, tuple(read(get_args(kind)[0], item, where) for item in items))
+            return cast(T, tuple(convert(get_args(kind)[0], item, where) for item in items))
         case None if get_origin(kind) is tuple:
             return cast(T, ())
         case str() | int() if kind is str and data is not True and data is not False:
@@ -45,6 +45,11 @@ def read(kind: type[T], data: object, where: str = "") -> T:
             raise Unreachable(f"an answer whose {where} makes no sense", delivered=True)
 
 
+def convert_field(kind: type[T], answer: Answer, name: str) -> T:
+    """Convert the field `name` of `answer`; see `convert`."""
+    return convert(kind, answer.get(name), name)
+
+
 def _fields(kind: type[Any], data: Answer, where: str) -> Iterator[tuple[str, Any]]:
     types = get_type_hints(kind)
     for field in fields(kind):
@@ -52,7 +57,7 @@ def _fields(kind: type[Any], data: Answer, where: str) -> Iterator[tuple[str, An
             field_type = types[field.name]
             if isinstance(field_type, UnionType):  # X | None
                 field_type = get_args(field_type)[0]
-            yield field.name, read(field_type, data[field.name], f"{where}.{field.name}")
+            yield field.name, convert(field_type, data[field.name], f"{where}.{field.name}")
         elif field.default is MISSING:
             raise Unreachable(f"an answer without {where}.{field.name}", delivered=True)
 
@@ -72,10 +77,10 @@ class OpenIDPage:
 
     @classmethod
     def of(cls, answer: Answer) -> OpenIDPage:
-        data = read(Answer, answer.get("data", {}), "data")
-        openids = read(tuple[str, ...], data.get("openid"), "openid")
-        total = read(int, answer.get("total", answer.get("count", 0)), "total")
-        return cls(total, openids, read(str, answer.get("next_openid", ""), "next_openid"))
+        data = convert(Answer, answer.get("data", {}), "data")
+        openids = convert_field(tuple[str, ...], data, "openid")
+        total = convert(int, answer.get("total", answer.get("count", 0)), "total")
+        return cls(total, openids, convert(str, answer.get("next_openid", ""), "next_openid"))
 
 
 @dataclass(frozen=True)
@@ -87,8 +92,8 @@ class Page(Generic[T]):
 
     @classmethod
     def of(cls, kind: type[T], answer: Answer, total: str = "total_count", items: str = "item") -> Page[T]:
-        found = tuple(read(kind, item, items) for item in read(tuple[dict[str, Any], ...], answer.get(items)))
-        return cls(read(int, answer.get(total, 0), total), found)
+        found = tuple(convert(kind, item, items) for item in convert(tuple[Answer, ...], answer.get(items)))
+        return cls(convert(int, answer.get(total, 0), total), found)
 
 
 def all_openids(page_after: Callable[[str], OpenIDPage], start: str) -> Iterator[str]:

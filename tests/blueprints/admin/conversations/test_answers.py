@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import Engine, select, update
 from werkzeug.test import TestResponse
 
-from tests.blueprints.admin.conftest import Browser, SignIn
+from tests.blueprints.admin.conftest import SignIn, newest
+from tests.blueprints.admin.conversations.conftest import Operator
 from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
-from wechat_bot.models import AuditEntry, MessageLog, MessageState, Role
+from wechat_bot.models import AuditEntry, Follower, MessageLog, MessageState, Role
 from wechat_bot.services.inbox.recovery import recover
 from wechat_bot.simulator.sample_files import PNG
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wiring import services
 
 SEND = "/cgi-bin/message/custom/send"
-HERE = "/admin/conversations/1"
 
 
 @pytest.fixture
@@ -29,15 +29,8 @@ def app(make_app: MakeApp, api: FakeAPI) -> Flask:
     return make_app(api=api, wechat_app_secret=APP_SECRET)
 
 
-@pytest.fixture
-def operator(signed_in: SignIn, platform: FakePlatform) -> Browser:
-    """Signed in, and has one follower, who has just written."""
-    platform.text("在吗")
-    return signed_in(Role.OPERATOR)
-
-
-def answer(operator: Browser, text: str = "您好，在的", **form: Any) -> TestResponse:
-    return operator.post(f"{HERE}/answers", text=text, **form)
+def answer(operator: Operator, text: str = "您好，在的", **form: Any) -> TestResponse:
+    return operator.post(f"{operator.here}/answers", text=text, **form)
 
 
 def pass_time(app: Flask, **changes: object) -> None:
@@ -55,6 +48,12 @@ def deliver(app: Flask) -> None:
         recover(db.engine, services(app).outbox, datetime.now(UTC))
 
 
+def newest_answer(app: Flask) -> str:
+    """Return the path of the message that an operator wrote last."""
+    with app.app_context():
+        return f"/admin/answers/{newest(db.engine, MessageLog.id)}"
+
+
 def sent(app: Flask) -> list[tuple[str, str]]:
     """State and error of what operators sent."""
     with app.app_context():
@@ -64,41 +63,41 @@ def sent(app: Flask) -> list[tuple[str, str]]:
 
 
 def test_an_answer_arrives_when_it_can_no_longer_be_taken_back(
-    operator: Browser, app: Flask, api: FakeAPI
+    operator: Operator, app: Flask, api: FakeAPI
 ) -> None:
     assert answer(operator).status_code == 303
     services(app).jobs.run_all()
     assert api.sent == [], "it can still be taken back"
     deliver(app)
     assert [each["text"]["content"] for each in api.sent] == ["您好，在的"]
-    page = operator.get(HERE).text
+    page = operator.get(operator.here).text
     assert "您好，在的" in page
     assert "剩 4/5 条" in page
 
 
 def test_an_answer_that_is_taken_back_is_a_draft_again_and_never_sent(
-    operator: Browser, app: Flask, api: FakeAPI
+    operator: Operator, app: Flask, api: FakeAPI
 ) -> None:
     answer(operator, "打错了")
-    assert operator.post("/admin/answers/3/withdraw").status_code == 303
+    assert operator.post(f"{newest_answer(app)}/withdraw").status_code == 303
     deliver(app)
     assert api.sent == []
-    page = operator.get(HERE).text
+    page = operator.get(operator.here).text
     assert "已撤回" in page
     assert "打错了</textarea>" in page
-    assert operator.post("/admin/answers/3/withdraw").status_code == 409
+    assert operator.post(f"{newest_answer(app)}/withdraw").status_code == 409
 
 
-def test_what_was_sent_cannot_be_taken_back(operator: Browser, app: Flask) -> None:
+def test_what_was_sent_cannot_be_taken_back(operator: Operator, app: Flask) -> None:
     answer(operator)
     deliver(app)
-    refused = operator.post("/admin/answers/3/withdraw")
+    refused = operator.post(f"{newest_answer(app)}/withdraw")
     assert refused.status_code == 409
     assert "已经发出" in refused.text
 
 
 def test_answers_arrive_in_the_order_in_which_they_were_written(
-    operator: Browser, app: Flask, api: FakeAPI
+    operator: Operator, app: Flask, api: FakeAPI
 ) -> None:
     for text in "一二三":
         answer(operator, text)
@@ -106,45 +105,47 @@ def test_answers_arrive_in_the_order_in_which_they_were_written(
     assert [each["text"]["content"] for each in api.sent] == ["一", "二", "三"]
 
 
-def test_the_sixth_answer_is_refused_and_kept_as_a_draft(operator: Browser, app: Flask, api: FakeAPI) -> None:
+def test_the_sixth_answer_is_refused_and_kept_as_a_draft(
+    operator: Operator, app: Flask, api: FakeAPI
+) -> None:
     for n in range(5):
         answer(operator, str(n))
     answer(operator, "第六条")
     deliver(app)
     assert len(api.sent) == 5
-    page = operator.get(HERE).text
+    page = operator.get(operator.here).text
     assert "条数已用完" in page
     assert "第六条</textarea>" in page
 
 
-def test_a_follower_who_was_silent_for_two_days_cannot_be_answered(operator: Browser, app: Flask) -> None:
-    with app.app_context():
-        old = datetime.now(UTC) - timedelta(hours=48, minutes=1)
-        db.session.execute(update(MessageLog).values(created_at=old))
-        db.session.commit()
-    page = operator.get(HERE).text
-    assert "48 小时内没有发过消息" in page
-    answer(operator)
+def test_a_follower_who_was_silent_for_two_days_cannot_be_answered(
+    operator: Operator, app: Flask, platform: FakePlatform, engine: Engine
+) -> None:
+    written_at = datetime.now(UTC) - timedelta(hours=48, minutes=1)
+    platform.follower("oSilent").text("在吗", CreateTime=str(int(written_at.timestamp())))
+    silent = Operator(operator.client, newest(engine, Follower.id))
+    assert "48 小时内没有发过消息" in silent.get(silent.here).text
+    answer(silent)
     assert sent(app) == []
 
 
 def test_a_follower_who_left_cannot_be_answered(
-    operator: Browser, app: Flask, platform: FakePlatform
+    operator: Operator, app: Flask, platform: FakePlatform
 ) -> None:
     platform.unfollow()
     answer(operator)
-    assert "已取消关注" in operator.get(HERE).text
+    assert "已取消关注" in operator.get(operator.here).text
     assert sent(app) == []
 
 
 def test_an_account_without_the_api_is_told_why(
-    make_app: MakeApp, signed_in: SignIn, operator: Browser, app: Flask, api: FakeAPI
+    make_app: MakeApp, signed_in: SignIn, operator: Operator, app: Flask, api: FakeAPI
 ) -> None:
     api.errcodes[SEND] = [48001]
     answer(operator)
     deliver(app)
     assert sent(app)[0][0] == MessageState.FAILED
-    page = operator.get(HERE).text
+    page = operator.get(operator.here).text
     assert "48001" in page
     answer(operator, "再试")
     assert len(sent(app)) == 1, "the account is not tried again"
@@ -160,35 +161,35 @@ def test_an_account_without_the_api_is_told_why(
     ],
 )
 def test_what_the_platform_answers_is_told_in_words(
-    operator: Browser, app: Flask, api: FakeAPI, errcode: int, state: MessageState, told: str
+    operator: Operator, app: Flask, api: FakeAPI, errcode: int, state: MessageState, told: str
 ) -> None:
     services(app).outbox._sleep = lambda seconds: None
     api.errcodes[SEND] = [errcode]
     answer(operator)
     deliver(app)
     assert sent(app)[0][0] == state
-    assert told in operator.get(HERE).text
+    assert told in operator.get(operator.here).text
 
 
 def test_what_failed_is_sent_again_when_the_operator_wants_it(
-    operator: Browser, app: Flask, api: FakeAPI
+    operator: Operator, app: Flask, api: FakeAPI
 ) -> None:
     api.errcodes[SEND] = [45002]
     answer(operator)
     deliver(app)
-    assert operator.post("/admin/answers/3/retry").status_code == 303
+    assert operator.post(f"{newest_answer(app)}/retry").status_code == 303
     deliver(app)
     assert sent(app) == [(MessageState.SENT, "")]
     assert len(api.sent) == 1
 
 
-def test_a_picture_is_uploaded_and_sent(operator: Browser, app: Flask, api: FakeAPI) -> None:
+def test_a_picture_is_uploaded_and_sent(operator: Operator, app: Flask, api: FakeAPI) -> None:
     answer(operator, "", file=(io.BytesIO(PNG), "图.png", "image/png"))
     deliver(app)
     [message] = api.sent
     assert message["msgtype"] == "image"
     assert message["image"]["media_id"] not in {"", "-"}
-    assert "/admin/media/" in operator.get(HERE).text
+    assert "/admin/media/" in operator.get(operator.here).text
 
 
 @pytest.mark.parametrize(
@@ -200,13 +201,13 @@ def test_a_picture_is_uploaded_and_sent(operator: Browser, app: Flask, api: Fake
     ],
 )
 def test_a_file_that_is_not_what_it_says_is_refused(
-    operator: Browser, app: Flask, content: bytes, name: str, kind: str
+    operator: Operator, app: Flask, content: bytes, name: str, kind: str
 ) -> None:
     answer(operator, "", file=(io.BytesIO(content), name, kind))
     assert sent(app) == []
 
 
-def test_a_card_and_a_menu_are_sent_as_such(operator: Browser, app: Flask, api: FakeAPI) -> None:
+def test_a_card_and_a_menu_are_sent_as_such(operator: Operator, app: Flask, api: FakeAPI) -> None:
     answer(
         operator, kind="news", title="春季新品", description="看看", url="https://example.com/a", pic_url=""
     )
@@ -219,7 +220,7 @@ def test_a_card_and_a_menu_are_sent_as_such(operator: Browser, app: Flask, api: 
         "list": [{"id": "101", "content": "满意"}, {"id": "102", "content": "不满意"}],
         "tail_content": "谢谢",
     }
-    page = operator.get(HERE).text
+    page = operator.get(operator.here).text
     assert "春季新品" in page
     assert "不满意" in page
 
@@ -227,50 +228,50 @@ def test_a_card_and_a_menu_are_sent_as_such(operator: Browser, app: Flask, api: 
 @pytest.mark.parametrize(
     "form", [{"text": "  "}, {"kind": "menu", "head": "", "choices": "a"}, {"kind": "news"}]
 )
-def test_an_empty_answer_is_refused(operator: Browser, app: Flask, form: dict[str, str]) -> None:
+def test_an_empty_answer_is_refused(operator: Operator, app: Flask, form: dict[str, str]) -> None:
     assert answer(operator, **{"text": "", **form}).status_code == 400
     assert sent(app) == []
 
 
-def test_a_text_may_have_as_many_bytes_as_the_platform_takes(operator: Browser, app: Flask) -> None:
+def test_a_text_may_have_as_many_bytes_as_the_platform_takes(operator: Operator, app: Flask) -> None:
     answer(operator, "好" * 682 + "ab")
     answer(operator, "好" * 683)
     assert len(sent(app)) == 1
-    assert "好" * 683 in operator.get(HERE).text, "it is a draft"
+    assert "好" * 683 in operator.get(operator.here).text, "it is a draft"
 
 
-def test_a_draft_waits_for_its_author_alone(operator: Browser, signed_in: SignIn) -> None:
-    assert operator.post(f"{HERE}/draft", text="还没写完").status_code == 204
-    assert "还没写完</textarea>" in operator.get(HERE).text
+def test_a_draft_waits_for_its_author_alone(operator: Operator, signed_in: SignIn) -> None:
+    assert operator.post(f"{operator.here}/draft", text="还没写完").status_code == 204
+    assert "还没写完</textarea>" in operator.get(operator.here).text
     other = signed_in(Role.OPERATOR, "wang")
-    page = other.get(HERE).text
+    page = other.get(operator.here).text
     assert "还没写完" not in page
     assert "li正在回复" in page
 
 
-def test_the_follower_sees_that_somebody_writes(operator: Browser, app: Flask, api: FakeAPI) -> None:
-    operator.post(f"{HERE}/draft", text="嗯")
+def test_the_follower_sees_that_somebody_writes(operator: Operator, app: Flask, api: FakeAPI) -> None:
+    operator.post(f"{operator.here}/draft", text="嗯")
     services(app).jobs.run_all()
     assert api.calls.count("/cgi-bin/message/custom/typing") == 1
 
 
-def test_viewers_answer_nobody(operator: Browser, signed_in: SignIn, app: Flask) -> None:
+def test_viewers_answer_nobody(operator: Operator, signed_in: SignIn, app: Flask) -> None:
     viewer = signed_in(Role.VIEWER, "kan")
-    assert 'id="reply"' not in viewer.get(HERE).text
-    assert answer(viewer).status_code == 403
+    assert 'id="reply"' not in viewer.get(operator.here).text
+    assert viewer.post(f"{operator.here}/answers", text="您好").status_code == 403
     assert sent(app) == []
 
 
-def test_every_answer_is_in_the_audit_log(operator: Browser, app: Flask) -> None:
+def test_every_answer_is_in_the_audit_log(operator: Operator, app: Flask) -> None:
     answer(operator)
-    operator.post("/admin/answers/3/withdraw")
+    operator.post(f"{newest_answer(app)}/withdraw")
     with app.app_context():
         entries = db.session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)).all()
     assert entries[-2:] == ["answered", "withdrawn"]
 
 
-def test_who_answered_is_told_by_name(operator: Browser, app: Flask) -> None:
+def test_who_answered_is_told_by_name(operator: Operator, app: Flask) -> None:
     answer(operator)
-    page = operator.get(HERE).text
+    page = operator.get(operator.here).text
     assert "operator:" not in page
     assert ">li</span>" in page

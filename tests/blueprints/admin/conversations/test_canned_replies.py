@@ -7,14 +7,8 @@ from typing import Any
 import pytest
 
 from tests.blueprints.admin.conftest import Browser, SignIn
+from tests.blueprints.admin.conversations.conftest import Operator
 from wechat_bot.models import Role
-from wechat_bot.testing import FakePlatform
-
-
-@pytest.fixture
-def operator(signed_in: SignIn, platform: FakePlatform) -> Browser:
-    platform.text("在吗")
-    return signed_in(Role.OPERATOR)
 
 
 def save(browser: Browser, path: str = "/admin/canned", **wording: str) -> int:
@@ -22,17 +16,17 @@ def save(browser: Browser, path: str = "/admin/canned", **wording: str) -> int:
     return browser.post(path, **values).status_code
 
 
-def offered(browser: Browser) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = browser.get("/admin/conversations/1/canned.json").get_json()
+def offered(operator: Operator, browser: Browser | None = None) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (browser or operator).get(f"{operator.here}/canned.json").get_json()
     return found
 
 
-def test_a_canned_reply_is_offered_with_its_variables_filled_in(operator: Browser) -> None:
+def test_a_canned_reply_is_offered_with_its_variables_filled_in(operator: Operator) -> None:
     assert save(operator, text="{{follower}}您好，我是{{ operator }}。") == 303
     [reply] = offered(operator)
     assert reply["text"] == "您好，我是li。"
     assert reply["missing"] == ["follower"], "the follower has no name yet"
-    operator.post("/admin/followers/1/alias", alias="小王")
+    operator.post(f"/admin/followers/{operator.follower_id}/alias", alias="小王")
     assert offered(operator)[0] | {"id": 0} == {
         "id": 0,
         "shortcut": "退款",
@@ -42,20 +36,19 @@ def test_a_canned_reply_is_offered_with_its_variables_filled_in(operator: Browse
     }
 
 
-def test_one_s_own_are_offered_to_nobody_else(operator: Browser, signed_in: SignIn) -> None:
+def test_one_s_own_are_offered_to_nobody_else(operator: Operator, signed_in: SignIn) -> None:
     save(operator, own="on")
     save(operator, shortcut="发票")
     other = signed_in(Role.OPERATOR, "wang")
-    assert [reply["shortcut"] for reply in offered(other)] == ["发票"]
+    assert [reply["shortcut"] for reply in offered(operator, other)] == ["发票"]
     assert "三天内" in operator.get("/admin/canned").text
 
 
 @pytest.mark.parametrize(
-    "wording",
-    [{"shortcut": " / "}, {"text": "  "}, {"text": "{{password}}"}, {"text": "长" * 2001}],
+    "wording", [{"shortcut": " / "}, {"text": "  "}, {"text": "{{password}}"}, {"text": "长" * 2001}]
 )
 def test_what_cannot_be_used_is_not_saved_and_stays_in_the_form(
-    operator: Browser, wording: dict[str, str]
+    operator: Operator, wording: dict[str, str]
 ) -> None:
     answer = operator.post("/admin/canned", **{"shortcut": "a", "title": "t", "text": "x", **wording})
     assert answer.status_code == 422
@@ -63,13 +56,13 @@ def test_what_cannot_be_used_is_not_saved_and_stays_in_the_form(
     assert offered(operator) == []
 
 
-def test_a_shortcut_is_there_once(operator: Browser) -> None:
+def test_a_shortcut_is_there_once(operator: Operator) -> None:
     assert save(operator) == 303
     assert save(operator, text="别的") == 422
     assert save(operator, own="on", text="我自己的") == 303, "one's own may say something else"
 
 
-def test_one_is_changed_and_removed(operator: Browser) -> None:
+def test_one_is_changed_and_removed(operator: Operator) -> None:
     save(operator)
     reply_id = offered(operator)[0]["id"]
     assert 'value="退款"' in operator.get(f"/admin/canned?change={reply_id}").text
@@ -79,7 +72,7 @@ def test_one_is_changed_and_removed(operator: Browser) -> None:
     assert offered(operator) == []
 
 
-def test_nobody_changes_the_own_ones_of_somebody_else(operator: Browser, signed_in: SignIn) -> None:
+def test_nobody_changes_the_own_ones_of_somebody_else(operator: Operator, signed_in: SignIn) -> None:
     save(operator, own="on")
     reply_id = offered(operator)[0]["id"]
     other = signed_in(Role.OPERATOR, "wang")

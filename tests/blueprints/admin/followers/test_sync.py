@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, insert, select
 
-from tests.blueprints.admin.conftest import Browser, SignIn, audited
+from tests.blueprints.admin.conftest import Browser, SignIn, audited, newest
 from tests.conftest import APP_ID, APP_SECRET, MakeApp
 from wechat_bot.database.transactions import transaction
 from wechat_bot.models import CallCount, Follower, FollowerSync, PendingUpdate, Role
@@ -50,7 +50,7 @@ def test_the_button_starts_a_run_whose_progress_is_asked_for_until_it_ends(
     assert "上次同步了 150 人" in part
     assert audited(engine).count("sync_started") == 1
     assert "o149" in admin.get("/admin/followers").text
-    assert admin.get("/admin/conversations/1").status_code == 200
+    assert admin.get(f"/admin/conversations/{newest(engine, Follower.id)}").status_code == 200
 
 
 def test_a_run_that_failed_says_why_and_goes_on_from_there(app: Flask, admin: Browser, api: FakeAPI) -> None:
@@ -62,7 +62,7 @@ def test_a_run_that_failed_says_why_and_goes_on_from_there(app: Flask, admin: Br
     assert "45009" in page
     client = services(app).client
     assert client
-    client._http._stops.clear()  # the next day
+    client._http._rate_limits.clear()  # the next day
     assert sync(admin, resume="1") == 303
     services(app).jobs.run_all()
     assert "上次同步了 150 人" in admin.get("/admin/followers").text
@@ -90,7 +90,7 @@ def test_only_operators_may_start_a_run(app: Flask, signed_in: SignIn) -> None:
 
 def test_an_account_that_may_not_reads_why(app: Flask, admin: Browser, engine: Engine) -> None:
     account_id = ensure_account(engine, APP_ID)
-    services(app).capabilities.learn(account_id, Feature.FOLLOWERS, allowed=False)
+    services(app).capabilities.record_response(account_id, Feature.FOLLOWERS, allowed=False)
     page = admin.get("/admin/followers").text
     assert "微信回答过 48001：账号没有粉丝列表接口" in page
     assert "disabled" in page.split("同步粉丝</button>")[0].rsplit("<button", 1)[1]
@@ -133,7 +133,7 @@ def test_nothing_waits_to_be_told_where_an_admin_switched_it_off(
 ) -> None:
     services(app).followers.run(services(app).followers.begin(ensure_account(engine, APP_ID), _NOBODY))
     services(app).capabilities.override(_NOBODY, ensure_account(engine, APP_ID), Feature.FOLLOWERS, False)
-    page = "/admin/followers/1"
+    page = f"/admin/followers/{newest(engine, Follower.id)}"
     admin.post(f"{page}/alias", form_at=page, alias="王姐")
     with engine.connect() as connection:
         assert connection.scalar(select(PendingUpdate.id)) is None

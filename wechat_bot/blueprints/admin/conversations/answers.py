@@ -1,76 +1,46 @@
-"""What operators say to followers."""
+"""Answers of operators: sending, drafts, and template filters for sent messages."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import abort, flash, g, jsonify, render_template, request
+from flask import Blueprint, abort, flash, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale, get_timezone, lazy_gettext
+from flask_babel import get_locale, get_timezone
 from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import select
 
 from ....extensions import db
 from ....models import Operator
-from ....services.accounts.capabilities import PermissionReason
 from ....services.audit import Actor
 from ....services.conversations import canned_replies
 from ....services.media.formats import RefusalReason as Refusal
 from ....services.media.formats import RefusedMedia
-from ....services.outbox.answers import CannotSend, SendBlock
-from ....services.outbox.sending import BY_OPERATOR, UNDO_SECONDS
+from ....services.outbox.answers import CannotSend
 from ....services.outbox.window import WINDOW_LENGTH, Window
 from ....wechat import errcodes
 from ....wechat.api.outgoing import Choice, MsgMenu
 from ....wechat.errors import InvalidReply
-from ....wechat.replies import MAX_TEXT_BYTES, Article, NewsReply, Reply, TextReply
+from ....wechat.replies import Article, NewsReply, Reply, TextReply
 from ....wiring import services
-from .. import bp
+from ...shared.labels import REFUSALS, SEND_BLOCKS
 from ..access import actor
-from ..media import REFUSALS
-from .views import back, composer, find_follower
+from .views import back, composer, get_follower
+
+bp = Blueprint("answers", __name__)
 
 MAX_CHOICES = 10
 MAX_UPLOAD = 22 << 20
-"""Bytes of a form with a file."""
+"""Upper limit of a form with a file in bytes."""
 KINDS = {"image": "image", "audio": "voice", "video": "video"}
-"""Of media types, by their beginnings."""
-
-SEND_BLOCKS = {
-    SendBlock.NO_API: lazy_gettext("这个账号不能主动发消息。"),
-    SendBlock.SILENT: lazy_gettext("粉丝 48 小时内没有发过消息，微信不允许主动回复；等对方再来一条消息。"),
-    SendBlock.USED_UP: lazy_gettext("这个窗口里能发的条数已用完；等对方再来一条消息。"),
-    SendBlock.LEFT: lazy_gettext("对方已取消关注，收不到消息。"),
-    SendBlock.TOO_LONG: lazy_gettext("文字超过了微信的上限 2048 字节（约 680 个汉字），请分成几条。"),
-    SendBlock.GONE: lazy_gettext("这条消息已经发出或被处理了。"),
-}
-REASONS = {
-    PermissionReason.NO_SECRET: lazy_gettext("还没有配置 AppID 和 AppSecret：填进 .env 后重启即可。"),
-    PermissionReason.SETTINGS: lazy_gettext("设置 WECHAT_CUSTOMER_SERVICE=no 关掉了它。"),
-    PermissionReason.KIND: lazy_gettext("未认证的账号没有客服消息接口；完成微信认证后才有。"),
-    PermissionReason.LEARNED: lazy_gettext(
-        "微信回答过 48001：账号没有客服消息接口。获得权限后，到“健康”页改回来。"
-    ),
-    PermissionReason.OPERATOR: lazy_gettext("管理员在“健康”页关掉了它。"),
-}
-
-
-@bp.context_processor
-def inject_composer() -> dict[str, Any]:
-    return {
-        "send_blocks": SEND_BLOCKS,
-        "reasons": REASONS,
-        "max_bytes": MAX_TEXT_BYTES,
-        "undo_seconds": UNDO_SECONDS,
-    }
+"""Kinds of messages by the first part of the file's media type."""
 
 
 @bp.post("/conversations/<int:follower_id>/answers")
-def answer(follower_id: int) -> ResponseReturnValue:
+def create(follower_id: int) -> ResponseReturnValue:
     request.max_content_length = MAX_UPLOAD
     try:
         _send(follower_id)
@@ -84,12 +54,17 @@ def answer(follower_id: int) -> ResponseReturnValue:
         flash(SEND_BLOCKS[error.block], "danger")
         return back(follower_id)
     if used := request.form.get("canned", type=int):
-        canned_replies.count_use(db.engine, find_follower(follower_id).account_id, used)
+        canned_replies.count_use(db.engine, get_follower(follower_id).account_id, used)
     return back(follower_id)
 
 
 def _send(follower_id: int) -> None:
-    """What the form holds: a file, something written, or both. InvalidReply, RefusedMedia, CannotSend."""
+    """Send what the form contains: a file, a message, or both.
+
+    :raises InvalidReply: when the form is empty or incomplete.
+    :raises RefusedMedia: when the file is not accepted.
+    :raises CannotSend: when the platform would refuse the message.
+    """
     file = request.files.get("file")
     if file and file.filename:
         kind = KINDS.get(file.mimetype.partition("/")[0])
@@ -102,7 +77,10 @@ def _send(follower_id: int) -> None:
 
 
 def _reply() -> Reply | MsgMenu:
-    """What the form says; InvalidReply."""
+    """Return the message in the form.
+
+    :raises InvalidReply: when a required field is empty.
+    """
     form = request.form
     match form.get("kind", "text"):
         case "news":
@@ -136,24 +114,24 @@ def _changed(change: Callable[[Actor, int], int], message_id: int) -> ResponseRe
 
 
 @bp.get("/conversations/<int:follower_id>/composer")
-def composer_again(follower_id: int) -> ResponseReturnValue:
-    """Whether the follower can be answered now."""
-    follower = find_follower(follower_id)
+def window(follower_id: int) -> ResponseReturnValue:
+    """Render whether and until when the follower can be answered."""
+    follower = get_follower(follower_id)
     return render_template("admin/_window.html", follower=follower, **composer(follower))
 
 
 @bp.post("/conversations/<int:follower_id>/draft")
-def keep_draft(follower_id: int) -> ResponseReturnValue:
-    """Sent every now and then while the operator writes."""
-    find_follower(follower_id)
+def save_draft(follower_id: int) -> ResponseReturnValue:
+    """Store the text that the operator is writing; the page sends it at intervals."""
+    get_follower(follower_id)
     services().answers.write(actor(), follower_id, request.form["text"])
     return "", 204
 
 
 @bp.get("/conversations/<int:follower_id>/canned.json")
-def canned_for(follower_id: int) -> ResponseReturnValue:
-    """Canned replies, filled in for a follower; `missing` names the variables that have no value."""
-    follower = find_follower(follower_id)
+def list_canned_replies(follower_id: int) -> ResponseReturnValue:
+    """Return the canned replies, filled in for a follower; `missing` lists variables without a value."""
+    follower = get_follower(follower_id)
     values = canned_replies.values_for(follower.alias, current_user.name, datetime.now(get_timezone()).date())
     rows = canned_replies.at_hand(db.session.connection(), follower.account_id, current_user.id)
     return jsonify(
@@ -172,48 +150,44 @@ def canned_for(follower_id: int) -> ResponseReturnValue:
 
 @bp.app_template_filter("by_operator")
 def by_operator(message: Any) -> bool:
-    return bool(message.origin.startswith(BY_OPERATOR))
+    return message.operator_id is not None
 
 
 @bp.app_template_filter("author")
 def author(message: Any) -> str:
-    """The operator who sent a message; all names are read once for a page."""
+    """Return the name of the operator who sent a message. All names are read once a request."""
     if "authors" not in g:
-        g.authors = {
-            str(each.id): each.name for each in db.session.execute(select(Operator.id, Operator.name))
-        }
-    number = message.origin.removeprefix(BY_OPERATOR)
-    return str(g.authors.get(number, f"#{number}"))
+        g.authors = {row.id: row.name for row in db.session.execute(select(Operator.id, Operator.name))}
+    return str(g.authors.get(message.operator_id, f"#{message.operator_id}"))
 
 
 @bp.app_template_filter("what_went_wrong")
 def what_went_wrong(message: Any) -> str:
-    """The error of a message, in the reader's words, with what to do."""
-    code = re.match(r"-?\d+", message.error)
-    if not code:
+    """Return the meaning of a message's error and its remedy, in the language of the page."""
+    if message.errcode is None:
         return str(_("发送失败：%(error)s", error=message.error))
-    explanation = errcodes.explain(int(code[0]), message.error)
+    explanation = errcodes.explain(message.errcode, message.error)
     language = "zh" if str(get_locale()).startswith("zh") else "en"
     meaning, remedy = (getattr(words, language) for words in (explanation.meaning, explanation.remedy))
-    return f"{meaning} {remedy} ({code[0]})"
+    return f"{meaning} {remedy} ({message.errcode})"
 
 
 @bp.app_template_filter("remaining")
 def remaining(ends_at: datetime) -> str:
-    """How long until then: 31:42."""
+    """Return the time until `ends_at` in hours and minutes, such as 31:42."""
     minutes = max(0, int((ends_at - datetime.now(UTC)).total_seconds()) // 60)
     return f"{minutes // 60}:{minutes % 60:02}"
 
 
 @bp.app_template_filter("percent_left")
 def percent_left(ends_at: datetime) -> int:
-    """How much of the longest time is left."""
+    """Return the remaining time as a percentage of the longest window."""
     return max(1, round((ends_at - datetime.now(UTC)) / WINDOW_LENGTH * 100))
 
 
 @bp.app_template_filter("urgency")
 def urgency(found: Window) -> str:
-    """The colour of a window: green, yellow when there is little left, red when it closes soon."""
+    """Return the CSS class of a window: green, yellow when little is left, red when it closes soon."""
     assert found.ends_at
     left = found.ends_at - datetime.now(UTC)
     if left <= timedelta(hours=1):

@@ -1,8 +1,8 @@
-"""Answers that operators have at hand."""
+"""Page of the canned replies: list, form and removal."""
 
 from __future__ import annotations
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
@@ -12,13 +12,14 @@ from ....models import Role
 from ....services.conversations import canned_replies as service
 from ....services.conversations.canned_replies import CannedText, InvalidCannedReply
 from ....wiring import services
-from .. import bp
 from ..access import actor, role
+
+bp = Blueprint("canned_replies", __name__)
 
 
 @bp.get("/canned")
 @role(Role.OPERATOR)
-def canned() -> ResponseReturnValue:
+def index() -> ResponseReturnValue:
     return _page()
 
 
@@ -36,19 +37,19 @@ def _page(status: int = 200) -> ResponseReturnValue:
 
 @bp.post("/canned")
 @role(Role.OPERATOR)
-def save_canned() -> ResponseReturnValue:
+def save() -> ResponseReturnValue:
     form = request.form
-    wording = CannedText(form["shortcut"], form["title"], form["text"], own="own" in form)
+    content = CannedText(form["shortcut"], form["title"], form["text"], own="own" in form)
     try:
-        service.save(db.engine, actor(), services().account_id, wording, request.args.get("change", type=int))
+        service.save(db.engine, actor(), services().account_id, content, request.args.get("change", type=int))
     except InvalidCannedReply:
         flash(_("没有保存：口令和内容都要有，口令不能重复，变量只能用列出的几个。"), "danger")
         return _page(422)
-    return redirect(url_for("admin.canned"), 303)
+    return redirect(url_for("admin.canned_replies.index"), 303)
 
 
 @bp.post("/canned/<int:reply_id>/remove")
 @role(Role.OPERATOR)
-def remove_canned(reply_id: int) -> ResponseReturnValue:
+def delete(reply_id: int) -> ResponseReturnValue:
     service.remove(db.engine, actor(), services().account_id, reply_id)
-    return redirect(url_for("admin.canned"), 303)
+    return redirect(url_for("admin.canned_replies.index"), 303)

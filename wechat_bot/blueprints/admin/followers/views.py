@@ -1,4 +1,4 @@
-"""Followers: who they are, as far as anybody can know, and what happened with each."""
+"""Pages of followers: the list, one follower with a timeline, aliases and tags."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import abort, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
@@ -23,25 +23,31 @@ from ....models import (
     Operator,
     PendingUpdate,
     Tag,
+    UpdateKind,
 )
-from ....services.conversations import actions as desk
-from ....services.followers.write_back import MAX_ATTEMPTS, REMARK
+from ....services.conversations.queries import tags_of
+from ....services.followers import profiles, write_back
 from ....services.media.archive import MEDIA_FIELDS
 from ....services.messages import history
 from ....services.messages.filters import MessageFilter
-from ....services.search.index import FOLLOWERS, Query
-from .. import bp
+from ....services.search.index import FOLLOWERS
+from ....services.search.tokens import Query
+from ....wiring import services
+from ...shared.labels import ACTIONS
 from ..access import actor
-from ..audit import ACTIONS
-from ..conversations.views import TimelineEntry, back, tags_of
+from ..conversations.timeline import TimelineEntry, select_notes
+from ..conversations.views import back
 from ..layout import catch_up
 from ..media import preload_media
-from ..messages import cursor, link
-from .sync import progress, writes_back
+from ..paging import cursor, link
+from .sync import progress
+
+bp = Blueprint("followers", __name__)
 
 PAGE_SIZE = 50
 MAX_TIMELINE_ENTRIES = 100
 MAX_FILES = 12
+"""Upper limit of a follower's latest messages with files."""
 SPOKEN = {
     "day": lazy_gettext("24 小时内"),
     "week": lazy_gettext("7 天内"),
@@ -64,12 +70,12 @@ SOURCES = {
     "ADD_SCENE_WXA": lazy_gettext("小程序"),
     "ADD_SCENE_OTHERS": lazy_gettext("其他"),
 }
-"""How followers found the account, in the platform's words and in ours."""
+"""How followers found the account, by the platform's value."""
 STATES = {"following": lazy_gettext("已关注"), "left": lazy_gettext("已取消关注")}
 
 
 @bp.get("/followers")
-def followers() -> ResponseReturnValue:
+def index() -> ResponseReturnValue:
     catch_up()
     rows = db.session.execute(_paged(_filtered(_listed()))).all()
     newer_first = "after" in request.args
@@ -85,17 +91,16 @@ def followers() -> ResponseReturnValue:
         all_tags=_all_tags(),
         spoken=SPOKEN,
         states=STATES,
-        link=link,
         sync=progress(),
     )
 
 
 @bp.get("/followers/<int:follower_id>")
-def follower(follower_id: int) -> ResponseReturnValue:
+def show(follower_id: int) -> ResponseReturnValue:
     catch_up()
     found = _listed().where(Follower.id == follower_id)
     row = db.session.execute(found).one_or_none() or abort(404, _("没有这个粉丝。"))
-    untold = _untold(follower_id)
+    pending_updates = _pending_updates(follower_id)
     kinds = ",".join(MEDIA_FIELDS)
     files = history.page(
         db.session.connection(), MessageFilter(follower=follower_id, kind=kinds), limit=MAX_FILES
@@ -106,12 +111,12 @@ def follower(follower_id: int) -> ResponseReturnValue:
         follower=row,
         files=files,
         with_files=kinds,
-        story=_story(follower_id),
+        timeline=_timeline(follower_id),
         notes=_notes(follower_id),
         actions=ACTIONS,
-        untold=untold,
-        tag_names=_tag_names(untold),
-        max_attempts=MAX_ATTEMPTS,
+        pending_updates=pending_updates,
+        tag_names=_tag_names(pending_updates),
+        max_attempts=write_back.MAX_ATTEMPTS,
         sources=SOURCES,
     )
 
@@ -133,7 +138,7 @@ def _listed() -> Select[Any]:
 
 
 def _filtered(found: Select[Any]) -> Select[Any]:
-    """With the conditions of the query string; 400 with a sentence for those that make no sense."""
+    """Apply the filter in the query string; abort with 400 if it is invalid."""
     for name, condition in _CONDITIONS.items():
         if text := request.args.get(name):
             found = found.where(condition(text))
@@ -145,7 +150,7 @@ def _has_words(text: str) -> ColumnElement[bool]:
     if not query:
         return true()
     return or_(
-        Follower.id.in_(FOLLOWERS.found(query, db.engine.dialect.name)),
+        Follower.id.in_(FOLLOWERS.matching_ids(query, db.engine.dialect.name)),
         Follower.openid == text.strip(),
     )
 
@@ -197,17 +202,17 @@ def _all_tags() -> Sequence[Any]:
     ).all()
 
 
-def _story(follower_id: int) -> list[TimelineEntry]:
-    """What happened with a follower, newest first: messages and events, notes, and what operators changed."""
+def _timeline(follower_id: int) -> list[TimelineEntry]:
+    """Return messages, notes and changes by operators of a follower, newest first."""
     messages = select(MessageLog).where(MessageLog.follower_id == follower_id).order_by(MessageLog.id.desc())
     changes = (
         select(AuditEntry)
-        .where(AuditEntry.subject == desk.subject(follower_id), AuditEntry.action != "note_added")
+        .where(AuditEntry.subject == profiles.subject(follower_id), AuditEntry.action != "note_added")
         .order_by(AuditEntry.id.desc())
     )
-    told = db.session.scalars(messages.limit(MAX_TIMELINE_ENTRIES)).all()
-    preload_media(told)
-    entries = [TimelineEntry("message", row.received_at, row) for row in told]
+    rows = db.session.scalars(messages.limit(MAX_TIMELINE_ENTRIES)).all()
+    preload_media(rows)
+    entries = [TimelineEntry("message", row.received_at, row) for row in rows]
     entries += [
         TimelineEntry("change", row.at, row)
         for row in db.session.scalars(changes.limit(MAX_TIMELINE_ENTRIES))
@@ -217,60 +222,59 @@ def _story(follower_id: int) -> list[TimelineEntry]:
 
 
 def _notes(follower_id: int) -> Sequence[Row[Any]]:
-    return db.session.execute(
-        select(Note.__table__, Operator.name.label("author"))
-        .join(Operator, Operator.id == Note.operator_id)
-        .where(Note.follower_id == follower_id)
-        .order_by(Note.created_at.desc())
-        .limit(MAX_TIMELINE_ENTRIES)
-    ).all()
+    newest = select_notes(follower_id).order_by(Note.created_at.desc())
+    return db.session.execute(newest.limit(MAX_TIMELINE_ENTRIES)).all()
 
 
-def _untold(follower_id: int) -> Sequence[PendingUpdate]:
-    """What the platform does not know yet."""
+def _pending_updates(follower_id: int) -> Sequence[PendingUpdate]:
     of_follower = select(PendingUpdate).where(PendingUpdate.follower_id == follower_id)
     return db.session.scalars(of_follower.order_by(PendingUpdate.id)).all()
 
 
 def _tag_names(changes: Sequence[PendingUpdate]) -> dict[int, str]:
-    """Names of the tags that changes are about."""
-    ids = [int(change.value) for change in changes if change.what != REMARK]
+    ids = [int(change.value) for change in changes if change.kind != UpdateKind.REMARK]
     found = select(Tag.id, Tag.name).where(Tag.id.in_(ids))
     return {row.id: row.name for row in db.session.execute(found)} if ids else {}
 
 
-# What operators do
+# Actions
 
 
 def _back(follower_id: int) -> ResponseReturnValue:
-    """To the page on which the form was, if that was the follower's."""
+    """Redirect to the page from which the form was sent: the follower's, or the conversation."""
     came_from = (request.referrer or "").partition("?")[0]
     if came_from.endswith(f"/followers/{follower_id}"):
-        return redirect(url_for("admin.follower", follower_id=follower_id), 303)
+        return redirect(url_for("admin.followers.show", follower_id=follower_id), 303)
     return back(follower_id)
 
 
 @bp.post("/followers/<int:follower_id>/alias")
 def rename(follower_id: int) -> ResponseReturnValue:
-    desk.rename(db.engine, actor(), follower_id, request.form["alias"], write_back=writes_back())
+    profiles.rename(db.engine, services().capabilities, actor(), follower_id, request.form["alias"])
     return _back(follower_id)
 
 
 @bp.post("/followers/<int:follower_id>/tags")
 def tag(follower_id: int) -> ResponseReturnValue:
-    desk.tag(db.engine, actor(), [follower_id], request.form["tag"], write_back=writes_back())
+    profiles.tag(db.engine, services().capabilities, actor(), [follower_id], request.form["tag"])
     return _back(follower_id)
 
 
 @bp.post("/followers/<int:follower_id>/tags/<int:tag_id>/remove")
 def untag(follower_id: int, tag_id: int) -> ResponseReturnValue:
-    desk.untag(db.engine, actor(), [follower_id], tag_id, write_back=writes_back())
+    profiles.untag(db.engine, services().capabilities, actor(), [follower_id], tag_id)
     return _back(follower_id)
+
+
+@bp.post("/followers/<int:follower_id>/writebacks")
+def retry_updates(follower_id: int) -> ResponseReturnValue:
+    """Send the changes again that the platform refused."""
+    write_back.try_again(db.engine, follower_id)
+    return redirect(url_for("admin.followers.show", follower_id=follower_id), 303)
 
 
 @bp.post("/followers/bulk")
 def tag_many() -> ResponseReturnValue:
-    """Put a tag on all followers that are ticked."""
     ids = request.form.getlist("id", type=int)
-    desk.tag(db.engine, actor(), ids, request.form["tag"], write_back=writes_back())
-    return redirect(url_for("admin.followers"), 303)
+    profiles.tag(db.engine, services().capabilities, actor(), ids, request.form["tag"])
+    return redirect(url_for("admin.followers.index"), 303)

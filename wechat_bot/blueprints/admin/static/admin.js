@@ -1,4 +1,4 @@
-// The console works without this file, but for what arrives by itself. Here: keys, dialogs, arrival, drafts.
+// Keyboard shortcuts, dialogs, updates without reload and drafts of the console, which works without this file.
 "use strict";
 
 const $ = (selector, root = document) => root.querySelector(selector);
@@ -7,7 +7,7 @@ const body = document.body;
 const fill = (words, values) => words.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const writing = target => target.matches?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
 
-// Keys
+// Keyboard shortcuts
 
 const rowLinks = () => $$("[data-rows] [data-row]");
 let prefix = "";
@@ -34,8 +34,8 @@ const KEYS = {
   "?": () => $("#shortcuts").showModal(),
   "j": () => moveRow(1),
   "k": () => moveRow(-1),
-  "r": () => openWay("#reply"),
-  "n": () => openWay("#note"),
+  "r": () => openForm("#reply"),
+  "n": () => openForm("#note"),
 };
 
 document.addEventListener("keydown", event => {
@@ -52,7 +52,7 @@ document.addEventListener("keydown", event => {
   event.preventDefault();
 });
 
-function openWay(selector) {
+function openForm(selector) {
   const area = $(selector);
   if (!area) return;
   area.closest("details").open = true;
@@ -100,7 +100,7 @@ document.addEventListener("htmx:after:swap", () => {
     $$("tr.current").forEach(row => row.classList.remove("current"));
     document.activeElement.closest("tr")?.classList.add("current");
   }
-  if ($(".desk")) openThread();
+  if ($(".desk")) openConversation();
 });
 
 // The command palette
@@ -143,12 +143,12 @@ function openPalette() {
   palette.showModal();
 }
 
-// What arrives: asked for, as an open stream would keep a thread of the server
+// Updates, by polling: an open stream would occupy a thread of the server for each page
 
 const live = $(".live");
 let newest = Number(body.dataset.newest), failures = 0, updated = new Date();
 
-async function ask(url) {
+async function request(url) {
   const response = await fetch(url, {headers: {"HX-Request": "true", Accept: "application/json, text/html"}});
   if (response.status === 401) { location.reload(); throw new Error("signed out"); }
   if (!response.ok) throw new Error(String(response.status));
@@ -157,17 +157,17 @@ async function ask(url) {
 
 async function poll() {
   try {
-    const state = await (await ask(body.dataset.live)).json();
+    const state = await (await request(body.dataset.live)).json();
     failures = 0;
     updated = new Date();
     showLive("on");
     showCount("open", state.open);
-    announce(state.open);
+    showOpenCount(state.open);
     showCount("problems", state.problems);
     if (state.newest !== newest) {
       $$("[data-stale]").forEach(element => { element.hidden = false; });
       newest = state.newest;
-      await arrive();
+      await showNewMessages();
     }
     else if ($("#log")) await appendNew();
     await showFiles();
@@ -194,15 +194,15 @@ function showCount(name, count) {
   badge.hidden = !count;
 }
 
-// How many conversations wait, in the title, and for who wants it to be heard when there are more
+// The number of open conversations in the title, and a sound (a preference) when it grows
 
 const title = document.title;
-let waiting = Number(body.dataset.openCount), sounds;
+let openCount = Number(body.dataset.openCount), sounds;
 
-function announce(open) {
+function showOpenCount(open) {
   document.title = open ? `(${open > 99 ? "99+" : open}) ${title}` : title;
-  if (open > waiting && body.dataset.sound === "on") ring();
-  waiting = open;
+  if (open > openCount && body.dataset.sound === "on") ring();
+  openCount = open;
 }
 
 function ring() {
@@ -220,22 +220,22 @@ function ring() {
   }
 }
 
-async function arrive() {
+async function showNewMessages() {
   await appendNew();
   const bar = $(".arrived");
   if (!bar || bar.dataset.arrived === "0") return;
   const query = new URLSearchParams(location.search);
   query.delete("before");
   query.set("after", bar.dataset.arrived);
-  const found = await (await ask(`${location.pathname}.json?${query}`)).json();
+  const found = await (await request(`${location.pathname}.json?${query}`)).json();
   const count = found.messages.length;
   bar.textContent = fill(bar.dataset.words, {count: found.newer ? `${count}+` : count});
   bar.hidden = !count;
 }
 
-// A conversation: older messages above as one reads upwards, new ones below
+// A conversation: older messages are loaded above when it is scrolled up, new ones are appended
 
-function openThread() {
+function openConversation() {
   const log = $("#log"), follower = $(".talk")?.dataset.follower;
   $(".desk").classList.toggle("reading", Boolean(follower));
   $$(".inbox-list li").forEach(item => {
@@ -261,7 +261,7 @@ async function prependOlder(log) {
   if (!link || link.dataset.busy) return;
   link.dataset.busy = "1";
   try {
-    const answer = await (await ask(`${log.dataset.more}?before=${link.dataset.older}`)).text();
+    const answer = await (await request(`${log.dataset.more}?before=${link.dataset.older}`)).text();
     const fromEnd = log.scrollHeight - log.scrollTop;
     const older = parse(answer), firstDay = $(".day", log);
     if (older.at(-1) && older.filter(e => e.matches(".day")).at(-1)?.dataset.day === firstDay?.dataset.day) firstDay?.remove();
@@ -275,13 +275,13 @@ async function prependOlder(log) {
 async function appendNew() {
   const log = $("#log");
   if (!log || "past" in log.dataset) return;
-  const response = await ask(`${log.dataset.more}?after=${log.dataset.newest}`);
+  const response = await request(`${log.dataset.more}?after=${log.dataset.newest}`);
   if (response.status === 204) return;
   const atBottom = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
   const lastDay = $$(".day", log).at(-1)?.dataset.day;
   const fresh = parse(await response.text()).filter(element => !(element.id && document.getElementById(element.id)) && element.dataset.day !== lastDay && !element.matches(".log-more"));
   log.append(...fresh);
-  // Read out, while what is loaded above is not.
+  // Screen readers announce these, but not the older messages that are loaded above.
   $("#arrivals").append(...fresh.filter(element => element.matches(".bubble.in")).map(element => {
     const line = document.createElement("p");
     line.textContent = $("bdi", element).innerText;
@@ -293,22 +293,22 @@ async function appendNew() {
   if (fresh.some(element => element.matches(".bubble"))) await renewWindow();
 }
 
-// Files that were still on their way when their message was shown
+// Files whose download was pending when their message was shown
 
 async function showFiles() {
-  for (const waiting of $$("[data-waiting]").slice(-5)) {
-    const response = await ask(waiting.dataset.waiting);
-    if (response.status !== 204) waiting.replaceWith(...parse(await response.text()));
+  for (const pending of $$("[data-waiting]").slice(-5)) {
+    const response = await request(pending.dataset.waiting);
+    if (response.status !== 204) pending.replaceWith(...parse(await response.text()));
   }
 }
 
-// What becomes of answers, and whether another may be sent
+// States of sent answers, and whether and until when another can be sent
 
 async function showOutcomes() {
   const log = $("#log"), unsettled = $$("[data-unsettled]", log ?? document);
   if (!log || !unsettled.length) return;
   const query = new URLSearchParams(unsettled.map(element => ["id", element.dataset.unsettled]));
-  const now = parse(await (await ask(`${log.dataset.more}?${query}`)).text());
+  const now = parse(await (await request(`${log.dataset.more}?${query}`)).text());
   for (const element of now.filter(each => each.id)) {
     const before = document.getElementById(element.id);
     if (before && before.textContent !== element.textContent) before.replaceWith(element);
@@ -319,7 +319,7 @@ async function showOutcomes() {
 async function renewWindow() {
   const shown = $("#window");
   if (!shown) return;
-  const fresh = parse(await (await ask(shown.dataset.again)).text())[0];
+  const fresh = parse(await (await request(shown.dataset.again)).text())[0];
   shown.replaceWith(fresh);
   $$(".way.answer form :is(textarea, button, input)").forEach(part => { part.disabled = "closed" in fresh.dataset; });
 }
@@ -338,7 +338,7 @@ function tick() {
 
 setInterval(tick, 1000);
 
-// The composer: bytes that the platform counts, a draft that stays, answers at hand
+// The form for answers: length in bytes, as the platform counts; draft on the server; canned replies
 
 const encoder = new TextEncoder();
 
@@ -373,7 +373,7 @@ let canned = null;
 async function showCanned(area) {
   const list = $("#canned"), wanted = /^\/(\S*)$/.exec(area.value);
   if (!wanted) { list.hidden = true; return; }
-  canned ??= await (await ask(area.dataset.canned)).json();
+  canned ??= await (await request(area.dataset.canned)).json();
   const text = wanted[1].toLowerCase();
   const found = canned.filter(each => `${each.shortcut} ${each.title}`.toLowerCase().includes(text)).slice(0, 8);
   list.replaceChildren(...found.map((each, index) => {
@@ -417,7 +417,7 @@ function parse(html) {
   return [...template.content.children];
 }
 
-// Drafts stay in this browser until they are sent
+// Drafts of notes, kept in this browser until they are sent
 
 function restoreDrafts() {
   $$("[data-draft]").forEach(area => {
@@ -428,5 +428,5 @@ function restoreDrafts() {
 }
 
 if (matchMedia("(max-width: 767.98px)").matches) $$("details.filter").forEach(filter => { filter.open = false; });
-if ($(".desk")) openThread();
+if ($(".desk")) openConversation();
 poll();

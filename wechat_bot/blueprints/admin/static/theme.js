@@ -1,4 +1,4 @@
-// The theme, before anything is drawn: what the operator chose, or what the system has.
+// Apply the theme before the first paint: the operator's choice, or that of the system.
 (() => {
   const root = document.documentElement, dark = matchMedia("(prefers-color-scheme: dark)");
   const apply = () => {

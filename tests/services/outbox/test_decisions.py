@@ -1,0 +1,84 @@
+"""What becomes of an outgoing message, decided without a database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from wechat_bot.models import Channel, MessageState
+from wechat_bot.services.decisions import AuditNote
+from wechat_bot.services.outbox.decisions import (
+    AnswerAction,
+    after_sending,
+    change_answer,
+    is_worth_repeating,
+)
+from wechat_bot.wechat.errors import (
+    APIError,
+    Busy,
+    Forbidden,
+    InvalidReply,
+    QuotaUsedUp,
+    TooFrequent,
+    Unreachable,
+    WindowClosed,
+)
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+REFUSALS = [
+    Forbidden(48001, "no permission"),
+    WindowClosed(45015, "out of time"),
+    QuotaUsedUp(45009, "quota"),
+    TooFrequent(45011, "too frequent"),
+    Busy(-1, "system busy"),
+    Unreachable("refused", delivered=False),
+]
+
+
+@pytest.mark.parametrize("error", REFUSALS, ids=lambda error: type(error).__name__)
+def test_a_reply_is_held_where_the_api_refuses_it_and_an_answer_fails(error: APIError) -> None:
+    reply = after_sending(error, by_operator=False, now=NOW).changes
+    assert (reply["state"], reply["channel"]) == (MessageState.READY, Channel.REPLY)
+    answer = after_sending(error, by_operator=True, now=NOW).changes
+    assert (answer["state"], answer["channel"]) == (MessageState.FAILED, Channel.CUSTOMER)
+    assert (answer["errcode"], answer["error"]) == (error.errcode or None, str(error))
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (None, MessageState.SENT),
+        (Unreachable("timed out", delivered=True), MessageState.UNKNOWN),
+        (APIError(40003, "invalid openid"), MessageState.FAILED),
+        (InvalidReply("a music reply cannot be sent"), MessageState.FAILED),
+    ],
+    ids=["sent", "perhaps", "refused", "invalid"],
+)
+@pytest.mark.parametrize("by_operator", [True, False])
+def test_other_outcomes_are_the_same_for_everybody(
+    error: Exception | None, state: MessageState, by_operator: bool
+) -> None:
+    changes = after_sending(error, by_operator=by_operator, now=NOW).changes
+    assert (changes["state"], changes["received_at"]) == (state, NOW)
+
+
+def test_only_a_call_that_cannot_have_arrived_is_repeated() -> None:
+    assert is_worth_repeating(Busy(-1, "system busy"))
+    assert is_worth_repeating(Unreachable("refused", delivered=False))
+    assert not is_worth_repeating(Unreachable("timed out", delivered=True))
+    assert not is_worth_repeating(WindowClosed(45015, "out of time"))
+
+
+@pytest.mark.parametrize("state", list(MessageState))
+def test_answers_are_withdrawn_before_and_sent_again_after_sending(state: MessageState) -> None:
+    withdrawn = change_answer(AnswerAction.WITHDRAW, state, 5, "follower:7", NOW)
+    assert (withdrawn is not None) == (state is MessageState.QUEUED)
+    resent = change_answer(AnswerAction.RESEND, state, 5, "follower:7", NOW)
+    assert (resent is not None) == (state in {MessageState.FAILED, MessageState.UNKNOWN})
+    if withdrawn:
+        assert withdrawn.changes["state"] is MessageState.WITHDRAWN
+        assert withdrawn.note == AuditNote("withdrawn", "follower:7", after="message:5")
+    if resent:
+        assert (resent.changes["state"], resent.changes["errcode"]) == (MessageState.QUEUED, None)
+        assert resent.note == AuditNote("sent_again", "follower:7", after="message:5")

@@ -1,0 +1,19 @@
+"""``flask wechat sweep``: end messages whose handling or sending was interrupted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from ..extensions import db
+from ..services.inbox.recovery import recover
+from ..wiring import services
+from .common import wechat
+
+
+@wechat.command()
+def sweep() -> None:
+    """End what a crash left behind; `make run` does it by itself."""
+    count = recover(db.engine, services().outbox, datetime.now(UTC))
+    click.echo(f"{count} messages were brought to an end.")

@@ -1,0 +1,68 @@
+"""The conversations that operators work with, kept up to date with the message log."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from ...models import Conversation, Direction
+from ...models.rows import new_row
+from ..conversations.decisions import after_message
+
+_COLUMNS = (
+    Conversation.follower_id,
+    Conversation.last_id,
+    Conversation.last_in_id,
+    Conversation.messages_in,
+    Conversation.messages_out,
+    Conversation.status,
+    Conversation.waiting_since,
+)
+
+
+def update_conversations(
+    connection: Connection,
+    messages: Iterable[Row[Any]],
+    settled: Iterable[Row[Any]],
+    catch_alls: Collection[str],
+) -> None:
+    """Count new messages, and open the conversations that need an operator.
+
+    `settled` messages were counted before, while a slow handler worked on them. `catch_alls` are the origins
+    whose answers leave a message to an operator.
+    """
+    counted, judged = defaultdict(list), defaultdict(list)
+    for message in messages:
+        counted[message.follower_id].append(message)
+    for message in settled:
+        judged[message.follower_id].append(message)
+    ids = sorted({*counted, *judged} - {None})
+    if not ids:
+        return
+    found = select(*_COLUMNS).where(Conversation.follower_id.in_(ids)).order_by(Conversation.follower_id)
+    known = {row.follower_id: dict(row._mapping) for row in connection.execute(found.with_for_update())}
+    unknown = [row_id for row_id in ids if row_id not in known]
+    new = {row_id: new_row(Conversation, follower_id=row_id, last_id=0) for row_id in unknown}
+    for row_id, conversation in (known | new).items():
+        for message in counted[row_id]:
+            _count(conversation, message)
+        for message in (*counted[row_id], *judged[row_id]):
+            status, since = conversation["status"], conversation["waiting_since"]
+            conversation.update(after_message(status, since, message, catch_alls).changes)
+    if new:
+        connection.execute(insert(Conversation), list(new.values()))
+    if known:
+        changed = [{**conversation, "id": row_id} for row_id, conversation in known.items()]
+        connection.execute(update(Conversation).where(Conversation.follower_id == bindparam("id")), changed)
+
+
+def _count(conversation: dict[str, Any], message: Row[Any]) -> None:
+    conversation["last_id"] = max(conversation["last_id"], message.id)
+    if message.direction == Direction.OUT:
+        conversation["messages_out"] += 1
+    elif not message.event:
+        conversation["messages_in"] += 1
+        conversation["last_in_id"] = max(conversation["last_in_id"], message.id)
