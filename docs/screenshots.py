@@ -1,6 +1,6 @@
-"""Takes the pictures of the console in ``docs/images``: ``make screenshots``. Needs Chromium.
+"""Takes the screenshots in ``docs/images``: ``make screenshots``. Needs Chromium.
 
-They show the demo account (``flask wechat seed``), as it is seen now.
+They show the sample data of ``flask wechat seed``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from wechat_bot.wiring import services
 
 IMAGES = Path(__file__).parent / "images"
 LANGUAGES = {"zh": "zh-CN", "en": "en-US"}
-DESK = ViewportSize(width=1280, height=860)
+DESKTOP = ViewportSize(width=1280, height=860)
 PHONE = ViewportSize(width=390, height=844)
 NAME, PASSWORD = "小王", "only for the pictures"
 MESSAGES = 6000
@@ -51,7 +51,7 @@ def main() -> None:
             wechat_api_base_url="simulator",
         )
         app = create_app(settings)
-        follower = fill(app)
+        follower = add_sample_data(app)
         pages = {
             "messages": "/admin/messages",
             "conversation": f"/admin/conversations/{follower}",
@@ -65,11 +65,11 @@ def main() -> None:
                 play(browser, site, language, locale)
             page = sign_in(browser, site, LANGUAGES["zh"], phone=True)
             take(page, site + pages["conversation"], "phone.zh")
-        services(app).inbox.close()
+        services(app).close()
 
 
-def fill(app: Flask) -> int:
-    """Make the account and its operators; the id of a follower with something to tell."""
+def add_sample_data(app: Flask) -> int:
+    """Create operators and sample data; return the id of a follower whose page has many details."""
     with app.app_context():
         upgrade()
         for name in (NAME, "小李", "阿珍"):
@@ -82,8 +82,8 @@ def fill(app: Flask) -> int:
             pass
         add_team_activity(db.engine, seed=1)
         attach_pictures(db.engine, services(app).archive, seed=1)
-        regular = select(Conversation.follower_id).join(Follower, Follower.id == Conversation.follower_id)
-        return db.session.scalars(regular.where(Follower.alias != "").order_by(*_BEST).limit(1)).one()
+        regulars = select(Conversation.follower_id).join(Follower, Follower.id == Conversation.follower_id)
+        return db.session.scalars(regulars.where(Follower.alias != "").order_by(*_BEST).limit(1)).one()
 
 
 _BEST = (
@@ -116,8 +116,8 @@ def chromium() -> Iterator[Browser]:
 
 
 def sign_in(browser: Browser, site: str, locale: str, *, phone: bool = False) -> Page:
-    """A page of a browser in which the operator is signed in."""
-    size, scale = (PHONE, 2) if phone else (DESK, 1)
+    """Open a page and sign the operator in."""
+    size, scale = (PHONE, 2) if phone else (DESKTOP, 1)
     page = browser.new_page(viewport=size, locale=locale, color_scheme="light", device_scale_factor=scale)
     page.goto(f"{site}/admin/sign-in")
     page.locator("[name=name]").fill(NAME)
@@ -128,8 +128,8 @@ def sign_in(browser: Browser, site: str, locale: str, *, phone: bool = False) ->
 
 
 def play(browser: Browser, site: str, language: str, locale: str) -> None:
-    """A conversation in the simulator's phone."""
-    page = browser.new_page(viewport=DESK, locale=locale, color_scheme="light")
+    """Take the screenshot of a conversation in the simulator."""
+    page = browser.new_page(viewport=DESKTOP, locale=locale, color_scheme="light")
     page.goto(f"{site}/simulator/")
     for text in ("帮助", "改名", "小明"):
         page.keyboard.type(text)
