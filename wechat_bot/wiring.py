@@ -131,40 +131,27 @@ def _build_account(
     app: Flask, shared: SharedServices, account: AccountSettings, router: Router, transport: Transport | None
 ) -> Services:
     """Build the services of one account from its values, and register its jobs."""
-    engine, jobs = shared.engine, shared.jobs
+    settings, engine, jobs = shared.settings, shared.engine, shared.jobs
     account_id = partial(ensure_account, engine, account.app_id)
     capabilities = Capabilities(engine, account)
     call_stats = CallStats(engine, account_id, shared.metrics)
+    observe = call_stats.record_call
     client = None
     if account.has_api:
-        tokens, observe = DatabaseTokens(engine, account_id), call_stats.record_call
-        proxy, url = account.api_proxy, account.api_base_url
+        tokens, proxy, url = DatabaseTokens(engine, account_id), account.api_proxy, account.api_base_url
         client = WeChatClient(account.credentials, url, transport, proxy=proxy, store=tokens, observe=observe)
-    archive = _create_archive(shared, account, client, capabilities, transport)
+    blobs = open_store(settings.media_url, shared.instance)
+    pictures = Pictures(account.credentials, transport, account.api_proxy)
+    converter, max_bytes = Converter.detect(), settings.media_max_bytes
+    archive = Archive(engine, blobs, client, pictures, capabilities, converter, jobs.enqueue, max_bytes)
     outbox = Outbox(engine, client, capabilities, archive, jobs.enqueue)
     followers = FollowerSynchronizer(engine, client, capabilities, jobs.enqueue)
     executor = ThreadPoolExecutor(account.slow_handlers, thread_name_prefix="slow")
-    inbox = Inbox(
-        account,
-        account_id,
-        engine,
-        shared.reader,
-        router,
-        outbox,
-        executor,
-        app.app_context,
-        partial(services, app),
-    )
+    own, reader, context = partial(services, app), shared.reader, app.app_context
+    inbox = Inbox(account, account_id, engine, reader, router, outbox, executor, context, own)
+    migrations, folder = shared.migrations, shared.instance
     doctor = Doctor(
-        shared.settings,
-        account,
-        account_id,
-        engine,
-        shared.migrations,
-        shared.instance,
-        capabilities,
-        transport,
-        call_stats.record_call,
+        settings, account, account_id, engine, migrations, folder, capabilities, transport, observe
     )
     jobs.register(Job.SEND, outbox.send)
     jobs.register(Job.SHOW_TYPING, outbox.show_typing)
@@ -184,26 +171,4 @@ def _build_account(
         followers=followers,
         write_back=WriteBack(engine, client, capabilities),
         doctor=doctor,
-    )
-
-
-def _create_archive(
-    shared: SharedServices,
-    account: AccountSettings,
-    client: WeChatClient | None,
-    capabilities: Capabilities,
-    transport: Transport | None,
-) -> Archive:
-    settings = shared.settings
-    blobs = open_store(settings.media_url, shared.instance)
-    pictures = Pictures(account.credentials, transport, account.api_proxy)
-    return Archive(
-        shared.engine,
-        blobs,
-        client,
-        pictures,
-        capabilities,
-        Converter.detect(),
-        shared.jobs.enqueue,
-        settings.media_max_bytes,
     )

@@ -65,7 +65,6 @@ def retry_conflicts(function: Callable[P, R]) -> Callable[P, R]:
 
     After five attempts the last error is raised.
     """
-
     attempts = 5
 
     @functools.wraps(function)

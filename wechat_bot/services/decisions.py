@@ -10,11 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
-
-from . import audit
-from .audit import Actor
-
 
 @dataclass(frozen=True)
 class AuditNote:
@@ -24,10 +19,6 @@ class AuditNote:
     subject: str
     before: Any = None
     after: Any = None
-
-    def record(self, connection: Connection, actor: Actor) -> None:
-        """Add the entry, in the transaction of the change."""
-        audit.record(connection, actor, self.action, self.subject, before=self.before, after=self.after)
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def _change(
             this = Conversation.follower_id == row.follower_id
             connection.execute(update(Conversation).where(this).values(**decision.changes))
             if decision.note:
-                decision.note.record(connection, actor)
+                audit.record(connection, actor, **vars(decision.note))
 
 
 def _mentioned(connection: Connection, text: str) -> list[int]:

@@ -167,7 +167,7 @@ class Answers:
             connection.execute(
                 update(MessageLog).where(*this, MessageLog.state == before).values(**decision.changes)
             )
-            decision.note.record(connection, actor)
+            audit.record(connection, actor, **vars(decision.note))
         return row.follower_id, row.text
 
     # Drafts
