@@ -38,7 +38,7 @@ class Row:
     event: str = ""
     channel: Channel | None = None
     state: MessageState = MessageState.ANSWERED
-    error: str = ""
+    errcode: int | None = None
 
 
 def wrote(ago: timedelta) -> Row:
@@ -50,9 +50,9 @@ def did(event: str, ago: timedelta) -> Row:
 
 
 def sent(
-    state: MessageState = MessageState.SENT, error: str = "", channel: Channel = Channel.CUSTOMER
+    state: MessageState = MessageState.SENT, errcode: int | None = None, channel: Channel = Channel.CUSTOMER
 ) -> Row:
-    return Row(Direction.OUT, NOW, channel=channel, state=state, error=error)
+    return Row(Direction.OUT, NOW, channel=channel, state=state, errcode=errcode)
 
 
 def closes(ago: timedelta, after: timedelta) -> datetime:
@@ -112,17 +112,17 @@ def closes(ago: timedelta, after: timedelta) -> datetime:
             id="a scan after five: three in a minute",
         ),
         pytest.param(
-            [sent(MessageState.FAILED, "45015 out of time"), wrote(HOURS)],
+            [sent(MessageState.FAILED, 45015), wrote(HOURS)],
             Window(Closed.SILENT),
             id="the platform knows better about the time",
         ),
         pytest.param(
-            [sent(MessageState.FAILED, "45047 out of count"), wrote(HOURS)],
+            [sent(MessageState.FAILED, 45047), wrote(HOURS)],
             Window(Closed.USED_UP, closes(HOURS, 48 * HOURS), 0, 5),
             id="and about the count",
         ),
         pytest.param(
-            [wrote(SECONDS), sent(MessageState.FAILED, "45015 out of time"), wrote(HOURS)],
+            [wrote(SECONDS), sent(MessageState.FAILED, 45015), wrote(HOURS)],
             Window(None, closes(SECONDS, 48 * HOURS), 5, 5),
             id="until the follower writes again",
         ),
