@@ -3,7 +3,7 @@
 `FakePlatform` pushes messages to an application, and `FakeAPI` answers its calls of the platform's API::
 
     platform = FakePlatform.of(app)
-    assert platform.text("改名") == "怎么称呼你？"
+    assert platform.follow() == "欢迎关注！"
 """
 
 from __future__ import annotations
