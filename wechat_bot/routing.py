@@ -68,7 +68,8 @@ class Route:
     kind: type[Message]
     conditions: tuple[Condition[Any], ...]
     handler: Handler[Any]
-    slow: bool
+    slow: bool = False
+    rerun: bool = True
 
     @property
     def name(self) -> str:
@@ -98,12 +99,16 @@ class Router:
         self._routes: list[Route | Router] = []
 
     def on(
-        self, kind: type[M], *conditions: Condition[M], slow: bool = False
+        self, kind: type[M], *conditions: Condition[M], slow: bool = False, rerun: bool = True
     ) -> Callable[[Handler[M]], Handler[M]]:
-        """Register a handler for messages of `kind` that meet all `conditions`, evaluated in order."""
+        """Register a handler for messages of `kind` that meet all `conditions`, evaluated in order.
+
+        A `slow` handler may be interrupted because its process ends. Then it runs again, unless `rerun` is
+        False, as for a handler that orders or pays something; the follower gets the apology instead.
+        """
 
         def register(handler: Handler[M]) -> Handler[M]:
-            self._routes.append(Route(kind, conditions, handler, slow))
+            self._routes.append(Route(kind, conditions, handler, slow, rerun))
             return handler
 
         return register

@@ -22,6 +22,8 @@ from .settings import Settings
 
 STOP_SECONDS = 30
 """Grace period for slow handlers and jobs when the server stops, in seconds."""
+BACKLOG = 4096
+"""Connections that wait to be accepted, and connections that one process keeps open."""
 WORKER_PAUSE = 1.0
 """Seconds before the worker process is started, and before it is restarted."""
 
@@ -86,7 +88,9 @@ def serve(settings: Settings) -> None:
         http=HTTPModes.http1,
         websockets=False,
         workers=settings.web_workers,
-        blocking_threads=settings.web_threads,
+        blocking_threads=settings.web_threads,  # each is started when it is needed
+        backlog=BACKLOG,
+        backpressure=BACKLOG,
         runtime_mode=RuntimeModes.mt,
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,

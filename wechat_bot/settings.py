@@ -115,6 +115,8 @@ class AccountSettings:
     apology: str
     thinking: str
     slow_handlers: int
+    waiting_messages: int
+    """The number of messages for whose answers the pushes may wait in one process at once."""
 
     @property
     def app_id(self) -> str:
@@ -168,7 +170,9 @@ class Settings:
     port: int = _setting(5000, "The port to listen on.")
     web_workers: int = _setting(2, "The number of processes that answer requests.")
     web_threads: int = _setting(
-        32, "The number of requests that one process handles at once, including waiting ones."
+        2048,
+        "The number of requests that one process handles at once. Up to three quarters of them may wait for"
+        " slow answers; each costs about 0.1 MB while it waits, and nothing otherwise.",
     )
 
     database_url: str = _secret(
@@ -221,10 +225,12 @@ class Settings:
     )
     wechat_apology: str = _setting("", "The reply when a handler fails. Empty: no reply.")
     wechat_thinking: str = _setting(
-        "还在思考，稍等片刻后回复任意内容，即可查看答案。",
-        "The reply when an answer takes too long and the follower must send another message to get it.",
+        "还在思考。稍等片刻，点下面的链接或回复任意内容，即可查看答案。",
+        "The reply when an answer takes too long and the follower must fetch it; a link is added.",
     )
-    wechat_slow_handlers: int = _setting(16, "The number of slow handlers that one process runs at once.")
+    wechat_slow_handlers: int = _setting(
+        512, "The number of slow handlers that one process runs at once. More messages are queued."
+    )
 
     media_url: str = _secret(
         "The storage of images, voices and videos: a folder, or s3://bucket/prefix?endpoint=https://…."
@@ -289,6 +295,9 @@ class Settings:
             apology=self.wechat_apology,
             thinking=self.wechat_thinking,
             slow_handlers=self.wechat_slow_handlers,
+            # Of one message, two pushes wait when the platform gives up the first: three quarters of the
+            # threads in all.
+            waiting_messages=max(1, self.web_threads * 3 // 8),
         )
 
     @property

@@ -6,7 +6,6 @@ values. No other function decides which account it works for.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from flask import Flask, current_app
 from sqlalchemy import Engine
 
 from .database.compiled import Connections
-from .database.engine import create_reader
+from .database.engine import create_reader, create_writer
 from .extensions import db, migrations_folder
 from .jobs import Job, Jobs
 from .routing import Router
@@ -52,7 +51,10 @@ class SharedServices:
 
     settings: Settings
     engine: Engine
+    writer: Engine
+    """An engine for the inbox alone."""
     reader: Connections
+    """Connections for what pushes read."""
     instance: Path
     """The folder of the files that the program keeps."""
     migrations: str
@@ -91,6 +93,7 @@ class Services(SharedServices):
         self.call_stats.close()
         self.inbox.close()
         self.reader.close()
+        self.engine.dispose()
 
 
 def services(app: Flask | None = None) -> Services:
@@ -109,6 +112,7 @@ def build_services(app: Flask, settings: Settings, router: Router, transport: Tr
     shared = SharedServices(
         settings=settings,
         engine=engine,
+        writer=create_writer(engine, settings),
         reader=Connections(create_reader(engine, settings), settings.database_connections),
         instance=Path(app.instance_path),
         migrations=migrations_folder(),
@@ -146,9 +150,8 @@ def _build_account(
     archive = Archive(engine, blobs, client, pictures, capabilities, converter, jobs.enqueue, max_bytes)
     outbox = Outbox(engine, client, capabilities, archive, jobs.enqueue)
     followers = FollowerSynchronizer(engine, client, capabilities, jobs.enqueue)
-    executor = ThreadPoolExecutor(account.slow_handlers, thread_name_prefix="slow")
-    own, reader, context = partial(services, app), shared.reader, app.app_context
-    inbox = Inbox(account, account_id, engine, reader, router, outbox, executor, context, own)
+    own, reader, writer, context = partial(services, app), shared.reader, shared.writer, app.app_context
+    inbox = Inbox(account, account_id, writer, reader, router, outbox, context, own)
     migrations, folder = shared.migrations, shared.instance
     doctor = Doctor(
         settings, account, account_id, engine, migrations, folder, capabilities, transport, observe

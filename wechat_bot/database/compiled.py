@@ -25,7 +25,10 @@ class CompiledStatement:
     """A statement that is compiled for one dialect. For an INSERT, `columns` names those that it sets."""
 
     def __init__(
-        self, statement: Select[Any] | Insert | Update, dialect: Dialect, columns: Iterable[str] = ()
+        self,
+        statement: Select[*tuple[Any, ...]] | Insert | Update,
+        dialect: Dialect,
+        columns: Iterable[str] = (),
     ) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=list(columns) or None)
         self.sql = compiled.string

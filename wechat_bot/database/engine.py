@@ -25,7 +25,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "hide_parameters": True,  # from errors, and so from logs: they are what followers wrote
         "json_serializer": json.JSONEncoder(ensure_ascii=False).encode,
         "pool_size": settings.database_connections,
-        "max_overflow": 1,  # the one that the recorder keeps
+        "max_overflow": 0,
         "pool_timeout": BUSY_TIMEOUT,
     }
     if url.startswith("sqlite"):
@@ -75,3 +75,11 @@ def create_reader(engine: Engine, settings: Settings) -> Engine:
     """An engine for single reads from the same database, which need no transactions."""
     options = engine_options(settings) | {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
     return create_engine(engine.url, **options)
+
+
+def create_writer(engine: Engine, settings: Settings) -> Engine:
+    """An engine for the inbox alone, which no page and no handler can leave without a connection.
+
+    It needs two: one for the statements of most pushes, and one for all other transactions.
+    """
+    return create_engine(engine.url, **engine_options(settings) | {"pool_size": 2})

@@ -72,7 +72,7 @@ def retry_conflicts(function: Callable[P, R]) -> Callable[P, R]:
         for attempt in range(1, attempts + 1):
             try:
                 return function(*args, **kwargs)
-            except DBAPIError as error:
+            except (DBAPIError, NoConnection) as error:
                 if attempt == attempts or not (is_transient(error) or isinstance(error, IntegrityError)):
                     raise
                 time.sleep(random.uniform(0, 0.02) * 2**attempt)  # noqa: S311
@@ -88,9 +88,9 @@ def write(engine: Engine, statement: UpdateBase) -> int:
         return connection.execute(statement).rowcount
 
 
-def is_transient(error: DBAPIError) -> bool:
-    """Whether the same transaction may succeed later: the database was locked, lost or restarted."""
-    return error.connection_invalidated or isinstance(error, OperationalError)
+def is_transient(error: DBAPIError | NoConnection) -> bool:
+    """Whether the same transaction may succeed later: the database was locked, lost, restarted or busy."""
+    return isinstance(error, OperationalError | NoConnection) or error.connection_invalidated
 
 
 def is_unavailable(error: Exception) -> bool:

@@ -13,8 +13,8 @@ from .conversations import (
     Presence,
 )
 from .followers import Follower, FollowerSync, FollowerTag, PendingUpdate, SyncState, Tag, UpdateKind
-from .health import CallbackOutcome, CallCount, Worker
+from .health import CallbackOutcome, CallCount, HandlerProcess, Worker
 from .media import Media, MediaState
-from .messages import UNSETTLED, Channel, Direction, MessageLog, MessageState
+from .messages import IS_UNFINISHED, UNFINISHED, UNSETTLED, Channel, Direction, MessageLog, MessageState
 from .operators import Lockout, Operator, OperatorSession, Role, Theme
 from .projections import HourIndex, Progress

@@ -1,4 +1,4 @@
-"""Statistics of API calls and of requests to the callback, and the worker processes."""
+"""Statistics of API calls and of requests to the callback, and the processes of the program."""
 
 from datetime import datetime
 
@@ -50,3 +50,20 @@ class Worker(Model):
     name: Mapped[str] = mapped_column(exact(128), primary_key=True)
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
     seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class HandlerProcess(Model):
+    """A process that runs slow handlers, with its figures as of `seen_at`."""
+
+    __tablename__ = "handler_processes"
+
+    name: Mapped[str] = mapped_column(exact(96), primary_key=True)
+    seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    running: Mapped[int] = mapped_column(default=0)
+    """Slow handlers that run now."""
+    max_running: Mapped[int] = mapped_column(default=0)
+    waiting: Mapped[int] = mapped_column(default=0)
+    """Messages whose pushes wait for an answer now."""
+    max_waiting: Mapped[int] = mapped_column(default=0)
+    p95_ms: Mapped[int | None]
+    """How long 19 of 20 recent runs of slow handlers took at most; None before the first."""

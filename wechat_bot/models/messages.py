@@ -28,8 +28,8 @@ class Channel(StrEnum):
 class MessageState(StrEnum):
     """Where a message stands.
 
-    Incoming: `RECEIVED` (a slow handler works on it) → perhaps `LATE` (the platform no longer waits for it)
-    → `ANSWERED` or `FAILED`. Most are `ANSWERED` from the start.
+    Incoming: `RECEIVED` (a slow handler is to answer it, and pushes wait) → perhaps `LATE` (no push waits any
+    more) → `ANSWERED` or `FAILED`. Most are `ANSWERED` from the start.
 
     Outgoing: `READY` (for the follower's next push or message) → `SENT`; `QUEUED` (for the API) → `SENDING`
     → `SENT`, `FAILED`, `UNKNOWN` (it may have arrived) or back to `READY`; `WITHDRAWN` (by its operator,
@@ -50,6 +50,11 @@ class MessageState(StrEnum):
 
 UNSETTLED = text("state NOT IN ('answered', 'sent')")
 """Messages that are being worked on, wait, or failed. Literal, so that SQLite uses the index on these few."""
+
+UNFINISHED = frozenset({MessageState.RECEIVED, MessageState.LATE})
+"""The states of messages that a slow handler has not answered yet."""
+IS_UNFINISHED = text("state IN ('received', 'late')")
+"""The same as a condition; together with `UNSETTLED` it uses that index."""
 
 
 class MessageLog(Model):
@@ -84,6 +89,14 @@ class MessageLog(Model):
     state: Mapped[MessageState] = mapped_column(String(16))
     attempts: Mapped[int] = mapped_column(default=1)
     """Incoming: pushes that waited for the answer. Outgoing: calls of the API."""
+    owner: Mapped[str | None] = mapped_column(String(96))
+    """Incoming, `UNFINISHED`: the process (`HandlerProcess.name`) that runs the slow handler; None while the
+    message is queued."""
+    runs: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Incoming: how often its slow handler was started. More than once after a process died."""
+    reply_id: Mapped[int | None] = mapped_column(ROW_ID)
+    """Incoming: the stored message that was shown in answer, where that is the answer to an earlier message.
+    No foreign key: MariaDB would copy the table for one."""
     latency_ms: Mapped[int | None] = mapped_column(Integer)
     origin: Mapped[str] = mapped_column(String(128), default="")
     """Who answered: a handler's name."""

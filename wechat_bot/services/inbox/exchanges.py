@@ -9,15 +9,14 @@ from enum import Enum
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
-from ...database.transactions import retry_conflicts, transaction
 from ...models import BotSession, Direction, Follower, MessageLog, MessageState
 from ...models.columns import storable
 from ...models.rows import Row, new_row
 from ...wechat.messages import Event, Message, SubscribeEvent, UnsubscribeEvent
 from ...wechat.replies import Reply
-from ..messages.records import claim_held, hint_key, insert_rows, outgoing_row, remainder_key, reply_key
+from ..messages.records import claim_held, hint_key, insert_rows, outgoing_row, page_key
 
 
 class RecordOutcome(Enum):
@@ -51,13 +50,19 @@ class Exchange:
     received_at: datetime
     state: MessageState
     attempts: int = 1
+    owner: str | None = None
+    """The process that runs the slow handler of the message; None also while no process does."""
     reply: Reply | None = None
     reply_state: MessageState = MessageState.SENT
-    remainder: Reply | None = None
-    """The part of a long text that did not fit into the reply."""
-    remainder_state: MessageState = MessageState.READY
-    claims: int | None = None
-    """The id of the held message that this message gets as its reply."""
+    pages: tuple[Reply, ...] = ()
+    """The parts of a long text that did not fit into the reply."""
+    pages_state: MessageState = MessageState.READY
+    hint: Reply | None = None
+    """What is shown instead of a reply that comes too late."""
+    reply_id: int | None = None
+    """The stored message that is shown as the reply."""
+    claims: bool = False
+    """Whether that message is `READY` and counts as sent from now on."""
     session_change: SessionChange | None = None
     """None when the session did not change."""
     origin: str = ""
@@ -93,23 +98,24 @@ class Exchange:
             received_at=self.received_at,
             state=self.state,
             attempts=self.attempts,
+            owner=self.owner,
+            runs=1 if self.owner else 0,
+            reply_id=self.reply_id,
             latency_ms=self.latency_ms,
             origin=self.origin,
             error=self.error,
         )
 
     def outgoing(self) -> list[Row]:
-        """Return the rows of the reply and of its remainder, as far as there are any."""
+        """Return the rows of the reply, of its further pages and of the hint, as far as there are any."""
         rows = []
         if self.reply:
-            rows.append(self._reply_row(self.reply, self.reply_state, reply_key(self.key)))
-        if self.remainder:
-            rows.append(self._reply_row(self.remainder, self.remainder_state, remainder_key(self.key)))
+            rows.append(self._reply_row(self.reply, self.reply_state, page_key(self.key, 1)))
+        for number, page in enumerate(self.pages, start=2):
+            rows.append(self._reply_row(page, self.pages_state, page_key(self.key, number)))
+        if self.hint:
+            rows.append(self._reply_row(self.hint, MessageState.SENT, hint_key(self.key)))
         return rows
-
-    def hint_row(self, hint: Reply) -> Row:
-        """Return the row of the hint that the reply has to be fetched."""
-        return self._reply_row(hint, MessageState.SENT, hint_key(self.key))
 
     def _reply_row(self, reply: Reply, state: MessageState, key: str) -> Row:
         return outgoing_row(self.account_id, self.follower_id, reply, state, key, origin=self.origin)
@@ -136,30 +142,24 @@ def record(connection: Connection, exchanges: Sequence[Exchange]) -> list[Record
     return outcomes
 
 
-@retry_conflicts
 def store_result(
-    engine: Engine, exchange: Exchange, *, late: MessageState
+    connection: Connection, exchange: Exchange, *, late: MessageState
 ) -> tuple[RecordOutcome, MessageState | None]:
-    """Store the result of a slow handler, whose message was recorded as `RECEIVED`.
+    """Store the result of a slow handler, whose message was recorded as `RECEIVED` or `LATE`.
 
-    The reply becomes `READY`, or `late` when the platform no longer waits for it. Returns its state.
+    The reply becomes `READY`, or `late` when no push waits for it any more. Returns its state.
     """
-    with transaction(engine) as connection:
-        found = select(MessageLog.follower_id, MessageLog.state).where(MessageLog.dedup_key == exchange.key)
-        log = connection.execute(found.with_for_update()).one()
-        state = reply_state(MessageState(log.state), late)
-        if state is None:
-            return RecordOutcome.DUPLICATE, None
-        exchange = replace(exchange, follower_id=log.follower_id, reply_state=state)
-        if not _apply_changes(connection, exchange):
-            return RecordOutcome.CONFLICT, None
-        connection.execute(
-            update(MessageLog)
-            .where(MessageLog.dedup_key == exchange.key)
-            .values(state=exchange.state, error=exchange.error, latency_ms=exchange.latency_ms)
-        )
-        insert_rows(connection, exchange.outgoing())
-        return RecordOutcome.RECORDED, state if exchange.reply else None
+    log = connection.execute(_LOCKED, {"key": exchange.key}).one()
+    state = reply_state(MessageState(log.state), late)
+    if state is None:
+        return RecordOutcome.DUPLICATE, None
+    exchange = replace(exchange, follower_id=log.follower_id, reply_state=state)
+    if not _apply_changes(connection, exchange):
+        return RecordOutcome.CONFLICT, None
+    result = {"state": exchange.state, "error": exchange.error, "latency_ms": exchange.latency_ms}
+    connection.execute(update(MessageLog).where(MessageLog.dedup_key == exchange.key).values(result))
+    insert_rows(connection, exchange.outgoing())
+    return RecordOutcome.RECORDED, state if exchange.reply else None
 
 
 def reply_state(message: MessageState, late: MessageState) -> MessageState | None:
@@ -173,22 +173,35 @@ def reply_state(message: MessageState, late: MessageState) -> MessageState | Non
     return late if message is MessageState.LATE else None
 
 
-@retry_conflicts
-def mark_late(engine: Engine, exchange: Exchange, hint: Reply | None) -> None:
-    """Make a `RECEIVED` message late, and record the `hint` that tells the follower so.
+def mark_late(connection: Connection, exchange: Exchange) -> MessageState:
+    """Make a `RECEIVED` message late and record the hint of `exchange`; return the state of the message.
 
     Nothing changes if its reply has been stored meanwhile.
     """
-    with transaction(engine) as connection:
-        late = connection.execute(
-            update(MessageLog)
-            .where(MessageLog.dedup_key == exchange.key, MessageLog.state == MessageState.RECEIVED)
-            .values(state=MessageState.LATE)
-        )
-        if late.rowcount and hint:
-            insert_rows(connection, [exchange.hint_row(hint)])
+    log = connection.execute(_LOCKED, {"key": exchange.key}).one()
+    if log.state != MessageState.RECEIVED:
+        return MessageState(log.state)
+    this = MessageLog.dedup_key == exchange.key
+    connection.execute(update(MessageLog).where(this).values(state=MessageState.LATE))
+    insert_rows(connection, replace(exchange, follower_id=log.follower_id).outgoing())
+    return MessageState.LATE
 
 
+def count_push(connection: Connection, key: str) -> tuple[int, datetime]:
+    """Count another push of a message; return the number of pushes so far, and when the first arrived."""
+    this = MessageLog.dedup_key == key
+    connection.execute(update(MessageLog).where(this).values(attempts=MessageLog.attempts + 1))
+    attempts, received_at = connection.execute(
+        select(MessageLog.attempts, MessageLog.received_at).where(this)
+    ).one()
+    return attempts, received_at
+
+
+_LOCKED = (
+    select(MessageLog.follower_id, MessageLog.state)
+    .where(MessageLog.dedup_key == bindparam("key"))
+    .with_for_update()
+)
 _KNOWN = select(MessageLog.dedup_key).where(MessageLog.dedup_key.in_(bindparam("keys", expanding=True)))
 FOLLOWER_ID = select(Follower.id).where(
     Follower.account_id == bindparam("account_id"), Follower.openid == bindparam("openid")
@@ -246,10 +259,8 @@ def _apply_changes(connection: Connection, exchange: Exchange) -> bool:
     """Make the changes that depend on what was read before; False if that has changed since."""
     if exchange.follower_id is None:
         return True
-    if exchange.claims:
-        return claim_held(
-            connection, exchange.follower_id, exchange.claims, dedup_key=reply_key(exchange.key)
-        )
+    if exchange.claims and exchange.reply_id:
+        return claim_held(connection, exchange.follower_id, exchange.reply_id)
     change = exchange.session_change
     return change is None or _change_session(connection, exchange.follower_id, change)
 

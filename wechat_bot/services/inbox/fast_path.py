@@ -55,8 +55,8 @@ class FastPath:
         """Whether `exchange` can be written here."""
         return (
             exchange.session_change is None
-            and exchange.claims is None
-            and exchange.remainder is None
+            and not exchange.claims
+            and not exchange.pages
             and not exchange.changes_subscription
         )
 

@@ -1,4 +1,4 @@
-"""Runs the handler of a message and turns its result into an exchange to be stored."""
+"""Finds and runs the handler of a message, and turns its result into an exchange to be stored."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import json
 import logging
 import time
 import traceback
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ...models import MessageState
-from ...routing import Answer, Context, Route
+from ...routing import Answer, Context, Route, Router
 from ...wechat import replies
 from ...wechat.messages import Message
 from ...wechat.replies import Reply, TextReply
+from . import pickup
 from .exchanges import Exchange, SessionChange
-from .lookup import StoredState
+from .lookup import InboxReader, StoredState
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +27,19 @@ QUICK_SECONDS = 1.0
 MAX_STATE_LENGTH = 64
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Push:
     """A push that is being answered, and when it arrived."""
 
     message: Message
     started: float = field(default_factory=time.monotonic)
     received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    number: int = 1
+    """Which of the message's pushes it is."""
+    first_at: datetime | None = None
+    """When the first one arrived; None if this is the first."""
+    waits: str | None = None
+    """The dedup key of the message whose answer it waits for (`WaitingPushes`)."""
 
     @property
     def key(self) -> str:
@@ -64,12 +72,61 @@ class HandlerCall:
         )
 
 
+class HandlerFinder:
+    """Finds the handlers of one account's messages, and loads the sessions that they need. Thread-safe.
+
+    `services` returns the services of the account for the contexts of the handlers.
+    """
+
+    def __init__(
+        self, account_id: Callable[[], int], router: Router, reader: InboxReader, services: Callable[[], Any]
+    ) -> None:
+        self._find_account_id = account_id
+        self._account_id: int | None = None
+        self._router = router
+        self._reader = reader
+        self._services = services
+
+    @property
+    def account_id(self) -> int:
+        if self._account_id is None:
+            self._account_id = self._find_account_id()
+        return self._account_id
+
+    def forget_account(self) -> None:
+        """Look the account's id up again, as it may be another database when it comes back."""
+        self._account_id = None
+
+    def find(self, push: Push, *, again: bool = False) -> HandlerCall:
+        """Load what is stored of a message, and find its handler.
+
+        A message that was pushed before has none, unless its handler shall run `again`.
+        """
+        stored = self._reader.load(push.message, self.account_id)
+        ctx = stored.context(self._services())
+        known = stored.message_state is not None and not again
+        route = None if known or pickup.parse(push.message) else self._router.resolve(push.message, ctx)
+        return HandlerCall(push, stored, route, ctx)
+
+    def reload(self, call: HandlerCall) -> HandlerCall:
+        """Return `call` with the session as it is stored now."""
+        stored = self._reader.load(call.push.message, self.account_id)
+        return replace(
+            call, stored=stored, ctx=replace(stored.context(self._services()), match=call.ctx.match)
+        )
+
+
 @dataclass(frozen=True)
 class HandlerRunner:
-    """Runs handlers. Followers read `apology` when one fails; `session_ttl` is in seconds."""
+    """Runs handlers.
+
+    Followers read `apology` when one fails; `session_ttl` is in seconds. `late_state` returns the state of a
+    reply that cannot be in the answer to its push.
+    """
 
     apology: str
     session_ttl: int
+    late_state: Callable[[], MessageState]
 
     def run(self, call: HandlerCall, account_id: int) -> Exchange:
         """Return what the handler makes of the message. A handler that raises changes nothing."""
@@ -85,21 +142,48 @@ class HandlerRunner:
             where = "".join(traceback.format_tb(error.__traceback__))
             log.error("handler %s failed with %s at\n%s", call.route.name, type(error).__name__, where)
             log.debug("what it said", exc_info=error)
-            reply, session_change = TextReply(self.apology) if self.apology else None, None
+            reply, session_change = self._apology, None
             state, problem = MessageState.FAILED, f"{type(error).__name__}: {error}"[:255]
         seconds = time.monotonic() - started
         if seconds > QUICK_SECONDS and not call.route.slow:
             log.warning("handler %s took %.1f s: mark it slow=True", call.route.name, seconds)
-        shown, remainder = _split(reply, call.push.message)
-        return call.exchange(
-            account_id,
-            state,
-            reply=shown,
-            remainder=remainder,
-            session_change=session_change,
-            error=problem,
-            latency_ms=round(call.push.elapsed * 1000),
+        return self._with_reply(
+            call.exchange(
+                account_id,
+                state,
+                session_change=session_change,
+                error=problem,
+                latency_ms=round(call.push.elapsed * 1000),
+            ),
+            reply,
         )
+
+    def interrupted(self, call: HandlerCall, account_id: int) -> Exchange:
+        """Return what becomes of a message whose handler was interrupted and must not run again."""
+        exchange = call.exchange(account_id, MessageState.FAILED, error="interrupted")
+        return self._with_reply(exchange, self._apology)
+
+    @property
+    def _apology(self) -> Reply | None:
+        """What followers read when a handler fails."""
+        return TextReply(self.apology) if self.apology else None
+
+    def _with_reply(self, exchange: Exchange, reply: Reply | None) -> Exchange:
+        """Return `exchange` with `reply`, which has further pages if it is a long text."""
+        if reply is None:
+            return exchange
+        if not exchange.message.answerable:
+            kind = type(exchange.message).__name__
+            log.warning("a reply to %s cannot be shown and is dropped", kind)
+            return exchange
+        first, remainder = replies.split_for_passive_reply(reply, exchange.message)
+        if remainder is None:
+            return replace(exchange, reply=first)
+        state = self.late_state()
+        if state is MessageState.QUEUED or not isinstance(reply, TextReply):
+            return replace(exchange, reply=first, pages=(remainder,), pages_state=state)
+        first, *others = pickup.pages(reply.content, exchange.key)
+        return replace(exchange, reply=first, pages=tuple(others))
 
     def _session_change(self, call: HandlerCall) -> SessionChange | None:
         """Return what the handler changed in the session.
@@ -128,13 +212,3 @@ def _to_reply(answer: Answer) -> Reply | None:
     if not isinstance(answer, Reply | None):
         raise TypeError(f"a handler returns a reply, a text or None, not {type(answer).__name__}")
     return answer
-
-
-def _split(reply: Reply | None, message: Message) -> tuple[Reply | None, Reply | None]:
-    """Return the part that fits into the reply to `message`, and the remainder."""
-    if reply is None:
-        return None, None
-    if not message.answerable:
-        log.warning("a reply to %s cannot be shown and is dropped", type(message).__name__)
-        return None, None
-    return replies.split_for_passive_reply(reply, message)

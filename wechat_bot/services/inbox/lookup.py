@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, bindparam, select, update
+from sqlalchemy import Engine, bindparam, func, or_, select
+from sqlalchemy.orm import aliased
 
 from ...database.compiled import CompiledStatement, Connections
-from ...database.transactions import retry_conflicts, transaction
-from ...models import BotSession, Channel, Follower, MessageLog, MessageState
+from ...database.transactions import retry_conflicts
+from ...models import (
+    IS_UNFINISHED,
+    UNFINISHED,
+    UNSETTLED,
+    BotSession,
+    Channel,
+    Follower,
+    MessageLog,
+    MessageState,
+)
 from ...routing import Context
 from ...wechat import replies
 from ...wechat.messages import Message
 from ...wechat.replies import Reply
-from ..messages.records import claim_held, reply_key
+from ..messages.records import page_key, reply_key
+from .pickup import Pickup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +56,42 @@ class StoredState:
         )
 
 
+@dataclass(frozen=True)
+class StoredReply:
+    """A passive reply that is stored."""
+
+    id: int
+    follower_id: int
+    state: MessageState
+    reply: Reply
+
+
+@dataclass(frozen=True)
+class StoredPage:
+    """A page of the answer to an earlier message."""
+
+    message_state: MessageState
+    """The state of that message."""
+    id: int | None
+    """None if the answer does not exist, or has no such page."""
+    state: MessageState | None
+
+    @property
+    def is_unfinished(self) -> bool:
+        return self.message_state in UNFINISHED
+
+
 class InboxReader:
-    """Reads what `exchanges` wrote. The read that every push makes goes through `connections`."""
+    """Reads what `exchanges` wrote. What pushes read goes through `connections`, which are for them alone."""
 
     def __init__(self, engine: Engine, connections: Connections) -> None:
         self._engine = engine
         self._connections = connections
         self._select_session = CompiledStatement(_SESSION, engine.dialect)
         self._select_state = CompiledStatement(_STATE, engine.dialect)
+        self._select_unfinished = CompiledStatement(_UNFINISHED, engine.dialect)
+        self._select_page = CompiledStatement(_PAGE, engine.dialect)
+        self._select_reply = CompiledStatement(_REPLY, engine.dialect)
 
     @retry_conflicts
     def load(self, message: Message, account_id: int) -> StoredState:
@@ -74,48 +114,64 @@ class InboxReader:
             ready_id=ready_id,
         )
 
-    def state(self, key: str) -> MessageState:
-        """Return the state of the message with the dedup key `key`."""
+    @retry_conflicts
+    def finished(self, keys: Collection[str]) -> set[str]:
+        """Return the dedup keys, of `keys`, of messages that are recorded and finished."""
         with self._engine.connect() as connection:
-            return MessageState(connection.execute(_STATE, {"key": key}).scalar_one())
-
-    def pushes(self, key: str) -> tuple[int, datetime]:
-        """Return how often the message was pushed while it was handled, and when first."""
-        with self._engine.connect() as connection:
-            attempts, received_at = connection.execute(_PUSHES, {"key": key}).one()
-            return attempts, received_at
+            return {str(key) for key in connection.scalars(_FINISHED, {"keys": list(keys)})}
 
     @retry_conflicts
-    def count_push(self, key: str) -> None:
-        """Count another push of a message that is being handled."""
-        with transaction(self._engine) as connection:
-            connection.execute(_COUNT, {"key": key})
+    def is_busy(self, follower_id: int) -> bool:
+        """Whether a slow handler has yet to answer an earlier message of the follower."""
+        with self._connections.borrow() as cursor:
+            return self._select_unfinished.fetch_one(cursor, {"follower_id": follower_id}) != [None]
 
-    def reply(self, key: str) -> Reply | None:
-        """Return the stored passive reply to the message; None if there is none, or the API sends it.
-
-        A held reply counts as sent from now on.
-        """
-        with self._engine.connect() as connection:
-            row = connection.execute(_REPLY, {"key": reply_key(key)}).one_or_none()
+    @retry_conflicts
+    def page(self, pickup: Pickup, follower_id: int) -> StoredPage | None:
+        """Return a page of the answer to a message of the follower; None if there is no such message."""
+        values = {
+            "key": pickup.key,
+            "page_key": page_key(pickup.key, pickup.page),
+            "follower_id": follower_id,
+        }
+        with self._connections.borrow() as cursor:
+            row = self._select_page.fetch_one(cursor, values)
         if row is None:
             return None
-        if row.state == MessageState.READY:
-            self._claim(row.follower_id, row.id)
-        return replies.parse(row.payload)
+        state, page_id, page_state = row
+        return StoredPage(MessageState(state), page_id, page_state and MessageState(page_state))
 
     @retry_conflicts
-    def _claim(self, follower_id: int, message_id: int) -> None:
-        with transaction(self._engine) as connection:
-            claim_held(connection, follower_id, message_id)
+    def reply(self, key: str) -> StoredReply | None:
+        """Return the stored passive reply to the message; None if there is none, or the API sends it."""
+        with self._connections.borrow() as cursor:
+            row = self._select_reply.fetch_one(cursor, {"key": key, "reply_key": reply_key(key)})
+        if row is None:
+            return None
+        reply_id, follower_id, state, payload, channel = row
+        if channel != Channel.REPLY:
+            return None
+        return StoredReply(reply_id, follower_id, MessageState(state), replies.parse(payload))
 
 
 _THIS = MessageLog.dedup_key == bindparam("key")
 _STATE = select(MessageLog.state).where(_THIS)
-_PUSHES = select(MessageLog.attempts, MessageLog.received_at).where(_THIS)
-_COUNT = update(MessageLog).where(_THIS).values(attempts=MessageLog.attempts + 1)
-_REPLY = select(MessageLog.id, MessageLog.follower_id, MessageLog.state, MessageLog.payload).where(
-    _THIS, MessageLog.channel == Channel.REPLY
+_FINISHED = select(MessageLog.dedup_key).where(
+    MessageLog.dedup_key.in_(bindparam("keys", expanding=True)), MessageLog.state.not_in(UNFINISHED)
+)
+_UNFINISHED = select(func.min(MessageLog.id)).where(
+    UNSETTLED, IS_UNFINISHED, MessageLog.follower_id == bindparam("follower_id")
+)
+_Page = aliased(MessageLog)
+_PAGE = (
+    select(MessageLog.state, _Page.id, _Page.state)
+    .join(_Page, _Page.dedup_key == bindparam("page_key"), isouter=True)
+    .where(_THIS, MessageLog.follower_id == bindparam("follower_id"))
+)
+_SHOWN = select(MessageLog.reply_id).where(_THIS).scalar_subquery()
+_Reply = aliased(MessageLog)
+_REPLY = select(_Reply.id, _Reply.follower_id, _Reply.state, _Reply.payload, _Reply.channel).where(
+    or_(_Reply.dedup_key == bindparam("reply_key"), _Reply.id == _SHOWN)
 )
 _SESSION = (
     select(

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, wait
 from contextlib import AbstractContextManager
-from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...database.compiled import Connections
 from ...database.transactions import is_unavailable
-from ...logs import request_id
 from ...models import MessageState
 from ...routing import Router
 from ...settings import AccountSettings
 from ...wechat.messages import Message
 from ...wechat.replies import Reply, TextReply
+from ..messages.records import claim_held
 from ..outbox.sending import Outbox
-from .exchanges import Exchange, RecordOutcome, mark_late, store_result
-from .handling import HandlerCall, HandlerRunner, Push
-from .lookup import InboxReader
+from . import pickup
+from .exchanges import Exchange, RecordOutcome, count_push, mark_late
+from .handling import HandlerCall, HandlerFinder, HandlerRunner, Push
+from .lookup import InboxReader, StoredPage
+from .pickup import Pickup
 from .recorder import NotRecorded, Recorder
+from .slow_handlers import SlowHandlers
+from .waiting import WaitingPushes
 
-log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 MAX_PUSHES = 3
 """How often the platform pushes a message that is not answered (section 1.6)."""
@@ -35,8 +37,10 @@ PUSH_TIMEOUT = 5.0
 """Seconds that the platform waits for the answer to a push."""
 GRACE_PERIOD = 0.5
 """Seconds after the platform's time-out for which a push that must not be answered is held."""
-POLL_INTERVAL = 0.1
-"""Seconds between two looks at a message that another process handles."""
+LAST_ANSWER = (MAX_PUSHES - 1) * PUSH_TIMEOUT + 4
+"""Seconds after the first push until which an answer can be given to the last one."""
+RETRY_PAUSE = 0.2
+"""Seconds after which a push tries again that the database did not take."""
 REMAINDER_DELAY = 1
 """Seconds after which the remainder of a long text is sent, so that it follows the passive reply."""
 
@@ -48,8 +52,9 @@ class LeftUnanswered(Exception):
 class Inbox:
     """Receives the pushes of one account. Thread-safe.
 
-    Slow handlers run in the threads of `executor`, each in an `app_context`. `services` returns the services
-    of the account for the handlers' contexts.
+    Slow handlers run in an `app_context`. `services` returns the services of the account for the handlers'
+    contexts. `engine` and `reader` must be for the inbox alone, so that nothing else can leave it without a
+    connection.
     """
 
     def __init__(
@@ -60,23 +65,27 @@ class Inbox:
         reader: Connections,
         router: Router,
         outbox: Outbox,
-        executor: Executor,
         app_context: Callable[[], AbstractContextManager[Any]],
         services: Callable[[], Any],
     ) -> None:
         self._settings = account
-        self._find_account_id = account_id
-        self._engine = engine
-        self._router = router
         self._outbox = outbox
-        self._executor = executor
-        self._app_context = app_context
-        self._services = services
         self._reader = InboxReader(engine, reader)
-        self._runner = HandlerRunner(account.apology, account.session_ttl)
         self._recorder = Recorder(engine)
-        self._account_id: int | None = None
-        self._running: dict[str, Future[None]] = {}
+        self._finder = HandlerFinder(account_id, router, self._reader, services)
+        self._runner = HandlerRunner(account.apology, account.session_ttl, self._late_state)
+        self._waiting = WaitingPushes(account.waiting_messages)
+        self.slow_handlers = SlowHandlers(
+            account.slow_handlers,
+            engine,
+            self._reader,
+            self._recorder,
+            self._finder,
+            self._runner,
+            outbox,
+            self._waiting,
+            app_context,
+        )
 
     @property
     def last_error(self) -> Exception | None:
@@ -84,8 +93,8 @@ class Inbox:
         return self._recorder.last_error
 
     def close(self) -> None:
-        """Wait for slow handlers, then close the connection of the recorder."""
-        self._executor.shutdown()
+        """Wait for slow handlers, then close the connections of the recorder."""
+        self.slow_handlers.close()
         self._recorder.close()
 
     def receive(self, message: Message) -> Reply | None:
@@ -95,144 +104,194 @@ class Inbox:
             platform takes for an answer.
         :raises LeftUnanswered: if the next push of the message will be answered; likewise.
         """
+        push = Push(message)
         try:
-            return self._receive(Push(message))
-        except (SQLAlchemyError, NotRecorded) as error:
-            if not isinstance(error, NotRecorded) and not is_unavailable(error):
-                raise
-            self._account_id = None  # it may be another database when it comes back
-            raise NotRecorded(str(error).partition("\n")[0]) from error
+            return self._receive(push)
+        except NotRecorded:
+            if self._wait_for(push, push.key):
+                self._hold(push)  # or the platform would use up its pushes within a second
+            raise
+        finally:
+            self._leave(push)
 
     def _receive(self, push: Push) -> Reply | None:
         """Try until the message is recorded, by this push or another."""
         while push.elapsed < self._settings.answer_seconds:
-            call = self._prepare(push)
+            call = self._persist(push, partial(self._finder.find, push))
             if call.stored.message_state:
-                return self._repeat(call)
+                return self._repeat(call, call.stored.message_state)
             exchange = self._handle(call)
-            if self._recorder.record(exchange) is RecordOutcome.RECORDED:
+            if self._record(call, exchange) is RecordOutcome.RECORDED:
                 return self._answer(call, exchange)
         raise NotRecorded("too many messages of one follower at once")
 
-    def _prepare(self, push: Push) -> HandlerCall:
-        """Load what is stored, and choose the route of a message that was not pushed before."""
-        stored = self._reader.load(push.message, self._account())
-        ctx = stored.context(self._services())
-        route = None if stored.message_state else self._router.resolve(push.message, ctx)
-        return HandlerCall(push, stored, route, ctx)
-
     def _handle(self, call: HandlerCall) -> Exchange:
         """Return what is recorded before the push is answered."""
-        route, ready_id = call.route, call.stored.ready_id
+        message, route, ready_id = call.push.message, call.route, call.stored.ready_id
+        if tapped := pickup.parse(message):
+            return self._fetch(call, tapped)
         if route and route.slow:
-            return call.exchange(self._account(), MessageState.RECEIVED)
-        if ready_id and call.push.message.answerable and (route is None or route.catch_all):
-            return call.exchange(self._account(), claims=ready_id, origin="inbox")
-        return self._run(call)
+            return self._admit(call)
+        if ready_id and message.answerable and (route is None or route.catch_all):
+            return call.exchange(self._finder.account_id, reply_id=ready_id, claims=True, origin="inbox")
+        return self._runner.run(call, self._finder.account_id)
+
+    def _record(self, call: HandlerCall, exchange: Exchange) -> RecordOutcome:
+        """Record `exchange`, and start the slow handler that a place was reserved for."""
+        outcome = None
+        try:
+            outcome = self._persist(call.push, partial(self._recorder.record, exchange))
+        finally:
+            if exchange.owner and outcome is not RecordOutcome.RECORDED:
+                self.slow_handlers.cancel(call.push.message.openid)
+        if exchange.owner and outcome is RecordOutcome.RECORDED:
+            self.slow_handlers.start(call)
+        return outcome
 
     def _answer(self, call: HandlerCall, exchange: Exchange) -> Reply | None:
         """Return the reply of an exchange that has been recorded."""
         if exchange.state is MessageState.RECEIVED:
-            self._start(call)
-            return self._await_reply(call, MessageState.RECEIVED)
-        if exchange.remainder and exchange.remainder_state is MessageState.QUEUED:
+            return self._await_reply(call)
+        if exchange.pages and exchange.pages_state is MessageState.QUEUED:
             self._outbox.schedule(self._follower_id(call), REMAINDER_DELAY)
-        return self._reader.reply(exchange.key) if exchange.claims else exchange.reply
+        return self._stored_reply(call) if exchange.reply_id else exchange.reply or exchange.hint
 
-    def _repeat(self, call: HandlerCall) -> Reply | None:
+    def _repeat(self, call: HandlerCall, state: MessageState) -> Reply | None:
         """Return the reply to a message that was pushed before."""
-        assert call.stored.message_state
-        if call.stored.message_state is MessageState.RECEIVED:
-            self._reader.count_push(call.push.key)
-        return self._await_reply(call, call.stored.message_state)
+        push = call.push
+        if state is MessageState.RECEIVED:
+            count = partial(count_push, key=push.key)
+            push.number, push.first_at = self._persist(push, partial(self._recorder.write, count))
+            return self._await_reply(call)
+        return self._hint(call) if state is MessageState.LATE else self._stored_reply(call)
 
-    def _run(self, call: HandlerCall) -> Exchange:
-        exchange = self._runner.run(call, self._account())
-        return replace(exchange, remainder_state=self._late_state()) if exchange.remainder else exchange
+    def _persist(self, push: Push, attempt: Callable[[], T]) -> T:
+        """Return the result of `attempt`, which is repeated until the database takes it.
+
+        :raises NotRecorded: when the push can no longer be answered, or cannot wait.
+        """
+        while True:
+            try:
+                return attempt()
+            except (SQLAlchemyError, NotRecorded) as error:
+                if not isinstance(error, NotRecorded) and not is_unavailable(error):
+                    raise
+                self._finder.forget_account()
+                if not self._wait_for(push, push.key) or push.elapsed > self._settings.answer_seconds:
+                    raise NotRecorded(str(error).partition("\n")[0]) from error
+            time.sleep(RETRY_PAUSE)
 
     # Slow handlers
 
-    def _start(self, call: HandlerCall) -> None:
-        key = call.push.key
-        future = self._executor.submit(self._run_slow, call, request_id.get())
-        self._running[key] = future
-        future.add_done_callback(lambda _: self._running.pop(key, None))
+    def _admit(self, call: HandlerCall) -> Exchange:
+        """Decide whether a slow handler starts now, and whether the push waits for its answer.
 
-    def _run_slow(self, call: HandlerCall, request: str) -> None:
-        """Run a slow handler and store its reply; send it, if the platform no longer waits for it."""
-        request_id.set(request)
-        try:
-            with self._app_context():
-                exchange, reply_state = self._run_and_store(call)
-            if MessageState.QUEUED in {reply_state, exchange.remainder and exchange.remainder_state}:
-                self._outbox.send(self._follower_id(call))
-        except Exception:
-            log.exception("the answer to a message could not be stored")
+        A message whose handler cannot start is queued. Its push waits if it may be answered in time.
+        """
+        push, account_id = call.push, self._finder.account_id
+        openid, follower_id = push.message.openid, call.stored.follower_id
+        busy = self.slow_handlers.handles_message_of(openid) or (
+            follower_id is not None and self._reader.is_busy(follower_id)
+        )
+        owner = None
+        if not busy and self.slow_handlers.reserve(openid, push.key):
+            owner = self.slow_handlers.process
+        else:
+            self.slow_handlers.expect()
+        in_time = owner or (not busy and self.slow_handlers.estimate() < LAST_ANSWER)
+        if in_time and self._wait_for(push, push.key):
+            return call.exchange(account_id, MessageState.RECEIVED, owner=owner)
+        return call.exchange(account_id, MessageState.LATE, owner=owner, hint=self._hint(call))
 
-    def _run_and_store(self, call: HandlerCall) -> tuple[Exchange, MessageState | None]:
-        """Run the handler until the session is unchanged since it was read; return the reply's state, too."""
-        while True:
-            exchange = self._run(call)
-            outcome, reply_state = store_result(self._engine, exchange, late=self._late_state())
-            if outcome is not RecordOutcome.CONFLICT:
-                return exchange, reply_state
-            stored = self._reader.load(call.push.message, self._account())
-            ctx = replace(stored.context(self._services()), match=call.ctx.match)
-            call = replace(call, stored=stored, ctx=ctx)
-
-    def _late_state(self) -> MessageState:
-        """The state of a reply that comes too late for its push."""
-        return MessageState.QUEUED if self._outbox.available(self._account()) else MessageState.READY
-
-    # Waiting for replies
-
-    def _await_reply(self, call: HandlerCall, state: MessageState) -> Reply | None:
+    def _await_reply(self, call: HandlerCall) -> Reply | None:
         """Return the reply to a message that a handler works on, here or in another process."""
         push = call.push
-        while state is MessageState.RECEIVED:
-            left = self._settings.answer_seconds - push.elapsed
-            if left <= 0:
-                state = self._time_out(call)
-                break
-            if future := self._running.get(push.key):
-                wait([future], timeout=left)
-            else:
-                time.sleep(min(POLL_INTERVAL, left))
-            state = self._reader.state(push.key)
-        return self._late_hint() if state is MessageState.LATE else self._reader.reply(push.key)
-
-    def _late_hint(self) -> Reply | None:
-        """The text that tells how to fetch a late reply; None if the reply will be sent."""
-        if self._outbox.available(self._account()):
-            return None
-        return TextReply(self._settings.thinking)
-
-    def _time_out(self, call: HandlerCall) -> MessageState:
-        """Decide what becomes of a reply that is not there in time; return the message's state.
-
-        :raises LeftUnanswered: if the platform will push again.
-        """
-        push = call.push
-        if not self._outbox.available(self._account()) and not self._is_last(push):
-            time.sleep(max(0.0, PUSH_TIMEOUT + GRACE_PERIOD - push.elapsed))
+        if not self._wait_for(push, push.key):
+            return self._end_waiting(call)
+        self.slow_handlers.start_monitor()
+        left = self._settings.answer_seconds - push.elapsed
+        if self._waiting.wait(push.key, max(0.0, left)):
+            return self._stored_reply(call)
+        if not self._outbox.is_proven(self._finder.account_id) and not self._is_last(push):
+            self._hold(push)
             raise LeftUnanswered
-        mark_late(self._engine, call.exchange(self._account(), origin="inbox"), self._late_hint())
-        return self._reader.state(push.key)
+        return self._end_waiting(call)
+
+    def _end_waiting(self, call: HandlerCall) -> Reply | None:
+        """Let the answer come later, and return what the follower is told; or the answer, if it has come."""
+        hint = self._hint(call)
+        late = call.exchange(self._finder.account_id, origin="inbox", hint=hint)
+        state = self._persist(call.push, partial(self._recorder.write, partial(mark_late, exchange=late)))
+        return hint if state is MessageState.LATE else self._stored_reply(call)
+
+    def _hint(self, call: HandlerCall) -> Reply | None:
+        """The text that tells how to fetch a late reply; None if it is certain to be sent."""
+        if not call.push.message.answerable or self._outbox.is_proven(self._finder.account_id):
+            return None
+        return pickup.with_link(self._settings.thinking, call.push.key)
+
+    def _late_state(self) -> MessageState:
+        """The state of a reply that cannot be in the answer to its push."""
+        return MessageState.QUEUED if self._outbox.available(self._finder.account_id) else MessageState.READY
 
     def _is_last(self, push: Push) -> bool:
         """Whether the platform will not push again; judged by the clock, too, since pushes may be lost."""
-        attempts, first_at = self._reader.pushes(push.key)
-        age = (push.received_at - first_at).total_seconds()
-        return attempts >= MAX_PUSHES or age > (MAX_PUSHES - 1) * PUSH_TIMEOUT - 1
+        age = (push.received_at - push.first_at).total_seconds() if push.first_at else 0.0
+        return push.number >= MAX_PUSHES or age > (MAX_PUSHES - 1) * PUSH_TIMEOUT - 1
+
+    def _wait_for(self, push: Push, key: str) -> bool:
+        """Let the push wait for the message `key`, unless too many messages are waited for."""
+        if push.waits != key:
+            self._leave(push)
+            push.waits = key if self._waiting.admit(key) else None
+        return push.waits is not None
+
+    def _leave(self, push: Push) -> None:
+        if push.waits:
+            self._waiting.dismiss(push.waits)
+
+    @staticmethod
+    def _hold(push: Push) -> None:
+        """Wait until the platform no longer listens."""
+        time.sleep(max(0.0, PUSH_TIMEOUT + GRACE_PERIOD - push.elapsed))
+
+    # Stored replies
+
+    def _fetch(self, call: HandlerCall, tapped: Pickup) -> Exchange:
+        """Return the exchange of a tap on a link, which is answered with a stored page and by no handler."""
+        push, show = call.push, partial(call.exchange, self._finder.account_id, origin="inbox")
+        page = self._find_page(call, tapped)
+        if page and page.is_unfinished and self._wait_for(push, tapped.key):
+            self.slow_handlers.start_monitor()
+            self._waiting.wait(tapped.key, max(0.0, self._settings.answer_seconds - push.elapsed))
+            page = self._find_page(call, tapped)
+        if page is None:
+            return show(reply=TextReply(pickup.NOT_FOUND))
+        if page.is_unfinished:
+            return show(reply=pickup.with_link(pickup.STILL_WRITING, tapped.key))
+        if page.id is None:
+            return show(reply=TextReply(pickup.NO_ANSWER))
+        return show(reply_id=page.id, claims=page.state is MessageState.READY)
+
+    def _find_page(self, call: HandlerCall, tapped: Pickup) -> StoredPage | None:
+        follower_id = call.stored.follower_id
+        if follower_id is None:
+            return None
+        return self._persist(call.push, partial(self._reader.page, tapped, follower_id))
+
+    def _stored_reply(self, call: HandlerCall) -> Reply | None:
+        """Return the stored reply to the message, if there is one. A held one counts as sent from now on."""
+        push = call.push
+        stored = self._persist(push, partial(self._reader.reply, push.key))
+        if stored is None:
+            return None
+        if stored.state is MessageState.READY:
+            claim = partial(claim_held, follower_id=stored.follower_id, message_id=stored.id)
+            self._persist(push, partial(self._recorder.write, claim))
+        return stored.reply
 
     def _follower_id(self, call: HandlerCall) -> int:
         """The id of the sender of a recorded message; a new follower had none before."""
-        message = call.push.message
-        follower_id = call.stored.follower_id or self._reader.load(message, self._account()).follower_id
+        follower_id = call.stored.follower_id or self._finder.reload(call).stored.follower_id
         assert follower_id
         return follower_id
-
-    def _account(self) -> int:
-        if self._account_id is None:
-            self._account_id = self._find_account_id()
-        return self._account_id

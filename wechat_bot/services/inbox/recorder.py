@@ -1,24 +1,29 @@
-"""Records exchanges in batches: concurrent pushes of a process share one transaction.
+"""Writes what the inbox writes, in batches: concurrent pushes of a process share one transaction.
 
-Every thread queues its exchange. The first one writes all that is queued and wakes the others, of which the
-first writes what was queued meanwhile. So concurrent pushes share one transaction and one flush to the disk,
-and no two threads of this process compete for the database's lock (``docs/decisions/0002``).
+Every thread queues its exchange or change. The first one writes all that is queued and wakes the others, of
+which the first writes what was queued meanwhile. So concurrent pushes share one transaction and one flush to
+the disk, and no two threads of this process compete for the database's lock (``docs/decisions/0002``).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from threading import Lock
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from ...database.compiled import Connections
 from ...database.transactions import is_transient, is_unavailable, transaction
 from .exchanges import Exchange, RecordOutcome, record
 from .fast_path import FastPath
+
+T = TypeVar("T")
+Change = Callable[[Connection], Any]
+"""Changes rows in a transaction, which may run again."""
 
 RECORD_TIMEOUT = 3.0
 """Seconds after which a push that could not be recorded is given up; less than the platform waits."""
@@ -32,27 +37,27 @@ _MAX_RACES = 3
 
 
 class NotRecorded(Exception):
-    """The database did not take the exchange, of which nothing was acknowledged."""
+    """The database did not take the exchange or change, of which nothing was acknowledged."""
 
 
 class _Pending:
-    """An exchange that waits to be written, by this thread or another."""
+    """An exchange or change that waits to be written, by this thread or another."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
-        self.outcome: RecordOutcome | None = None
+    def __init__(self, work: Exchange | Change) -> None:
+        self.work = work
+        self.done = False
+        self.result: Any = None
         self.error: Exception | None = None
         self.turn = Lock()
-        """Released when the exchange has been written, or when its thread shall write."""
+        """Released when the work has been written, or when its thread shall write."""
         self.turn.acquire()
-
-    @property
-    def done(self) -> bool:
-        return self.outcome is not None or self.error is not None
 
 
 class Recorder:
-    """Records the exchanges of one account. Thread-safe."""
+    """Writes for the inbox of one account. Thread-safe.
+
+    `engine` must be for its use alone: so a connection is always free for it, whatever handlers and pages do.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -81,7 +86,18 @@ class Recorder:
         :raises NotRecorded: if the database does not take it.
         :raises Exception: any other error is a fault of the program, and concerns this exchange alone.
         """
-        pending = _Pending(exchange)
+        return cast(RecordOutcome, self._perform(exchange))
+
+    def write(self, change: Callable[[Connection], T]) -> T:
+        """Run `change` in a transaction, and return its result.
+
+        :raises NotRecorded: if the database does not take it.
+        :raises Exception: any other error is a fault of the program, and concerns this change alone.
+        """
+        return cast(T, self._perform(change))
+
+    def _perform(self, work: Exchange | Change) -> Any:
+        pending = _Pending(work)
         deadline = time.monotonic() + RECORD_TIMEOUT
         with self._lock:
             self._queue.append(pending)
@@ -90,9 +106,8 @@ class Recorder:
             self._withdraw(pending)
         if not pending.done:
             self._write_queued(deadline - 1)
-        if pending.outcome is not None:
-            return pending.outcome
-        assert pending.error
+        if pending.error is None:
+            return pending.result
         if is_unavailable(pending.error):
             raise NotRecorded(str(pending.error).partition("\n")[0]) from pending.error
         raise pending.error
@@ -122,9 +137,9 @@ class Recorder:
                     pending.turn.release()
 
     def _write(self, batch: Sequence[_Pending], deadline: float) -> None:
-        """Write a batch; if it fails by the fault of one exchange, write each by itself."""
+        """Write a batch; if it fails by the fault of one piece of work, write each by itself."""
         try:
-            outcomes = self._commit([pending.exchange for pending in batch], deadline)
+            results = self._commit([pending.work for pending in batch], deadline)
         except Exception as error:  # noqa: BLE001 (the other threads must not wait in vain)
             if is_unavailable(error):
                 self._error, self._failed_at = error, time.monotonic()
@@ -133,27 +148,31 @@ class Recorder:
                     self._write([pending], deadline)
                 return
             for pending in batch:
-                pending.error = error
+                pending.error, pending.done = error, True
         else:
             self._error = None
-            for pending, outcome in zip(batch, outcomes, strict=True):
-                pending.outcome = outcome
+            for pending, result in zip(batch, results, strict=True):
+                pending.result, pending.done = result, True
 
-    def _commit(self, exchanges: Sequence[Exchange], deadline: float) -> list[RecordOutcome]:
-        if all(self._fast_path.accepts(exchange) for exchange in exchanges):
+    def _commit(self, batch: Sequence[Exchange | Change], deadline: float) -> Sequence[Any]:
+        exchanges = [work for work in batch if isinstance(work, Exchange)]
+        if len(exchanges) == len(batch) and all(map(self._fast_path.accepts, exchanges)):
             try:
                 self._fast_path.record(exchanges)
                 return [RecordOutcome.RECORDED] * len(exchanges)
             except SQLAlchemyError:  # perhaps one is known: `record` finds out
                 pass
-        return self._record(exchanges, deadline)
+        return self._commit_any(batch, exchanges, deadline)
 
-    def _record(self, exchanges: Sequence[Exchange], deadline: float) -> list[RecordOutcome]:
-        """Record in one transaction, which runs again after a conflict or a short loss of the database."""
+    def _commit_any(
+        self, batch: Sequence[Exchange | Change], exchanges: Sequence[Exchange], deadline: float
+    ) -> Sequence[Any]:
+        """Write in one transaction, which runs again after a conflict or a short loss of the database."""
         for attempt in count(1):
             try:
                 with transaction(self._engine) as connection:
-                    return record(connection, exchanges)
+                    outcomes = iter(record(connection, exchanges) if exchanges else ())
+                    return [next(outcomes) if isinstance(w, Exchange) else w(connection) for w in batch]
             except DBAPIError as error:
                 lost_race = isinstance(error, IntegrityError) and attempt < _MAX_RACES
                 if not (lost_race or is_transient(error)) or time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Ends or resumes messages whose handling or sending was interrupted by a crash."""
+"""Ends or resumes messages whose sending was interrupted, and those that nobody handled for days."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _END_STATES = {
     MessageState.SENDING: MessageState.UNKNOWN,
 }
 _TIMEOUTS = {
-    MessageState.RECEIVED: timedelta(minutes=10),
-    MessageState.LATE: timedelta(minutes=10),
+    MessageState.RECEIVED: timedelta(days=2),
+    MessageState.LATE: timedelta(days=2),
     MessageState.SENDING: timedelta(minutes=5),
     MessageState.QUEUED: timedelta(seconds=5),
 }
@@ -27,7 +27,8 @@ _TIMEOUTS = {
 def recover(engine: Engine, outbox: Outbox, now: datetime) -> int:
     """End what was interrupted before `now`, send what is queued, and return the number of messages.
 
-    Where a slow handler was interrupted, the message has failed; where sending was, it may have arrived.
+    Where sending was interrupted, the message may have arrived. Messages for slow handlers are handled again
+    within seconds (`services.inbox.queue`) where any process runs; those of another time have failed.
     """
     count = 0
     for state, end in _END_STATES.items():

@@ -24,9 +24,9 @@ def reply_key(key: str) -> str:
     return key + "r"
 
 
-def remainder_key(key: str) -> str:
-    """Return the dedup key of the part that did not fit into that reply."""
-    return key + "s"
+def page_key(key: str, page: int) -> str:
+    """Return the dedup key of a page of that reply. The first is the reply itself."""
+    return reply_key(key) if page == 1 else f"{key}s{'' if page == 2 else page}"
 
 
 def hint_key(key: str) -> str:
@@ -88,11 +88,11 @@ def hold_for_pickup(connection: Connection, follower_id: int, key: str) -> None:
     connection.execute(session.values(ready_id=earliest))
 
 
-def claim_held(connection: Connection, follower_id: int, message_id: int, **changes: Any) -> bool:
-    """Mark a `READY` message as sent, with other `changes`; False if another push fetched it before."""
+def claim_held(connection: Connection, follower_id: int, message_id: int) -> bool:
+    """Mark a `READY` message as sent; False if another push fetched it before."""
     ready = MessageLog.state == MessageState.READY
     held = update(MessageLog).where(MessageLog.id == message_id, ready)
-    claimed = connection.execute(held.values(state=MessageState.SENT, **changes))
+    claimed = connection.execute(held.values(state=MessageState.SENT))
     later = MessageLog.follower_id == follower_id, MessageLog.id > message_id
     following = select(func.min(MessageLog.id)).where(*later, ready)
     session = BotSession.follower_id == follower_id, BotSession.ready_id == message_id

@@ -6,12 +6,30 @@ from datetime import datetime
 from enum import StrEnum
 
 from ...models import Channel, MessageState
-from ...wechat.errors import APIError, Busy, Forbidden, QuotaUsedUp, TooFrequent, Unreachable, WindowClosed
+from ...wechat.errors import (
+    APIError,
+    Busy,
+    CredentialsRefused,
+    Forbidden,
+    InvalidToken,
+    NotConfirmed,
+    NotWhitelisted,
+    QuotaUsedUp,
+    Restricted,
+    TooFrequent,
+    Unreachable,
+    WindowClosed,
+)
 from ..decisions import AuditNote, Decision
 
 WITHDRAWABLE = frozenset({MessageState.QUEUED})
 RESENDABLE = frozenset({MessageState.FAILED, MessageState.UNKNOWN})
 """The states of answers that operators may withdraw, or send again."""
+
+ACCOUNT_ERRORS = (CredentialsRefused, Forbidden, InvalidToken, NotConfirmed, NotWhitelisted, Restricted)
+"""Errors that concern the account: no message can be sent until its owner has done something."""
+_PASSING_ERRORS = (WindowClosed, QuotaUsedUp, TooFrequent, Busy, Unreachable)
+"""Errors that concern the moment, or this follower's window."""
 
 
 def is_worth_repeating(error: Exception) -> bool:
@@ -39,15 +57,11 @@ def after_sending(error: Exception | None, *, by_operator: bool, now: datetime) 
 
 
 def _state_after(error: Exception | None, otherwise: MessageState) -> MessageState:
-    match error:
-        case None:
-            return MessageState.SENT
-        case Unreachable(delivered=True):
-            return MessageState.UNKNOWN
-        case Forbidden() | WindowClosed() | QuotaUsedUp() | TooFrequent() | Busy() | Unreachable():
-            return otherwise
-        case _:
-            return MessageState.FAILED
+    if error is None:
+        return MessageState.SENT
+    if isinstance(error, Unreachable) and error.delivered:
+        return MessageState.UNKNOWN
+    return otherwise if isinstance(error, ACCOUNT_ERRORS + _PASSING_ERRORS) else MessageState.FAILED
 
 
 class AnswerAction(StrEnum):

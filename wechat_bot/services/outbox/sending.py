@@ -23,11 +23,11 @@ from ...wechat.api import WeChatClient
 from ...wechat.api.outgoing import from_payload
 from ...wechat.errors import APIError, Forbidden, InvalidReply, Unreachable
 from ...wechat.replies import ImageReply, VideoReply, VoiceReply
-from ..accounts.capabilities import Capabilities, Feature
+from ..accounts.capabilities import Capabilities, Feature, PermissionReason
 from ..decisions import Decision
 from ..media.archive import Archive
 from ..messages.records import hold_for_pickup
-from .decisions import after_sending, is_worth_repeating
+from .decisions import ACCOUNT_ERRORS, after_sending, is_worth_repeating
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ RETRY_DELAYS = (1, 2, 4)
 """Seconds before a call that the platform cannot have received is repeated."""
 UNDO_SECONDS = 10
 """Seconds for which an operator can withdraw an answer."""
+REFUSAL_SECONDS = 600
+"""Seconds for which messages are not relied upon after the platform refused the account."""
 UPLOAD_PENDING = "-"
 """Stands for the media id of a file that is uploaded when its message is sent; a reply needs one."""
 
@@ -74,10 +76,18 @@ class Outbox:
         self._files = files
         self._enqueue = enqueue
         self._sleep = sleep
+        self._refused_until = 0.0
 
     def available(self, account_id: int) -> bool:
         """Whether messages may be sent to the account's followers, as far as is known."""
         return self._client is not None and self._capabilities.allows(account_id, Feature.CUSTOMER_SERVICE)
+
+    def is_proven(self, account_id: int) -> bool:
+        """Whether messages can be relied upon: the account may send them, and was not refused lately."""
+        if self._client is None or time.monotonic() < self._refused_until:
+            return False
+        permission = self._capabilities.permission(account_id, Feature.CUSTOMER_SERVICE)
+        return permission.allowed and permission.reason is not PermissionReason.UNKNOWN
 
     def schedule(self, follower_id: int, seconds: float) -> None:
         """Let a worker `send` to a follower after so many seconds. Call it after the commit."""
@@ -100,16 +110,22 @@ class Outbox:
         """Send the messages to a follower that are due, unless another worker sends them."""
         while self._client and (claimed := _claim(self._engine, follower_id)):
             error = self._deliver(claimed)
-            if isinstance(error, Forbidden):
-                self._capabilities.record_response(
-                    claimed.account_id, Feature.CUSTOMER_SERVICE, allowed=False
-                )
+            self._learn(claimed.account_id, error)
             by_operator = claimed.operator_id is not None
             decision = after_sending(error, by_operator=by_operator, now=datetime.now(UTC))
             _apply(self._engine, claimed, decision)
             state = decision.changes["state"]
             level = logging.INFO if state is MessageState.SENT else logging.WARNING
             log.log(level, "customer-service message %d: %s %s", claimed.id, state, error or "")
+
+    def _learn(self, account_id: int, error: Exception | None) -> None:
+        """Remember what the response of the platform says about the account."""
+        if isinstance(error, ACCOUNT_ERRORS):
+            self._refused_until = time.monotonic() + REFUSAL_SECONDS
+        if error is None:
+            self._refused_until = 0.0
+        if isinstance(error, Forbidden) or (error is None and not self.is_proven(account_id)):
+            self._capabilities.record_response(account_id, Feature.CUSTOMER_SERVICE, allowed=error is None)
 
     def _deliver(self, claimed: Claimed) -> Exception | None:
         """Call the API until the outcome is final; return the last error."""

@@ -1,0 +1,304 @@
+"""Runs slow handlers: a bounded number at once, one for each follower, each until its answer is stored.
+
+A message whose handler cannot start is queued (`services.inbox.queue`). A thread of this process takes
+messages from the queue, sends heartbeats, and wakes pushes that wait for what other processes handle.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from contextvars import copy_context
+from datetime import UTC, datetime
+from functools import partial
+from threading import Event, Lock, Thread, current_thread
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...database.transactions import is_unavailable
+from ...models import MessageState
+from ...wechat.parsing import parse
+from ..outbox.sending import Outbox
+from . import queue
+from .exchanges import Exchange, RecordOutcome, mark_late, store_result
+from .handling import HandlerCall, HandlerFinder, HandlerRunner, Push
+from .lookup import InboxReader
+from .queue import HEARTBEAT_SECONDS, Liveness, QueuedMessage
+from .recorder import NotRecorded, Recorder
+from .waiting import WaitingPushes
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MAX_RUNS = 2
+"""How often a handler is started at most when its process dies: the message may be what kills it."""
+ANSWER_WINDOW = 15.0
+"""Seconds after its first push at which the platform waits for no answer to a message (section 1.6)."""
+STORE_TIMEOUT = 600.0
+"""Seconds for which a finished answer is kept that the database does not take."""
+MAX_PAUSE = 10.0
+"""Maximum number of seconds between two attempts to store it."""
+POLL_SECONDS = 0.1
+"""Seconds between two looks at the messages that other processes handle."""
+MAX_CLAIMS = 64
+"""Messages that are taken from the queue in one transaction."""
+KEPT_DURATIONS = 200
+"""Number of runs whose durations are kept."""
+
+
+class SlowHandlers:
+    """The slow handlers of one account in this process, at most `limit` at once. Thread-safe.
+
+    Each runs in a thread of its own, in an `app_context`.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        engine: Engine,
+        reader: InboxReader,
+        recorder: Recorder,
+        finder: HandlerFinder,
+        runner: HandlerRunner,
+        outbox: Outbox,
+        waiting: WaitingPushes,
+        app_context: Callable[[], AbstractContextManager[Any]],
+    ) -> None:
+        self.limit = limit
+        self._engine = engine
+        self._reader = reader
+        self._recorder = recorder
+        self._finder = finder
+        self._runner = runner
+        self._outbox = outbox
+        self._waiting = waiting
+        self._app_context = app_context
+        self._suffix = secrets.token_hex(4)
+        self._lock = Lock()
+        self._places: dict[str, str] = {}
+        """The openids of the followers whose messages are handled, with the keys of these messages."""
+        self._threads: set[Thread] = set()
+        self._durations: deque[float] = deque(maxlen=KEPT_DURATIONS)
+        self._queued = 0
+        self._place_is_free = False
+        self._is_monitored = False
+        self._closing = Event()
+        self._liveness = Liveness()
+
+    @property
+    def process(self) -> str:
+        """The name of this process as the owner of messages."""
+        return f"{socket.gethostname()[:60]}:{os.getpid()}:{self._suffix}"
+
+    @property
+    def p95(self) -> float | None:
+        """Seconds that 19 of 20 recent runs took at most; None before the first."""
+        durations = sorted(self._durations)
+        return durations[len(durations) * 19 // 20] if durations else None
+
+    def reserve(self, openid: str, key: str) -> bool:
+        """Take a place for the handler of a message.
+
+        False if all places are taken, or another message of the follower has one. A place is given up by
+        `cancel`, or at the end of the run that `start` begins.
+        """
+        with self._lock:
+            if self._closing.is_set() or openid in self._places or len(self._places) >= self.limit:
+                return False
+            self._places[openid] = key
+            return True
+
+    def cancel(self, openid: str) -> None:
+        with self._lock:
+            del self._places[openid]
+        self._place_is_free = True
+
+    def handles_message_of(self, openid: str) -> bool:
+        """Whether a message of the follower has a place."""
+        return openid in self._places
+
+    def start(self, call: HandlerCall) -> None:
+        """Run the handler of `call`, for which a place was reserved, in a thread."""
+        self.start_monitor()
+        self._start_thread(self._run, call)
+
+    def expect(self) -> None:
+        """Count a message that was queued, and see to it that the queue is looked after."""
+        self._queued += 1
+        self.start_monitor()
+
+    def estimate(self) -> float:
+        """Estimate the seconds until a message is answered that is queued now; 0 if nothing is known."""
+        return (self._queued / self.limit + 1.5) * (self.p95 or 0)
+
+    def close(self) -> None:
+        """Wait for the handlers that run. Queued messages are left to other processes."""
+        self._closing.set()
+        while self._threads:
+            next(iter(self._threads)).join()
+
+    def _start_thread(self, function: Callable[..., None], *args: object) -> None:
+        def run() -> None:
+            try:
+                function(*args)
+            finally:
+                with self._lock:
+                    self._threads.discard(current_thread())
+
+        thread = Thread(target=copy_context().run, args=(run,), name="slow")
+        with self._lock:
+            self._threads.add(thread)
+        thread.start()
+
+    def _run(self, call: HandlerCall, result: Exchange | None = None) -> None:
+        """Run a handler unless there is a `result`; store the result, and send it if no push waits for it."""
+        message, started = call.push.message, time.monotonic()
+        try:
+            with self._app_context():
+                exchange, reply_state = self._run_and_store(call, result)
+            self._durations.append(time.monotonic() - started)
+            self._waiting.wake(call.push.key)
+            if MessageState.QUEUED in {reply_state, exchange.pages and exchange.pages_state}:
+                self._send(call)
+        except Exception:
+            log.exception("the answer to a message could not be stored")
+        finally:
+            self.cancel(message.openid)
+
+    def _run_and_store(
+        self, call: HandlerCall, result: Exchange | None
+    ) -> tuple[Exchange, MessageState | None]:
+        """Run the handler until the session is unchanged since it was read; return the reply's state, too."""
+        while True:
+            exchange = result or self._runner.run(call, self._finder.account_id)
+            outcome, reply_state = _persist(partial(self._store, exchange))
+            if outcome is not RecordOutcome.CONFLICT:
+                return exchange, reply_state
+            call = _persist(partial(self._finder.reload, call))
+
+    def _store(self, exchange: Exchange) -> tuple[RecordOutcome, MessageState | None]:
+        late = self._runner.late_state()
+        return self._recorder.write(lambda connection: store_result(connection, exchange, late=late))
+
+    def _send(self, call: HandlerCall) -> None:
+        follower_id = call.stored.follower_id or self._finder.reload(call).stored.follower_id
+        if follower_id:
+            self._outbox.send(follower_id)
+
+    # Messages that this process did not begin to handle
+
+    def start_monitor(self) -> None:
+        """Look after queued messages, and after those of other processes, from now on."""
+        with self._lock:
+            starts, self._is_monitored = not self._is_monitored, True
+        if starts:
+            self._start_thread(self._look_after)
+
+    def _look_after(self) -> None:
+        next_beat = 0.0
+        while not self._closing.wait(POLL_SECONDS):
+            try:
+                self._wake_finished()
+                if time.monotonic() >= next_beat:
+                    next_beat = time.monotonic() + HEARTBEAT_SECONDS
+                    self._beat()
+                    self._place_is_free = True
+                if self._place_is_free:
+                    self._place_is_free = False
+                    self._start_queued()
+            except (SQLAlchemyError, NotRecorded) as error:
+                self._liveness = Liveness()
+                log.warning("the database is in the way: %s", str(error).partition("\n")[0])
+            except Exception:
+                log.exception("a look at unfinished messages failed")
+        with suppress(SQLAlchemyError):
+            queue.sign_off(self._engine, self.process)
+
+    def _wake_finished(self) -> None:
+        """Wake the pushes that wait for a message which another process has finished."""
+        if keys := set(self._waiting.keys()) - set(self._places.values()):
+            for key in self._reader.finished(keys):
+                self._waiting.wake(key)
+
+    def _beat(self) -> None:
+        """Send a heartbeat, and return the messages of processes that have died to the queue."""
+        p95 = self.p95
+        queue.send_heartbeat(
+            self._engine,
+            self.process,
+            running=len(self._places),
+            max_running=self.limit,
+            waiting=len(self._waiting),
+            max_waiting=self._waiting.limit,
+            p95_ms=None if p95 is None else round(p95 * 1000),
+        )
+        with self._engine.connect() as connection:
+            heartbeats = queue.heartbeats(connection)
+            own = queue.owned(connection, self.process)
+            self._queued = queue.length(connection, self._finder.account_id)
+        # Places are given up after the result is stored, so a message without one is not handled: the
+        # database took it, but seemed not to.
+        lost = own - set(self._places.values())
+        dead = self._liveness.dead(heartbeats, time.monotonic()) - {self.process}
+        if (lost or dead) and (count := queue.requeue(self._engine, dead, lost)):
+            log.warning("%d messages that no process handles any more return to the queue", count)
+
+    def _start_queued(self) -> None:
+        """Start the handlers of queued messages, as far as there are places."""
+        while free := self.limit - len(self._places):
+            with self._engine.connect() as connection:
+                found = queue.oldest(connection, self._finder.account_id, min(free, MAX_CLAIMS))
+            reserved = {row.id: row for row in found if self.reserve(row.openid, row.key)}
+            if not reserved:
+                return
+            claimed: set[int] = set()
+            try:
+                claimed = queue.claim(self._engine, self.process, reserved)
+            finally:
+                for row in reserved.values():
+                    if row.id not in claimed:
+                        self.cancel(row.openid)
+            for row_id in claimed:
+                self._start_thread(self._resume, reserved[row_id])
+
+    def _resume(self, row: QueuedMessage) -> None:
+        """Run the handler of a queued message, or end the message if its handler must not run again."""
+        age = (datetime.now(UTC) - row.received_at).total_seconds()
+        try:
+            push = Push(parse(dict(row.fields)), time.monotonic() - age, row.received_at)
+            call = _persist(partial(self._finder.find, push, again=True))
+            if age > ANSWER_WINDOW:  # no push waits, and none will come
+                exchange = call.exchange(self._finder.account_id)
+                _persist(partial(self._recorder.write, lambda connection: mark_late(connection, exchange)))
+        except Exception:
+            self.cancel(row.openid)
+            log.exception("a queued message cannot be handled")
+            queue.fail(self._engine, row.id)
+            return
+        rerun = call.route is None or call.route.rerun
+        ended = row.runs >= MAX_RUNS or (row.runs > 0 and not rerun)
+        self._run(call, self._runner.interrupted(call, self._finder.account_id) if ended else None)
+
+
+def _persist(attempt: Callable[[], T]) -> T:
+    """Repeat `attempt` until the database takes it, within `STORE_TIMEOUT`, and return its result."""
+    deadline, pause = time.monotonic() + STORE_TIMEOUT, POLL_SECONDS
+    while True:
+        try:
+            return attempt()
+        except Exception as error:
+            lost = isinstance(error, NotRecorded) or is_unavailable(error)
+            if not lost or time.monotonic() > deadline:
+                raise
+            log.warning("the database is in the way: %s", str(error).partition("\n")[0])
+        time.sleep(pause)
+        pause = min(2 * pause, MAX_PAUSE)
