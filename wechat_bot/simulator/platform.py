@@ -105,6 +105,7 @@ class Delivery:
 class SimulatedPlatform:
     """The pushing side of the platform, for one account and one follower.
 
+    :param url: where `send` sends to, if that is a server.
     :param timeout: seconds to wait for the answer to a push.
     :param pushes: the maximum number of attempts.
     :param clock: returns the Unix time.
@@ -116,6 +117,7 @@ class SimulatedPlatform:
         credentials: Credentials,
         send: Send,
         *,
+        url: str = "",
         openid: str = OPENID,
         account: str = ACCOUNT,
         timeout: float = 5.0,
@@ -124,6 +126,7 @@ class SimulatedPlatform:
         api: SimulatedAPI | None = None,
     ) -> None:
         self.credentials = credentials
+        self.url = url
         self.openid = openid
         self.account = account
         self.timeout = timeout
@@ -140,7 +143,7 @@ class SimulatedPlatform:
     @classmethod
     def at(cls, url: str, credentials: Credentials, **options: Any) -> Self:
         """Return a platform that pushes to `url` over HTTP."""
-        return cls(credentials, http_sender(url), **options)
+        return cls(credentials, http_sender(url), url=url, **options)
 
     def follower(self, openid: str) -> Self:
         """Return the same platform for another follower."""
@@ -259,23 +262,27 @@ class SimulatedPlatform:
     def attempt(self, request: Request) -> Attempt:
         """Make one attempt to deliver a push."""
         began, started = time.time(), time.monotonic()
+        status, answer, problem = None, b"", ""
         try:
             status, answer = self._send("POST", request.query, request.body, self.timeout)
         except TimeoutError:
-            attempt = Attempt(*request, None, b"", time.monotonic() - started, began=began)
-            return replace(attempt, problem=f"no answer within {self.timeout:g} s")
+            problem = f"no answer within {self.timeout:g} s"
         except httpx2.TransportError as error:
-            attempt = Attempt(*request, None, b"", time.monotonic() - started, began=began)
-            return replace(attempt, problem=f"no connection: {error}")
-        attempt = Attempt(*request, status, answer, time.monotonic() - started, began=began)
-        if status != 200:
-            return replace(attempt, problem=f"status {status}")
-        if answer in {b"", b"success"}:
+            problem = f"no connection: {error}"
+        return self.judge(
+            Attempt(*request, status, answer, time.monotonic() - started, problem=problem, began=began)
+        )
+
+    def judge(self, attempt: Attempt) -> Attempt:
+        """Return the attempt with the reply in its answer, or with the reason why it is not accepted."""
+        if attempt.problem or (attempt.status == 200 and attempt.answer in {b"", b"success"}):
             return attempt
+        if attempt.status != 200:
+            return replace(attempt, problem=f"status {attempt.status}")
         try:
-            opened = self._open(answer)
-            attempt = replace(attempt, opened=opened.decode())
-            return replace(attempt, reply=_read_reply(opened, xml.parse(request.plain.encode())))
+            opened = self._open(attempt.answer)
+            attempt = replace(attempt, opened=opened.decode(errors="replace"))
+            return replace(attempt, reply=_read_reply(opened, xml.parse(attempt.plain.encode())))
         except (InvalidReply, InvalidCiphertext, MalformedMessage) as error:
             return replace(attempt, problem=f"not understood: {error}")
 

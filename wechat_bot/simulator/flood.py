@@ -1,0 +1,188 @@
+"""Pushes the messages of many followers at once, as the platform does.
+
+Each push is a connection of its own in one event loop, so that thousands of them wait at little cost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import resource
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from ..wechat.replies import TextReply
+from ..wechat.xml import Fields
+from .platform import Attempt, Delivery, Request, SimulatedPlatform
+
+Message = tuple[str, Fields]
+"""An openid, and the fields that distinguish the message or event: MsgType and Content, or Event and others.
+
+MsgType defaults to text. MsgId and CreateTime are added unless they are given.
+"""
+
+
+class Outcome(StrEnum):
+    """What a follower gets for a message."""
+
+    ANSWERED = "answered"
+    """A reply."""
+    SILENT = "silent"
+    """Nothing: the platform was answered with ``success`` or an empty body."""
+    FETCH = "fetch"
+    """A text with a link by which the reply is to be fetched later."""
+    NOTICE = "notice"
+    """The failure notice: no push was answered, or the answer was not valid."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What became of one message."""
+
+    openid: str
+    text: str
+    """The content of the message. Empty if it is not a text."""
+    outcome: Outcome
+    reply: str | None
+    """The content of the reply. None if there is none, or if it is not a text."""
+    problem: str
+    """The reason why the last push was not accepted. Empty if it was."""
+    seconds: float
+    """The time from the first push to the outcome."""
+    pushes: int
+    started: float
+    """Seconds from the beginning of the flood to the first push."""
+
+
+async def flood(
+    platform: SimulatedPlatform,
+    messages: Iterable[Message],
+    *,
+    per_second: float | None = None,
+    on_result: Callable[[Result], object] | None = None,
+) -> list[Result]:
+    """Push messages, and return their results in the same order when all have one.
+
+    :param platform: pushes to its `url`.
+    :param messages: are read while they are pushed.
+    :param per_second: the rate at which messages are pushed, whether or not earlier ones have been answered.
+        All are pushed at once unless it is given.
+    :param on_result: is called with each result as soon as it is known.
+    """
+    _allow_many_connections()
+    began = time.monotonic()
+    interval = 1 / per_second if per_second else 0.0
+
+    async def push(message: Message) -> Result:
+        result = await push_message(platform, message, since=began)
+        if on_result:
+            on_result(result)
+        return result
+
+    tasks = []
+    async with asyncio.TaskGroup() as group:
+        for number, message in enumerate(messages):
+            await asyncio.sleep(began + number * interval - time.monotonic())
+            tasks.append(group.create_task(push(message)))
+    return [task.result() for task in tasks]
+
+
+async def push_message(
+    platform: SimulatedPlatform, message: Message, *, since: float | None = None
+) -> Result:
+    """Push a message until it is answered, like `SimulatedPlatform.push`.
+
+    :param since: the monotonic time from which `Result.started` counts; the first push unless given.
+    """
+    openid, fields = message
+    request = platform.request(_compose(platform.follower(openid), fields))
+    began = time.monotonic()
+    attempts: list[Attempt] = []
+    for _ in range(platform.pushes):
+        attempts.append(await _attempt(platform, request))
+        if attempts[-1].status == 200:
+            break
+    delivery = Delivery(attempts)
+    return Result(
+        openid=openid,
+        text=str(fields.get("Content", "")),
+        outcome=_outcome(delivery),
+        reply=delivery.reply.content if isinstance(delivery.reply, TextReply) else None,
+        problem=attempts[-1].problem,
+        seconds=time.monotonic() - began,
+        pushes=len(attempts),
+        started=0.0 if since is None else began - since,
+    )
+
+
+def _compose(follower: SimulatedPlatform, fields: Fields) -> Fields:
+    """Return all fields of a message or event of the follower."""
+    if name := fields.get("Event"):
+        return follower.event(str(name), **fields)
+    return follower.message("text", **fields)
+
+
+def _outcome(delivery: Delivery) -> Outcome:
+    if delivery.failed:
+        return Outcome.NOTICE
+    if delivery.reply is None:
+        return Outcome.SILENT
+    if isinstance(delivery.reply, TextReply) and _FETCH_LINK.search(delivery.reply.content):
+        return Outcome.FETCH
+    return Outcome.ANSWERED
+
+
+_FETCH_LINK = re.compile(r'weixin://bizmsgmenu\?[^"]*msgmenuid=late-')
+
+
+async def _attempt(platform: SimulatedPlatform, request: Request) -> Attempt:
+    """Make one attempt to deliver a push. The connection is closed when the time is over."""
+    began, started = time.time(), time.monotonic()
+    status, answer, problem = None, b"", ""
+    try:
+        async with asyncio.timeout(platform.timeout):
+            status, answer = await _post(platform.url, request)
+    except TimeoutError:
+        problem = f"no answer within {platform.timeout:g} s"
+    except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
+        problem = f"no complete answer: {error}"
+    seconds = time.monotonic() - started
+    return platform.judge(Attempt(*request, status, answer, seconds, problem=problem, began=began))
+
+
+async def _post(url: str, request: Request) -> tuple[int, bytes]:
+    """Send a request on a connection of its own, and return status and body of the complete answer.
+
+    :raises OSError: if there is no connection.
+    :raises EOFError: if it ends before the answer does.
+    :raises ValueError: if the answer is not HTTP.
+    """
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
+    try:
+        writer.write(_http(parts.netloc, parts.path or "/", request))
+        head = await reader.readuntil(b"\r\n\r\n")
+        status = re.match(rb"HTTP/1\.[01] (\d{3})\b", head)
+        if status is None:
+            raise ValueError("the answer is not HTTP")
+        length = re.search(rb"(?im)^content-length: *(\d+)", head)
+        return int(status[1]), await (reader.readexactly(int(length[1])) if length else reader.read())
+    finally:
+        writer.transport.abort()
+
+
+def _http(host: str, path: str, request: Request) -> bytes:
+    head = (
+        f"POST {path}?{request.query} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: Mozilla/4.0\r\nAccept: */*\r\n"
+        f"Content-Type: text/xml\r\nContent-Length: {len(request.body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + request.body
+
+
+def _allow_many_connections() -> None:
+    """Raise the limit of open files, of which each connection is one, as far as the system allows."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
