@@ -6,13 +6,14 @@ Each push is a connection of its own in one event loop, so that thousands of the
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 import resource
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from ..wechat.replies import TextReply
 from ..wechat.xml import Fields
@@ -25,6 +26,9 @@ MsgType defaults to text. MsgId and CreateTime are added unless they are given.
 """
 
 
+_SECONDS_BETWEEN_TAPS = 1.0
+
+
 class Outcome(StrEnum):
     """What a follower gets for a message."""
 
@@ -33,7 +37,7 @@ class Outcome(StrEnum):
     SILENT = "silent"
     """Nothing: the platform was answered with ``success`` or an empty body."""
     FETCH = "fetch"
-    """A text with a link by which the reply is to be fetched later."""
+    """A text with a link by which the reply can be fetched later."""
     NOTICE = "notice"
     """The failure notice: no push was answered, or the answer was not valid."""
 
@@ -55,6 +59,11 @@ class Result:
     pushes: int
     started: float
     """Seconds from the beginning of the flood to the first push."""
+
+    @property
+    def tap(self) -> Message:
+        """The message that a tap on the link in the reply sends, if the outcome is `Outcome.FETCH`."""
+        return self.openid, _tap(self.reply or "")
 
 
 async def flood(
@@ -88,6 +97,23 @@ async def flood(
             await asyncio.sleep(began + number * interval - time.monotonic())
             tasks.append(group.create_task(push(message)))
     return [task.result() for task in tasks]
+
+
+async def fetch(platform: SimulatedPlatform, told: Iterable[Result], *, taps: int) -> list[Result]:
+    """Tap the links of followers who were told to fetch their replies, and return the last results.
+
+    A follower taps again, up to `taps` times, while the reply is not ready.
+    """
+
+    async def fetch_one(result: Result) -> Result:
+        for _ in range(taps):
+            result = await push_message(platform, result.tap)
+            if result.outcome is not Outcome.FETCH:
+                break
+            await asyncio.sleep(_SECONDS_BETWEEN_TAPS)
+        return result
+
+    return await asyncio.gather(*map(fetch_one, told))
 
 
 async def push_message(
@@ -130,12 +156,24 @@ def _outcome(delivery: Delivery) -> Outcome:
         return Outcome.NOTICE
     if delivery.reply is None:
         return Outcome.SILENT
-    if isinstance(delivery.reply, TextReply) and _FETCH_LINK.search(delivery.reply.content):
+    if isinstance(delivery.reply, TextReply) and _FETCH.fullmatch(
+        _tap(delivery.reply.content).get("bizmsgmenuid", "")
+    ):
         return Outcome.FETCH
     return Outcome.ANSWERED
 
 
-_FETCH_LINK = re.compile(r'weixin://bizmsgmenu\?[^"]*msgmenuid=late-')
+_LINK = re.compile(r'href="(weixin://bizmsgmenu\?[^"]*)"')
+_FETCH = re.compile(r"late-[^-]+")
+"""The id in the link to an answer. Links to the further pages of a long answer have another hyphen."""
+
+
+def _tap(text: str) -> Fields:
+    """Return what a tap on the first link in a text sends (section 10.9). Empty if the text has no link."""
+    if not (link := _LINK.search(text)):
+        return {}
+    values = parse_qs(urlsplit(html.unescape(link[1])).query)
+    return {"Content": values["msgmenucontent"][0], "bizmsgmenuid": values["msgmenuid"][0]}
 
 
 async def _attempt(platform: SimulatedPlatform, request: Request) -> Attempt:
