@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from wechat_bot.wechat.credentials import Mode
 
-from . import compare, growth, history, memory, report, stages, startup
+from . import compare, growth, history, memory, report, stages, startup, waiting
 from .options import POSTGRES_URL, QUICK, THOROUGH, Options
 from .tools import Missing
 
@@ -21,6 +21,7 @@ COMMANDS: dict[str, Callable[[Options], report.Report]] = {
     "memory": memory.run,
     "growth": growth.run,
     "history": history.run,
+    "waiting": waiting.run,
     "startup": startup.run,
     "profile": stages.run,
 }

@@ -26,6 +26,7 @@ TITLES = {
     "memory": "Memory of a worker",
     "growth": "Many stored messages",
     "history": "Reading many stored messages",
+    "waiting": "Waiting and storms",
     "startup": "Start",
     "profile": "Where the time of a push goes",
 }

@@ -80,16 +80,19 @@ MakeProgram = Callable[..., Program]
 
 @pytest.fixture
 def make_program(tmp_path: Path) -> Iterator[MakeProgram]:
-    """Creates installations; keyword arguments are their environment. They are killed at the end."""
+    """Creates installations; keyword arguments are their environment. They are killed at the end.
+
+    `bot` is the module that is served as ``wsgi``.
+    """
     made: list[Program] = []
 
-    def make(**environment: str) -> Program:
+    def make(bot: Path = ROOT / "wsgi.py", **environment: str) -> Program:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         folder = tmp_path / f"program{len(made)}"
         folder.mkdir()
-        for name in ("config.py", "wsgi.py", "migrations"):
-            (folder / name).symlink_to(ROOT / name)
+        for path in (ROOT / "config.py", ROOT / "migrations", bot):
+            (folder / path.name).symlink_to(path)
         program = Program(
             folder,
             {
