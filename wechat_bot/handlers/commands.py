@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
+
 from ..routing import Answer, Context, Router, keyword, state
 from ..wechat.messages import TextMessage
 
 router = Router()
 
+THINKING_SECONDS = 8
+
 HELP = """我会这些：
 帮助 – 看到这份说明
 改名 – 告诉我怎么称呼你
 我是谁 – 听我叫你的名字
+慢 – 等我想八秒再回答
 
 图片、语音、视频、位置和链接我也收得到。"""
 
@@ -38,6 +43,13 @@ def ask_name(message: TextMessage, ctx: Context) -> Answer:
 def tell_name(message: TextMessage, ctx: Context) -> Answer:
     name = ctx.session.get("name")
     return f"你是{name}。" if name else "我还不知道，发送“改名”告诉我。"
+
+
+@router.on(TextMessage, keyword("慢"), slow=True)
+def think(message: TextMessage, ctx: Context) -> Answer:
+    """Take longer than the platform waits for one push, as a language model may."""
+    time.sleep(THINKING_SECONDS)
+    return "想好了：不着急。"
 
 
 @router.on(TextMessage, keyword("帮助", "help", "?"))
