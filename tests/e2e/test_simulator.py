@@ -200,3 +200,37 @@ def test_without_javascript(bench: Bench) -> None:
     page.locator("#text").fill("帮助")
     page.locator(".composer button").click()
     expect(page.locator("#log .bubble", has_text="我会这些")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("language", "width", "scheme"),
+    [("zh-CN", 1440, "light"), ("zh-CN", 390, "dark"), ("en-US", 1440, "dark"), ("en-US", 390, "light")],
+)
+def test_a_flood_is_drawn_as_it_happens(bench: Bench, language: str, width: int, scheme: str) -> None:
+    page = bench.open_page(PATH, language, width, color_scheme=scheme)
+    page.locator("#tab-flood").click()
+    check_page(page)
+    page.locator("[name=followers]").fill("3")
+    page.locator("#start").click()
+    expect(page.locator("#picture .waiting").first).to_be_visible()
+    expect(page.locator("#ordinary circle").first).to_be_visible()
+    check_page(page)
+    bench.go_on.set()
+    expect(page.locator("#start")).to_be_visible()
+    expect(page.locator("#picture g:last-of-type .answered")).to_have_count(1)
+    expect(page.locator("tbody tr:last-child td").first).to_have_text("3")
+    sent = page.locator("#ordinary circle").count()
+    assert sum(map(int, page.locator("tbody td:nth-of-type(7)").all_inner_texts())) == sent
+    assert page.locator("#picture g").count() == page.locator("tbody tr").count()
+    expect(page.locator("#summary")).to_contain_text(re.compile(rf"\b3 .*\b{sent}\b", re.DOTALL))
+    check_page(page)
+    words = page.locator("main").inner_text().replace("帮助", "")
+    assert bool(re.search(r"[\u4e00-\u9fff]", words)) == (language == "zh-CN")
+
+
+def test_a_flood_is_stopped_without_javascript(bench: Bench) -> None:
+    page = bench.open_page(f"{PATH}flood", java_script_enabled=False)
+    page.locator("#start").click()
+    page.locator("#stop").click()
+    expect(page.locator("#start")).to_be_visible()
+    expect(page.locator("#summary")).to_contain_text("高峰被停止，100 人没有等到结果")

@@ -10,4 +10,4 @@ bp = Blueprint(
 )
 
 # These modules register their views on `bp`.
-from . import access, actions, api, display, page  # noqa: E402, F401
+from . import access, actions, api, display, flood, page  # noqa: E402, F401

@@ -17,7 +17,7 @@ from ...wechat.errors import MalformedMessage
 from ...wechat.xml import Fields
 from . import bp, forms
 from .api import store_media
-from .dependencies import base_url, journal, platform_api, push_delivery, store
+from .dependencies import base_url, flood_file, journal, platform_api, push_delivery, store
 from .labels import ACCOUNT_KINDS, API_FAULTS
 from .page import MAX_EXCHANGES, stored_message
 
@@ -138,8 +138,9 @@ def push_due() -> ResponseReturnValue:
 
 @bp.post("/reset")
 def reset() -> ResponseReturnValue:
-    """Delete all followers and exchanges, and the state of the API."""
+    """Delete all followers and exchanges, the latest flood, and the state of the API."""
     journal().clear()
+    flood_file().clear()
     with store().opened() as state:
         vars(state).update(vars(PlatformState()))
     return redirect(url_for("simulator.phone"), 303)

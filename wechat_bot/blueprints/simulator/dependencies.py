@@ -8,6 +8,7 @@ from pathlib import Path
 from flask import current_app, request
 
 from ...simulator.delivery import PushDelivery, faulty_platform
+from ...simulator.flood_run import FloodFile
 from ...simulator.journal import Journal
 from ...simulator.store import FileStore
 from ...testing import FakeAPI
@@ -22,6 +23,10 @@ def folder() -> Path:
 
 def journal() -> Journal:
     return Journal(folder() / "journal.db")
+
+
+def flood_file() -> FloodFile:
+    return FloodFile(folder())
 
 
 def store() -> FileStore:

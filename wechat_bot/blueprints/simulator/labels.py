@@ -11,6 +11,7 @@ from ...simulator.state import APIFaultKind
 from ...wechat.account_kinds import AccountKind
 from ...wechat.credentials import Mode
 from ..shared.labels import WORDS
+from .flood_chart import Fate
 
 MODES = {
     Mode.PLAIN: lazy_gettext("明文模式"),
@@ -52,6 +53,14 @@ API_FAULTS = {
     APIFaultKind.CUT: lazy_gettext("回答中途断开"),
 }
 """Names of faults by errcode or `APIFaultKind`."""
+FATES = {
+    Fate.ANSWERED: lazy_gettext("得到回答"),
+    Fate.LATE: lazy_gettext("收到客服消息"),
+    Fate.FETCH: lazy_gettext("需要点链接"),
+    Fate.SILENT: lazy_gettext("还没有回复"),
+    Fate.NOTICE: lazy_gettext("故障提示"),
+    Fate.WAITING: lazy_gettext("还在等"),
+}
 STATES = WORDS["states"]
 
 
