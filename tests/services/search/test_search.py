@@ -85,6 +85,17 @@ def test_what_a_text_contains_its_folded_form_contains(text: str, data: st.DataO
     assert query.tokens <= tokens_of(text)
 
 
+@given(st.text(st.sampled_from("退款a1 \n\0\u200d\ufe0f\u0301\ud83d\udc4d\ufdfaﬁＡß𠮷👍") | st.characters()))
+def test_a_text_has_the_tokens_of_its_characters_and_pairs(text: str) -> None:
+    words = fold(text).split()
+    parts = [word[first : first + size] for word in words for size in (1, 2) for first in range(len(word))]
+    expected = {"x" + "".join(f"{ord(char):05x}" for char in part) for part in parts}
+    for _ in range(2):  # computed, then remembered
+        assert tokens_of(text) == expected
+    long = text + " " * 1000
+    assert tokens_of(long) == expected
+
+
 @given(st.text(max_size=60), st.text(max_size=5), st.integers(0, 10))
 def test_highlighted_pieces_are_a_part_of_the_text(text: str, words: str, context: int) -> None:
     pieces = [piece for piece, _ in highlight(text, Query.parse(words), context)]

@@ -231,5 +231,5 @@ def _within(column: Any, gaps: Iterable[Sequence[int]]) -> ColumnElement[bool]:
     return or_(*(column.between(first, last) for first, last, _ in gaps))
 
 
-def _tokens(rows: Iterable[Row[Any]]) -> dict[int, set[str]]:
-    return {row.id: tokens_of(searchable(row.text, row.payload)) | filter_tokens(row) for row in rows}
+def _tokens(rows: Iterable[Row[Any]]) -> dict[int, list[str]]:
+    return {row.id: [*tokens_of(searchable(row.text, row.payload)), *filter_tokens(row)] for row in rows}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -32,6 +33,7 @@ from ...models import Follower, FollowerTag, Note, Tag
 from .tokens import Query, tokens_of
 
 
+@lru_cache(maxsize=16384)
 def _number(token: str) -> int:
     """Return the number that represents `token` on PostgreSQL, which saves space. Collisions are rare."""
     return crc32(token.encode()) - (1 << 31)

@@ -25,6 +25,10 @@ _CHARACTER_LENGTH = len("x00000")
 """Length of the token of a single character."""
 _WORD_OR_PHRASE = re.compile(r'"([^"]+)"|“([^”]+)”|(\S+)')
 _BMP_END = 0x10000
+_CACHED_TEXTS = 256
+"""Number of texts whose tokens are kept, since bots repeat their answers and followers their words."""
+_CACHED_LENGTH = 256
+"""Maximum length of these texts, in characters. Together their tokens take 16 MB at most."""
 
 
 class _FoldTable(dict[int, str]):
@@ -55,14 +59,35 @@ def fold(text: str) -> str:
     return text.translate(_FOLD_TABLE)
 
 
-def tokens_of(text: str) -> set[str]:
+class _CharacterTokens(dict[str, str]):
+    """Maps characters to their tokens."""
+
+    def __missing__(self, char: str) -> str:
+        code = ord(char)
+        token = f"x{code:05x}"
+        if code < _BMP_END:  # bounds the cache, as above
+            self[char] = token
+        return token
+
+
+_CHARACTER_TOKENS = _CharacterTokens()
+
+
+def tokens_of(text: str) -> frozenset[str]:
     """Return a token for each character of the folded `text` and for each pair without white space."""
-    found: set[str] = set()
+    return _cached_tokens(text) if len(text) <= _CACHED_LENGTH else _tokens_of(text)
+
+
+def _tokens_of(text: str) -> frozenset[str]:
+    found: list[str] = []
     for word in fold(text).split():
-        codes = [f"{ord(char):05x}" for char in word]
-        found.update(["x" + code for code in codes])
-        found.update(["x" + one + two for one, two in pairwise(codes)])
-    return found
+        characters = list(map(_CHARACTER_TOKENS.__getitem__, word))
+        found += characters
+        found += [one + two[1:] for one, two in pairwise(characters)]
+    return frozenset(found)
+
+
+_cached_tokens = lru_cache(_CACHED_TEXTS)(_tokens_of)
 
 
 @lru_cache(maxsize=4096)
@@ -72,16 +97,17 @@ def label(name: str, *values: str) -> str:
     return "f" + blake2b(whole, digest_size=8).hexdigest()
 
 
-def filter_tokens(message: Any) -> set[str]:
+def filter_tokens(message: Any) -> frozenset[str]:
     """Return the filter tokens of a message. Those of kind and origin include the direction."""
-    direction = message.direction
-    labels = {label("direction", direction)}
-    labels |= {label("kind", direction, message.kind), label("origin", direction, message.origin)}
-    if message.event:
-        labels.add(label("event", message.event))
-    if message.follower_id:
-        labels.add(label("follower", str(message.follower_id)))
-    return labels
+    labels = _type_labels(message.direction, message.kind, message.event, message.origin)
+    return labels | {label("follower", str(message.follower_id))} if message.follower_id else labels
+
+
+@lru_cache(maxsize=1024)
+def _type_labels(direction: str, kind: str, event: str, origin: str) -> frozenset[str]:
+    labels = {label("direction", direction), label("kind", direction, kind)}
+    labels.add(label("origin", direction, origin))
+    return frozenset(labels | {label("event", event)} if event else labels)
 
 
 def searchable(text: str, payload: Any) -> str:
