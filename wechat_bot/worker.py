@@ -31,7 +31,7 @@ def work(app: Flask) -> None:
     tasks: list[tuple[float, Callable[[], object]]] = [
         (10, lambda: heartbeat(bot.engine, name)),
         (10, lambda: recover(bot.engine, bot.outbox, datetime.now(UTC))),
-        (1, lambda: bot.projector.catch_up(PROJECTOR_SECONDS)),
+        (1, lambda: bot.projector.catch_up_when_quiet(PROJECTOR_SECONDS)),
         (1, bot.archive.download_due),
         (10, lambda: synchronize_followers(app, name)),
     ]

@@ -222,6 +222,20 @@ def test_what_comes_meanwhile_is_left_for_later(
     assert digest.backlog() == 1
 
 
+def test_the_worker_leaves_a_storm_for_later_and_pages_do_not(
+    journal: Journal, digest: Projector, engine: Engine
+) -> None:
+    digest.catch_up_when_quiet(10)
+    journal.add_many(["第一阵"] * 4000)  # more than the limit for as many seconds as this may take
+    digest.catch_up_when_quiet(10)
+    assert digest.backlog() == 4000
+    assert digest.catch_up(60) == 0
+    assert len(found(engine, "第一阵")) == 4000
+    last = journal.add("第二阵")
+    digest.catch_up_when_quiet(10)
+    assert found(engine, "第二阵") == [last]
+
+
 def test_hours_have_their_first_message(journal: Journal, digest: Projector, engine: Engine) -> None:
     noon = int(NOON.timestamp()) // 3600
     ids = [journal.add(created_at=NOON + timedelta(minutes=minutes)) for minutes in (5, 59, 60, 200)]

@@ -12,11 +12,10 @@ from ...models.projections import hour_of
 
 
 def update_hours(connection: Connection, messages: Iterable[Row[Any]]) -> None:
-    """Add the hours of new messages to the index."""
+    """Add the hours of new messages, which are in the order of their ids, to the index."""
     first: dict[int, int] = {}
     for message in messages:
-        hour = hour_of(message.received_at)
-        first[hour] = min(message.id, first.get(hour, message.id))
+        first.setdefault(hour_of(message.received_at), message.id)
     if not first:
         return
     existing = connection.execute(select(HourIndex.hour, HourIndex.first_id).where(HourIndex.hour.in_(first)))

@@ -1,11 +1,13 @@
 """Asynchronous projections of the message log: the search index, conversations, hours, files to download.
 
-Pushes are answered first. The worker catches up every second, and so do pages that need the projections.
-A step reads and computes, then writes in one transaction unless another process was faster.
+Pushes are answered first. The worker catches up every second, and while messages arrive fast once a minute or
+every 20,000 messages (`should_rest`). Pages that need the projections catch up at once. A step reads and
+computes, then writes in one transaction unless another process was faster.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +24,7 @@ from ..search.index import MESSAGES, refresh_followers
 from ..search.tokens import filter_tokens, searchable, tokens_of
 from .conversations import update_conversations
 from .hours import update_hours
+from .resting import Look, should_rest
 from .watermark import MAX_GAPS, Watermark
 
 BATCH_SIZE = 500
@@ -51,6 +54,19 @@ class Projector:
     def __init__(self, engine: Engine, router: Router) -> None:
         self._engine = engine
         self._router = router
+        self._look = Look(-math.inf, 0, 0)
+        self._caught_up = -math.inf
+
+    def catch_up_when_quiet(self, seconds: float) -> None:
+        """Catch up like `catch_up`, or leave it for a later call because messages arrive fast.
+
+        The worker calls it every second; `should_rest` decides.
+        """
+        position, latest = self._load_position()
+        look = Look(time.monotonic(), latest.message, latest.message - position.messages.id)
+        before, self._look = self._look, look
+        if not should_rest(before, look, self._caught_up) and self.catch_up(seconds) == 0:
+            self._caught_up = look.seconds
 
     def catch_up(self, seconds: float = 2.0) -> int:
         """Process the rows that are there now for so many `seconds`, one step at least.
