@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-BUSY_RATE = 200
-"""Rows a second above which pushes come fast. Projecting fewer takes two percent of a processor."""
+BUSY_RATE = 100
+"""Rows a second above which messages arrive fast. Projecting fewer takes about one percent of a processor."""
 MAX_ROWS = 20_000
 MAX_SECONDS = 60.0
 
