@@ -21,7 +21,6 @@ from flask import Flask, Response
 from werkzeug.test import EnvironBuilder
 
 from wechat_bot import create_app
-from wechat_bot.blueprints import callback
 from wechat_bot.env_file import load_settings
 from wechat_bot.extensions import db
 from wechat_bot.routing import Router
@@ -50,13 +49,13 @@ TOTAL = "**a push through the WSGI application**"
 CONSTANT = "for comparison: a view that returns a constant"
 REST = "the rest: Flask, Werkzeug, glue"
 STAGES: Mapping[str, tuple[Any, str]] = {
+    "`webhook.authenticate`": (Webhook, Webhook.authenticate.__name__),
     "`webhook.open`": (Webhook, Webhook.open.__name__),
     "lookup, one read": (InboxReader, InboxReader.load.__name__),
     "`router.resolve`": (Router, Router.resolve.__name__),
     "handler, reply fitted": (HandlerRunner, HandlerRunner.run.__name__),
     "record, one transaction": (Recorder, Recorder.record.__name__),
     "`webhook.seal`": (Webhook, Webhook.seal.__name__),
-    "log line": (callback.log, callback.log.info.__name__),
 }
 """The stages of a push in their order: object and function name. A rename fails at import."""
 

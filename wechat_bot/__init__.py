@@ -25,10 +25,10 @@ def create_app(
     # Imported here, so that `wechat_bot.wechat` can be used where Flask is not installed.
     from pathlib import Path
 
-    from flask import Flask
     from werkzeug.middleware.proxy_fix import ProxyFix
 
     from . import extensions, handlers, languages, logs, security
+    from .application import Application
     from .database.engine import engine_options
     from .env_file import load_settings
     from .wiring import EXTENSION, build_services
@@ -36,7 +36,7 @@ def create_app(
     settings = settings or load_settings()
     logs.configure_logging(settings)
     folder = str(Path(settings.instance_path).absolute()) if settings.instance_path else None
-    app = Flask(__name__, instance_path=folder)
+    app = Application(__name__, instance_path=folder)
     app.config.update(
         SECRET_KEY=settings.secret_key,
         SECRET_KEY_FALLBACKS=[settings.secret_key_previous] if settings.secret_key_previous else None,

@@ -6,8 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Request, request
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask import Flask
 from flask_login import LoginManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
@@ -41,21 +40,8 @@ login = LoginManager()
 login.session_protection = None  # sessions are rows, see services/operators/sign_in.py
 
 
-class Sessions(SecureCookieSessionInterface):
-    """Flask's cookie sessions, which are not opened for requests without cookies, such as pushes."""
-
-    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        if "HTTP_COOKIE" not in request.environ:
-            return self.session_class()
-        return super().open_session(app, request)
-
-    def get_cookie_secure(self, app: Flask) -> bool:
-        return request.is_secure
-
-
 def init_app(app: Flask) -> None:
     """Bind the extensions to `app`."""
-    app.session_interface = Sessions()
     db.init_app(app)
     migrate.init_app(app, db, directory=migrations_folder())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Callable
@@ -74,6 +75,19 @@ def test_who_does_not_know_the_token_is_refused(
     answer = app.test_client().open(f"/wechat?{query}", method=method, data=body)
     assert (answer.status_code, answer.text) == (403, "forbidden")
     assert nothing_is_stored(app)
+
+
+class Unread(io.BytesIO):
+    """A body that never arrives as a whole."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        raise AssertionError("the body was read")
+
+
+def test_the_body_of_a_stranger_is_not_waited_for(platform: FakePlatform, app: Flask) -> None:
+    query = changed(platform.query(), signature="0" * 40)
+    answer = app.test_client().post(f"/wechat?{query}", input_stream=Unread(), content_length=1000)
+    assert (answer.status_code, answer.text) == (403, "forbidden")
 
 
 @pytest.mark.parametrize("skew", [-301, 301])

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from tests.conftest import AES_KEY, APP_ID, TOKEN
 from wechat_bot.wechat.credentials import Credentials, Mode
 from wechat_bot.wechat.crypto import MessageCipher, sign
-from wechat_bot.wechat.webhook import Webhook
+from wechat_bot.wechat.webhook import Incoming, Webhook
 from wechat_bot.wechat.xml import build
 
 NOW = 1767225600
@@ -53,3 +53,8 @@ def pushed(mode: Mode, body: bytes) -> tuple[Query, bytes]:
 def text(query: Query) -> str:
     """`query` as it stands in the URL; a list is a repeated parameter."""
     return urlencode(query, doseq=True)
+
+
+def received(server: Webhook, query: str, body: bytes) -> Incoming:
+    """What `server` makes of a push."""
+    return server.open(server.authenticate(query), body)

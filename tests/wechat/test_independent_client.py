@@ -19,7 +19,7 @@ from wechatpy.utils import WeChatSigner  # type: ignore[import-untyped]
 
 from tests.conftest import AES_KEY, APP_ID, TOKEN, MakeApp
 from tests.wechat.corpus import ACCOUNT, OPENID
-from tests.wechat.pushes import NONCE, NOW, webhook
+from tests.wechat.pushes import NONCE, NOW, received, webhook
 from tests.wechat.strategies import legal_text, thorough
 from wechat_bot.routing import Answer, Context, Router
 from wechat_bot.testing import listening
@@ -80,7 +80,7 @@ def text_message(content: str, timestamp: int) -> str:
 def test_what_they_encrypt_we_open(content: str) -> None:
     for mode in Mode:
         sent, body = push(mode, text_message(content, NOW), NOW)
-        message = webhook(mode).open(sent, body).message
+        message = received(webhook(mode), sent, body).message
         assert isinstance(message, TextMessage)
         assert message.content == content
 
@@ -90,7 +90,7 @@ def test_what_they_encrypt_we_open(content: str) -> None:
 def test_what_we_seal_they_open(content: str) -> None:
     for mode in Mode:
         server = webhook(mode)
-        incoming = server.open(*push(mode, text_message("hi", NOW), NOW))
+        incoming = received(server, *push(mode, text_message("hi", NOW), NOW))
         reply = ElementTree.fromstring(opened(mode, server.seal(incoming, TextReply(content))))
         assert (reply.findtext("ToUserName"), reply.findtext("FromUserName")) == (OPENID, ACCOUNT)
         assert (reply.findtext("MsgType"), reply.findtext("Content")) == ("text", content)

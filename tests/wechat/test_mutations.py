@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wechat.corpus import BODIES, body
-from tests.wechat.pushes import encrypted, pushed, signed, text, webhook
+from tests.wechat.pushes import encrypted, pushed, received, signed, text, webhook
 from tests.wechat.strategies import thorough
 from wechat_bot.wechat import xml
 from wechat_bot.wechat.credentials import Mode
@@ -35,7 +35,7 @@ def mutated(draw: st.DrawFn, originals: st.SearchStrategy[bytes]) -> bytes:
 
 def survives(mode: Mode, query: str, sent: bytes) -> None:
     try:
-        incoming = WEBHOOKS[mode].open(query, sent)
+        incoming = received(WEBHOOKS[mode], query, sent)
     except WebhookError:
         return
     assert len(incoming.message.dedup_key) == 32

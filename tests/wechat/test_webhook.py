@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import AES_KEY, APP_ID, TOKEN
 from tests.wechat.corpus import ACCOUNT, BODIES, OPENID, VECTORS, body
-from tests.wechat.pushes import NOW, Query, encrypted, enveloped, pushed, signed, text, webhook
+from tests.wechat.pushes import NOW, Query, encrypted, enveloped, pushed, received, signed, text, webhook
 from wechat_bot.wechat import errors
 from wechat_bot.wechat.credentials import Credentials, Mode
 from wechat_bot.wechat.crypto import MessageCipher, verify
@@ -25,7 +25,7 @@ ENCRYPTED_MODES = [Mode.COMPATIBLE, Mode.SAFE]
 
 
 def opened(mode: Mode, query: Query, body: bytes, **changes: Any) -> Message:
-    return webhook(mode, **changes).open(text(query), body).message
+    return received(webhook(mode, **changes), text(query), body).message
 
 
 # The platform's own requests
@@ -47,7 +47,7 @@ def vector_opened(vector: dict[str, Any], push: dict[str, Any], server: dict[str
     encrypt = f"<Encrypt><![CDATA[{sent['encrypt']}]]></Encrypt>"
     envelope = f"<xml><ToUserName><![CDATA[{ACCOUNT}]]></ToUserName>{encrypt}</xml>"
     callback = Webhook(credentials, lambda: float(vector["timestamp"]))
-    return callback.open(text(query), envelope.encode()).message
+    return received(callback, text(query), envelope.encode()).message
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,12 @@ FAULTS: dict[str, list[str]] = {
 @pytest.mark.parametrize("name", ["signature", "timestamp", "nonce"])
 @pytest.mark.parametrize("mode", Mode)
 def test_a_request_without_a_right_signature_is_refused(mode: Mode, name: str, fault: str) -> None:
-    query, body = pushed(mode, HELLO)
+    query, _ = pushed(mode, HELLO)
     right = query[name]
     query[name] = {"repeated": [right, right], "contradicted": [right, "1"], **FAULTS}[fault]
     refused = text(query).replace("%25FF", "%FF")
     with pytest.raises(InvalidSignature):
-        webhook(mode).open(refused, body)
+        webhook(mode).authenticate(refused)
     with pytest.raises(InvalidSignature):
         webhook(mode).handshake(refused + "&echostr=1")
 
@@ -124,7 +124,7 @@ def test_a_stray_visitor_is_refused(query: str) -> None:
     with pytest.raises(InvalidSignature):
         webhook().handshake(query)
     with pytest.raises(InvalidSignature):
-        webhook().open(query, b"")
+        webhook().authenticate(query)
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -156,9 +156,9 @@ def test_a_retry_is_the_same_message_with_the_same_nonce(mode: Mode) -> None:
     query, body = pushed(mode, HELLO)
     again, encrypted_again = pushed(mode, HELLO)
     keys = {
-        one.open(text(query), body).message.dedup_key,
-        one.open(text(query), body).message.dedup_key,
-        one.open(text(again), encrypted_again).message.dedup_key,
+        received(one, text(query), body).message.dedup_key,
+        received(one, text(query), body).message.dedup_key,
+        received(one, text(again), encrypted_again).message.dedup_key,
     }
     assert len(keys) == 1
 
@@ -216,7 +216,7 @@ def test_plain_text_is_refused_in_safe_mode(encrypt_type: Query, body: bytes) ->
 @pytest.mark.parametrize("encrypt_type", [{}, {"encrypt_type": "raw"}], ids=str)
 @pytest.mark.parametrize("mode", [Mode.PLAIN, Mode.COMPATIBLE])
 def test_plain_text_is_accepted_in_the_other_modes(mode: Mode, encrypt_type: Query) -> None:
-    incoming = webhook(mode).open(text(signed(**encrypt_type)), HELLO)
+    incoming = received(webhook(mode), text(signed(**encrypt_type)), HELLO)
     assert incoming.cipher is None
     assert incoming.message.msg_id == "24987654321098765"
 
@@ -283,7 +283,7 @@ def answer(incoming: Incoming, server: Webhook) -> dict[str, str]:
 
 def test_a_plain_push_is_answered_in_plain_text() -> None:
     server = webhook()
-    assert answer(server.open(text(signed()), HELLO), server) == {
+    assert answer(received(server, text(signed()), HELLO), server) == {
         "ToUserName": OPENID,
         "FromUserName": ACCOUNT,
         "CreateTime": str(NOW),
@@ -298,7 +298,7 @@ def test_a_plain_push_is_answered_in_plain_text() -> None:
 def test_the_answer_is_sealed_with_the_token_and_key_of_the_push(mode: Mode, token: str, key: str) -> None:
     server = webhook(mode, tokens=(TOKEN, OTHER_TOKEN), aes_keys=(AES_KEY, OTHER_KEY))
     query, body = encrypted(HELLO, token=token, key=key)
-    envelope = answer(server.open(text(query), body), server)
+    envelope = answer(received(server, text(query), body), server)
     assert set(envelope) == {"Encrypt", "MsgSignature", "TimeStamp", "Nonce"}
     assert envelope["TimeStamp"] == str(NOW)
     parts = token, envelope["TimeStamp"], envelope["Nonce"], envelope["Encrypt"]

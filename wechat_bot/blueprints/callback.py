@@ -6,15 +6,17 @@ import logging
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from ..services.health.call_stats import PROGRAM_FAULT, VERIFIED
 from ..services.inbox.receiving import LeftUnanswered
 from ..services.inbox.recorder import NotRecorded
 from ..wechat.errors import MalformedMessage, Refusal, WebhookError
-from ..wiring import services
+from ..wiring import Services, services
 
 log = logging.getLogger(__name__)
 
@@ -24,61 +26,95 @@ MAX_BODY = 1 << 20
 """Maximum size of a push, in bytes."""
 
 
-def _text(text: str, status: int = 200, mimetype: str = "text/plain") -> Response:
-    return Response(text, status, mimetype=mimetype)
+class PlatformResponse(Response):
+    """A response whose headers are complete when it is made, so that Werkzeug need not look them through."""
+
+    def __init__(self, text: str, status: int = 200, mimetype: str = "text/plain") -> None:
+        body = text.encode()
+        headers = [("Content-Type", f"{mimetype}; charset=utf-8"), ("Content-Length", str(len(body)))]
+        super().__init__([body], status, headers, direct_passthrough=True)
+
+    def get_wsgi_headers(self, environ: Any) -> Headers:
+        return self.headers
+
+
+class PushRequest:
+    """A request that pushes a message. How it ends is counted, except if no message is found in it."""
+
+    def __init__(self, services: Services) -> None:
+        self._started = time.perf_counter()
+        self._services = services
+        self._kind = "unknown"
+
+    def answer(self) -> Response:
+        """Return the response to the push.
+
+        :raises WebhookError: if it is refused.
+        """
+        try:
+            return self._reply()
+        except LeftUnanswered:
+            log.info("left to the next push")
+            self._record("unanswered")
+            return PlatformResponse("not yet", 503)
+        except NotRecorded as error:
+            log.error("not recorded, the platform shall push again: %s", error)
+            self._record("not recorded")
+            return PlatformResponse("unavailable", 503)
+        except (WebhookError, HTTPException):
+            raise
+        except Exception:
+            self._record("failed")
+            raise
+
+    def _reply(self) -> Response:
+        webhook = self._services.webhook
+        signed = webhook.authenticate(_query())  # before the body is read, which strangers may send slowly
+        request.max_content_length = MAX_BODY
+        incoming = webhook.open(signed, request.get_data(cache=False))
+        self._kind = type(incoming.message).__name__
+        reply = self._services.inbox.receive(incoming.message)
+        outcome = reply.kind if reply else "success"
+        if reply:
+            response = PlatformResponse(webhook.seal(incoming, reply), mimetype="application/xml")
+        else:
+            response = PlatformResponse("success")
+        seconds = self._record(outcome)
+        log.debug("%s answered with %s in %.0f ms", self._kind, outcome, seconds * 1000)
+        return response
+
+    def _record(self, outcome: str) -> float:
+        """Record how the push ended, and return its duration in seconds."""
+        seconds = time.perf_counter() - self._started
+        self._services.call_stats.record_push(self._kind, outcome, seconds)
+        return seconds
 
 
 @bp.get("/wechat", strict_slashes=False, provide_automatic_options=False)
 def verify() -> Response:
     echo = services().webhook.handshake(_query())
     services().call_stats.record_request(VERIFIED)
-    return _text(echo)
+    return PlatformResponse(echo)
 
 
 @bp.post("/wechat", strict_slashes=False, provide_automatic_options=False)
 def push() -> Response:
-    g.started, g.kind = time.perf_counter(), "unknown"
-    webhook, inbox = services().webhook, services().inbox
-    request.max_content_length = MAX_BODY
-    incoming = webhook.open(_query(), request.get_data(cache=False))
-    g.kind = type(incoming.message).__name__
-    reply = inbox.receive(incoming.message)
-    answer = _text(webhook.seal(incoming, reply), mimetype="application/xml") if reply else _text("success")
-    outcome = reply.kind if reply else "success"
-    log.info("%s answered with %s in %.0f ms", g.kind, outcome, _record_push(outcome) * 1000)
-    return answer
+    return PushRequest(services()).answer()
 
 
 def _query() -> str:
     return request.query_string.decode("ascii", errors="replace")
 
 
-def _record_push(outcome: str) -> float:
-    """Record a push that was handled, and return its duration in seconds."""
-    seconds: float = time.perf_counter() - g.started
-    services().call_stats.record_push(g.kind, outcome, seconds)
-    return seconds
-
-
 @bp.errorhandler(WebhookError)
 def refuse(error: WebhookError) -> Response:
     log.warning("refused: %s", error)
     services().call_stats.record_request(error.cause, error.detail)
-    return _text("malformed", 400) if isinstance(error, MalformedMessage) else _text("forbidden", 403)
-
-
-@bp.errorhandler(LeftUnanswered)
-def leave_unanswered(_: LeftUnanswered) -> Response:
-    log.info("left to the next push")
-    _record_push("unanswered")
-    return _text("not yet", 503)
-
-
-@bp.errorhandler(NotRecorded)
-def ask_again(error: NotRecorded) -> Response:
-    log.error("not recorded, the platform shall push again: %s", error)
-    _record_push("not recorded")
-    return _text("unavailable", 503)
+    return (
+        PlatformResponse("malformed", 400)
+        if isinstance(error, MalformedMessage)
+        else PlatformResponse("forbidden", 403)
+    )
 
 
 @bp.errorhandler(RequestEntityTooLarge)
@@ -89,7 +125,7 @@ def refuse_size(error: RequestEntityTooLarge) -> Response:
 
 @bp.errorhandler(HTTPException)
 def explain(error: HTTPException) -> Response:
-    return _text(error.name, error.code or 500)
+    return PlatformResponse(error.name, error.code or 500)
 
 
 @bp.errorhandler(Exception)
@@ -97,9 +133,7 @@ def report_fault(error: Exception) -> Response:
     """Log a fault of the program and count it for the health page; the platform pushes the message again."""
     log.exception("a push failed, the platform shall push again")
     services().call_stats.record_request(PROGRAM_FAULT, _describe(error))
-    if "started" in g:
-        _record_push("failed")
-    return _text("unavailable", 503)
+    return PlatformResponse("unavailable", 503)
 
 
 def _describe(error: Exception) -> str:

@@ -22,12 +22,22 @@ MAX_SKEW = 300
 
 
 @dataclass(frozen=True)
+class SignedQuery:
+    """The parameters of a request that the platform signed."""
+
+    parameters: _Query
+    token: str
+    """The token that signed it."""
+    timestamp: str
+    nonce: str
+
+
+@dataclass(frozen=True)
 class Incoming:
     """A verified push, and what is needed to encrypt and sign its passive reply."""
 
     message: Message
-    token: str
-    nonce: str
+    query: SignedQuery
     cipher: MessageCipher | None
     """The cipher that decrypted the push, or None for a push in plain text."""
 
@@ -49,59 +59,16 @@ class Webhook:
 
         :raises InvalidSignature: if the request is not from the platform.
         """
-        parameters = _Query(query)
-        self._authenticate(parameters)
-        return parameters.single("echostr")
+        return self.authenticate(query).parameters.single("echostr")
 
-    def open(self, query: str, body: bytes) -> Incoming:
-        """Return the message of a push, given its query string and body as received.
-
-        :raises InvalidSignature: if the signature or the time stamp is invalid.
-        :raises InvalidCiphertext: if the body is not encrypted as the mode requires, or cannot be decrypted.
-        :raises MalformedMessage: if the request is genuine but its body is not a message.
-        """
-        parameters = _Query(query)
-        token = self._authenticate(parameters)
-        if parameters.get("encrypt_type", "raw") != "raw":
-            cipher, body = self._decrypt(parameters, token, body)
-        elif self._mode is Mode.SAFE:
-            # `signature` does not cover the body: accepting plain text here would allow forged messages.
-            raise InvalidCiphertext("plain text in safe mode", Refusal.PLAIN_IN_SAFE_MODE)
-        else:
-            cipher = None
-        return Incoming(parsing.parse(xml.parse(body)), token, parameters.single("nonce"), cipher)
-
-    def has_valid_signature(self, query: str) -> bool:
-        """Whether `query` has a valid signature. The path of the request is not considered."""
-        try:
-            self._authenticate(_Query(query))
-        except InvalidSignature:
-            return False
-        return True
-
-    def seal(self, incoming: Incoming, reply: replies.Reply) -> str:
-        """Return the response body that sends `reply` to `incoming`, encrypted if the push was."""
-        now = self._clock()
-        plain = replies.to_xml(incoming.message, reply, now)
-        if incoming.cipher is None:
-            return plain
-        timestamp, nonce = str(int(now)), incoming.nonce
-        encrypted = incoming.cipher.encrypt(plain.encode())
-        envelope = {
-            "Encrypt": encrypted,
-            "MsgSignature": sign(incoming.token, timestamp, nonce, encrypted),
-            "TimeStamp": timestamp,
-            "Nonce": nonce,
-        }
-        return xml.build(envelope)
-
-    def _authenticate(self, parameters: _Query) -> str:
-        """Return the token that signed the request, which must be recent.
+    def authenticate(self, query: str) -> SignedQuery:
+        """Return the query of a request, which must be signed and recent.
 
         A repeated nonce is accepted, since retries have the same `timestamp` and `nonce` (section 1.6).
 
         :raises InvalidSignature: if the signature is wrong or the time stamp is outside of `MAX_SKEW`.
         """
+        parameters = _Query(query)
         timestamp, nonce = parameters.single("timestamp"), parameters.single("nonce")
         signature = parameters.single("signature")
         for token in self._tokens:
@@ -115,12 +82,52 @@ class Webhook:
         if abs(skew) > MAX_SKEW:
             words = f"the time stamp differs by {skew:.0f} s from this machine's clock"
             raise InvalidSignature(words, Refusal.OLD_TIMESTAMP, detail=f"{skew:.0f}")
-        return token
+        return SignedQuery(parameters, token, timestamp, nonce)
 
-    def _decrypt(self, parameters: _Query, token: str, body: bytes) -> tuple[MessageCipher, bytes]:
+    def open(self, query: SignedQuery, body: bytes) -> Incoming:
+        """Return the message of a push, given its query and its body as received.
+
+        :raises InvalidSignature: if the signature of the encrypted body is wrong.
+        :raises InvalidCiphertext: if the body is not encrypted as the mode requires, or cannot be decrypted.
+        :raises MalformedMessage: if the request is genuine but its body is not a message.
+        """
+        if query.parameters.get("encrypt_type", "raw") != "raw":
+            cipher, body = self._decrypt(query, body)
+        elif self._mode is Mode.SAFE:
+            # `signature` does not cover the body: accepting plain text here would allow forged messages.
+            raise InvalidCiphertext("plain text in safe mode", Refusal.PLAIN_IN_SAFE_MODE)
+        else:
+            cipher = None
+        return Incoming(parsing.parse(xml.parse(body)), query, cipher)
+
+    def has_valid_signature(self, query: str) -> bool:
+        """Whether `query` has a valid signature. The path of the request is not considered."""
+        try:
+            self.authenticate(query)
+        except InvalidSignature:
+            return False
+        return True
+
+    def seal(self, incoming: Incoming, reply: replies.Reply) -> str:
+        """Return the response body that sends `reply` to `incoming`, encrypted if the push was."""
+        now = self._clock()
+        plain = replies.to_xml(incoming.message, reply, now)
+        if incoming.cipher is None:
+            return plain
+        timestamp, nonce = str(int(now)), incoming.query.nonce
+        encrypted = incoming.cipher.encrypt(plain.encode())
+        envelope = {
+            "Encrypt": encrypted,
+            "MsgSignature": sign(incoming.query.token, timestamp, nonce, encrypted),
+            "TimeStamp": timestamp,
+            "Nonce": nonce,
+        }
+        return xml.build(envelope)
+
+    def _decrypt(self, query: SignedQuery, body: bytes) -> tuple[MessageCipher, bytes]:
         encrypted = _encrypted(body)
-        signed = (token, parameters.single("timestamp"), parameters.single("nonce"), encrypted)
-        if not verify(parameters.single("msg_signature"), *signed):
+        signature = query.parameters.single("msg_signature")
+        if not verify(signature, query.token, query.timestamp, query.nonce, encrypted):
             raise InvalidSignature("wrong msg_signature", Refusal.MALFORMED)  # the token was verified above
         problem = InvalidCiphertext("WECHAT_ENCODING_AES_KEY is not set", Refusal.ENCRYPTED_WITHOUT_KEY)
         for cipher in self._ciphers:
