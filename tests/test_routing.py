@@ -72,6 +72,7 @@ def test_an_included_router_is_asked_in_its_place_and_knows_later_handlers() -> 
     router.on(TextMessage, keyword("a"))(named("before"))
     router.include(included)
     router.on(TextMessage)(named("after"))
+    assert taken(router, text("b")) == "after"
     included.on(TextMessage, keyword("a", "b"))(named("inside"))
     assert [taken(router, text(word)) for word in "abc"] == ["before", "inside", "after"]
     assert [route.handler.__name__ for route in router.routes()] == ["before", "inside", "after"]

@@ -97,6 +97,9 @@ class Router:
 
     def __init__(self) -> None:
         self._routes: list[Route | Router] = []
+        self._included_in: list[Router] = []
+        self._by_class: dict[type[Message], list[Route]] = {}
+        """The routes for messages of a class, including those of included routers."""
 
     def on(
         self, kind: type[M], *conditions: Condition[M], slow: bool = False, rerun: bool = True
@@ -108,14 +111,24 @@ class Router:
         """
 
         def register(handler: Handler[M]) -> Handler[M]:
-            self._routes.append(Route(kind, conditions, handler, slow, rerun))
+            self._add(Route(kind, conditions, handler, slow, rerun))
             return handler
 
         return register
 
     def include(self, router: Router) -> None:
         """Insert the routes of `router` at this position, including routes that are added to it later."""
-        self._routes.append(router)
+        router._included_in.append(self)
+        self._add(router)
+
+    def _add(self, route: Route | Router) -> None:
+        self._routes.append(route)
+        self._forget_classes()
+
+    def _forget_classes(self) -> None:
+        self._by_class.clear()
+        for router in self._included_in:
+            router._forget_classes()
 
     def routes(self) -> Iterator[Route]:
         """Iterate over all routes in order of precedence."""
@@ -127,10 +140,15 @@ class Router:
 
     def resolve(self, message: Message, ctx: Context) -> Route | None:
         """Return the first route that matches `message`, or None; set ``ctx.match``."""
-        for route in self.routes():
-            if isinstance(message, route.kind) and _matches(route, message, ctx):
+        for route in self._routes_for(type(message)):
+            if _matches(route, message, ctx):
                 return route
         return None
+
+    def _routes_for(self, kind: type[Message]) -> list[Route]:
+        if kind not in self._by_class:
+            self._by_class[kind] = [route for route in self.routes() if issubclass(kind, route.kind)]
+        return self._by_class[kind]
 
 
 def _matches(route: Route, message: Message, ctx: Context) -> bool:

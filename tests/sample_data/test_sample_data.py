@@ -22,6 +22,7 @@ from wechat_bot.models import BotSession, Channel, Direction, Follower, MessageL
 from wechat_bot.sample_data import AlreadyUsed, Plan, seed
 from wechat_bot.sample_data.dialogues import dialogues
 from wechat_bot.sample_data.traffic import ZONE
+from wechat_bot.services.projections.projector import Projector
 from wechat_bot.settings import Environment, Settings
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat import parsing
@@ -114,6 +115,7 @@ def values(rows: list[Any], names: tuple[str, ...]) -> list[tuple[Any, ...]]:
 
 def test_followers_were_seen_when_they_wrote(make_app: MakeApp) -> None:
     engine = filled(make_app(), plan(1500, followers=30))
+    Projector(engine, router).catch_up(60)
     spoken = [log for log in logs(engine) if log.direction == Direction.IN and log.follower_id]
     for follower in followers(engine):
         times = [log.received_at for log in spoken if log.follower_id == follower.id]

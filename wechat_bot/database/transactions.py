@@ -8,11 +8,12 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, UpdateBase
+from sqlalchemy import Engine, UpdateBase, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
@@ -21,22 +22,59 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@contextmanager
-def sqlite_write_lock(engine: Engine) -> Iterator[None]:
-    """Wait until no other process writes to the same SQLite file; other databases queue writers themselves.
+class WriteLock:
+    """A lock that the processes which write to one SQLite file queue for; it guards nothing.
 
     SQLite's own busy handler polls with growing pauses, so that a writer can wait while later ones get the
     lock. `flock` blocks instead, and the kernel wakes the next waiter.
     """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._idle: list[int] = []
+        """Open file descriptors. Two threads must not use one at once, as they would share the lock."""
+        self._held = -1
+        """The file descriptor of the thread that has the lock."""
+
+    def __enter__(self) -> None:
+        try:
+            file = self._idle.pop()
+        except IndexError:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except BaseException:
+            os.close(file)
+            raise
+        self._held = file
+
+    def __exit__(self, *error: object) -> None:
+        file = self._held
+        fcntl.flock(file, fcntl.LOCK_UN)
+        self._idle.append(file)
+
+    def close(self) -> None:
+        """Close the files that nobody uses."""
+        while self._idle:
+            os.close(self._idle.pop())
+
+
+_write_locks: WeakKeyDictionary[Engine, WriteLock] = WeakKeyDictionary()
+
+
+def write_lock(engine: Engine) -> AbstractContextManager[None]:
+    """Return the lock of an engine for SQLite. Other databases queue writers themselves."""
     if engine.dialect.name != "sqlite":
-        yield
-        return
-    file = os.open(f"{engine.url.database}-turn", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(file)
+        return nullcontext()
+    return _write_locks.get(engine) or _write_locks.setdefault(
+        engine, WriteLock(f"{engine.url.database}-turn")
+    )
+
+
+@event.listens_for(Engine, "engine_disposed")
+def _close_lock(engine: Engine) -> None:
+    if lock := _write_locks.get(engine):
+        lock.close()
 
 
 in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
@@ -54,7 +92,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     token = in_transaction.set(True)
     try:
         writer = engine.execution_options(writes=True)
-        with sqlite_write_lock(engine), writer.begin() as connection:
+        with write_lock(engine), writer.begin() as connection:
             yield connection
     finally:
         in_transaction.reset(token)

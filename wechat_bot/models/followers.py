@@ -37,6 +37,7 @@ class Follower(Model):
     synced_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     first_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
     last_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    """When the last push arrived, as far as the projections have come."""
 
 
 class Tag(Model):

@@ -76,7 +76,7 @@ def build(fields: Mapping[str, Any]) -> str:
 
 
 def _elements(fields: Mapping[str, Any]) -> str:
-    return "".join(_element(name, value) for name, value in fields.items())
+    return "".join([_element(name, value) for name, value in fields.items()])
 
 
 def _element(name: str, value: Any) -> str:

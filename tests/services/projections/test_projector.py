@@ -79,6 +79,25 @@ def test_messages_are_counted_once_and_events_are_none(
     assert row.status == ConversationStatus.DONE
 
 
+def test_a_follower_was_seen_with_the_last_push_whatever_it_was(
+    journal: Journal, digest: Projector, engine: Engine
+) -> None:
+    quiet, lively = journal.follower("o1"), journal.follower("o2")
+    hours = [NOON + timedelta(hours=hour) for hour in range(5)]
+    journal.add(follower_id=lively, created_at=hours[2], kind="event", event="view")
+    journal.add(follower_id=lively, created_at=hours[1])
+    journal.add(follower_id=lively, created_at=hours[3], direction=Direction.OUT)
+    journal.add(follower_id=quiet, created_at=hours[0] - timedelta(days=1))
+    digest.catch_up()
+    seen = select(Follower.id, Follower.last_seen_at)
+    with engine.connect() as connection:
+        assert dict(connection.execute(seen).all()) == {quiet: NOON, lively: hours[2]}
+    journal.add(follower_id=lively, created_at=hours[4])
+    digest.catch_up()
+    with engine.connect() as connection:
+        assert dict(connection.execute(seen).all()) == {quiet: NOON, lively: hours[4]}
+
+
 @pytest.mark.parametrize(
     ("columns", "status"),
     [

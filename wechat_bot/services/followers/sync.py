@@ -20,6 +20,7 @@ from sqlalchemy import (
     Select,
     bindparam,
     delete,
+    exists,
     insert,
     or_,
     select,
@@ -29,7 +30,17 @@ from sqlalchemy import (
 
 from ...database.transactions import retry_conflicts, transaction, write
 from ...jobs import Enqueue, Job
-from ...models import Account, BotSession, Follower, FollowerSync, FollowerTag, SyncState, Tag
+from ...models import (
+    Account,
+    BotSession,
+    Direction,
+    Follower,
+    FollowerSync,
+    FollowerTag,
+    MessageLog,
+    SyncState,
+    Tag,
+)
 from ...models.columns import storable
 from ...wechat.api import WeChatClient
 from ...wechat.api.users import User
@@ -223,7 +234,7 @@ class FollowerSynchronizer:
                     .where(Follower.account_id == run.account_id, Follower.subscribed.is_(True))
                     .where(or_(Follower.synced_at.is_(None), Follower.synced_at < run.started_at))
                     .where(or_(Follower.status_at.is_(None), Follower.status_at < run.since))
-                    .where(Follower.last_seen_at < run.since)
+                    .where(Follower.last_seen_at < run.since, ~_wrote_since(run.since))
                     .values(subscribed=False, status_at=run.since)
                 )
 
@@ -232,6 +243,15 @@ class FollowerSynchronizer:
             FollowerSync.id == sync_id, FollowerSync.state == SyncState.RUNNING
         )
         write(self.engine, running.values(seen_at=datetime.now(UTC), **values))
+
+
+def _wrote_since(since: datetime) -> ColumnElement[bool]:
+    """Whether a push of the follower arrived since then, perhaps too lately for `Follower.last_seen_at`."""
+    return exists().where(
+        MessageLog.follower_id == Follower.id,
+        MessageLog.direction == Direction.IN,
+        MessageLog.received_at >= since,
+    )
 
 
 def newest_run(account_id: int) -> Select[Any]:

@@ -124,6 +124,7 @@ class Exchange:
 def record(connection: Connection, exchanges: Sequence[Exchange]) -> list[RecordOutcome]:
     """Write all `exchanges`, which belong to one account, unless their messages are known."""
     exchanges = _with_followers(connection, exchanges)
+    _lock_followers(connection, exchanges)
     known = set(connection.scalars(_KNOWN, {"keys": [exchange.key for exchange in exchanges]}))
     outcomes = []
     rows: list[Row] = []
@@ -206,14 +207,10 @@ _KNOWN = select(MessageLog.dedup_key).where(MessageLog.dedup_key.in_(bindparam("
 FOLLOWER_ID = select(Follower.id).where(
     Follower.account_id == bindparam("account_id"), Follower.openid == bindparam("openid")
 )
-TOUCH = update(Follower).where(Follower.id == bindparam("follower")).values(last_seen_at=bindparam("seen"))
 
 
 def _with_followers(connection: Connection, exchanges: Sequence[Exchange]) -> list[Exchange]:
-    """Return `exchanges` with the ids of all followers, after inserting new ones.
-
-    The followers' rows are locked in the order of their ids, so that no other process records for them.
-    """
+    """Return `exchanges` with the ids of all followers, after inserting new ones."""
     ids: dict[str, int | None] = {}
     for follower in new_followers(exchanges):
         follower_id = connection.scalar(FOLLOWER_ID, follower)
@@ -222,10 +219,18 @@ def _with_followers(connection: Connection, exchanges: Sequence[Exchange]) -> li
             follower_id = connection.scalar(FOLLOWER_ID, follower)
             connection.execute(insert(BotSession), new_row(BotSession, follower_id=follower_id))
         ids[follower["openid"]] = follower_id
-    complete = with_ids(exchanges, ids)
-    if touched := touch_values(complete):
-        connection.execute(TOUCH, touched)
-    return complete
+    return with_ids(exchanges, ids)
+
+
+def _lock_followers(connection: Connection, exchanges: Sequence[Exchange]) -> None:
+    """Lock the followers of several exchanges that change more than the log, ordered by id.
+
+    Otherwise two processes that change the same followers in another order would wait for each other.
+    """
+    ids = {e.follower_id for e in exchanges if e.session_change or e.claims or e.changes_subscription}
+    if len(ids) > 1:
+        locked = select(Follower.id).where(Follower.id.in_(ids)).order_by(Follower.id)
+        connection.execute(locked.with_for_update(key_share=True))
 
 
 def new_followers(exchanges: Sequence[Exchange]) -> list[Row]:
@@ -247,12 +252,6 @@ def new_followers(exchanges: Sequence[Exchange]) -> list[Row]:
 def with_ids(exchanges: Sequence[Exchange], ids: Mapping[str, int | None]) -> list[Exchange]:
     """Return `exchanges` with the ids of new followers, which `ids` has by openid."""
     return [e if e.follower_id else replace(e, follower_id=ids.get(e.message.openid)) for e in exchanges]
-
-
-def touch_values(exchanges: Sequence[Exchange]) -> list[Row]:
-    """Return the parameters of `TOUCH`, one for each follower, ordered so that processes cannot deadlock."""
-    seen = {e.follower_id: e.received_at for e in exchanges if e.follower_id}
-    return [{"follower": follower_id, "seen": at} for follower_id, at in sorted(seen.items())]
 
 
 def _apply_changes(connection: Connection, exchange: Exchange) -> bool:

@@ -7,28 +7,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    Engine,
-    Insert,
-    Text,
-    bindparam,
-    cast,
-    column,
-    func,
-    insert,
-    literal_column,
-    select,
-    update,
-)
+from sqlalchemy import JSON, Engine, Insert, Text, bindparam, cast, column, func, insert, select
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from ...database.compiled import CompiledStatement, Connections
-from ...database.transactions import sqlite_write_lock
+from ...database.compiled import CompiledStatement, Connections, PreparedStatement, compile_select
+from ...database.transactions import write_lock
 from ...models import BotSession, Follower, MessageLog
 from ...models.rows import Row, insert_columns, new_row
 from ..messages.records import INSERT
-from .exchanges import FOLLOWER_ID, TOUCH, Exchange, new_followers, touch_values, with_ids
+from .exchanges import FOLLOWER_ID, Exchange, new_followers, with_ids
 
 
 class FastPath:
@@ -39,16 +26,15 @@ class FastPath:
 
     def __init__(self, engine: Engine, connections: Connections) -> None:
         dialect = engine.dialect
-        self._engine = engine
         self._connections = connections
+        self._lock = write_lock(engine)
         self._begin = "BEGIN IMMEDIATE" if dialect.name == "sqlite" else "BEGIN"
-        self._touch = CompiledStatement(TOUCH, dialect)
         self._insert = CompiledStatement(INSERT, dialect, insert_columns(MessageLog))
+        is_postgresql = dialect.name == "postgresql"
+        self._insert_json = PreparedStatement(_insert_json(), dialect) if is_postgresql else None
         self._insert_followers = CompiledStatement(insert(Follower), dialect, insert_columns(Follower))
         self._insert_sessions = CompiledStatement(insert(BotSession), dialect, insert_columns(BotSession))
-        self._follower_id = CompiledStatement(FOLLOWER_ID, dialect)
-        in_one = dialect.name == "postgresql"
-        self._in_one = CompiledStatement(_touch_and_insert(), dialect) if in_one else None
+        self._follower_id = compile_select(FOLLOWER_ID, dialect)
 
     @staticmethod
     def accepts(exchange: Exchange) -> bool:
@@ -66,20 +52,22 @@ class FastPath:
         :raises OperationalError: also when a message or a new follower is known already.
         """
         new = new_followers(exchanges)
-        with sqlite_write_lock(self._engine), self._connections.borrow() as cursor:
-            if self._in_one and not new:
-                self._in_one.execute(cursor, _values_in_one(exchanges))
-            else:
-                cursor.execute(self._begin)
-                self._write(cursor, exchanges, new)
-                cursor.execute("COMMIT")
+        with self._lock, self._connections.borrow() as cursor:
+            if self._insert_json and not new:  # one statement is a transaction by itself
+                self._write(cursor, exchanges)
+                return
+            cursor.execute(self._begin)
+            if new:
+                exchanges = with_ids(exchanges, self._add_followers(cursor, new))
+            self._write(cursor, exchanges)
+            cursor.execute("COMMIT")
 
-    def _write(self, cursor: DBAPICursor, exchanges: Sequence[Exchange], new: Sequence[Row]) -> None:
-        if touched := touch_values(exchanges):
-            self._touch.executemany(cursor, touched)
-        if new:
-            exchanges = with_ids(exchanges, self._add_followers(cursor, new))
-        self._insert.executemany(cursor, [row for exchange in exchanges for row in exchange.rows()])
+    def _write(self, cursor: DBAPICursor, exchanges: Sequence[Exchange]) -> None:
+        rows = [row for exchange in exchanges for row in exchange.rows()]
+        if self._insert_json:
+            self._insert_json.execute(cursor, {"rows": _to_json(rows)})
+        else:
+            self._insert.executemany(cursor, rows)
 
     def _add_followers(self, cursor: DBAPICursor, new: Sequence[Row]) -> Mapping[str, int | None]:
         self._insert_followers.executemany(cursor, new)
@@ -90,25 +78,12 @@ class FastPath:
         return ids
 
 
-def _touch_and_insert() -> Insert:
-    """Return `TOUCH` and `INSERT` in one statement for PostgreSQL, whose rows are one JSON text.
-
-    The followers are locked in the order of their ids before anything is inserted, as by `TOUCH`.
-    """
+def _insert_json() -> Insert:
+    """Return `INSERT` for PostgreSQL, whose rows are one JSON text: one statement for any number of them."""
     names, types = insert_columns(MessageLog), MessageLog.__table__.c
     text = cast(bindparam("rows", type_=Text), JSON)
     function = func.json_to_recordset(text).table_valued(*(column(name, types[name].type) for name in names))
-    rows = function.render_derived(name="pushed", with_types=True)
-    followers = select(Follower.id).where(Follower.id.in_(select(rows.c.follower_id))).order_by(Follower.id)
-    locked = followers.with_for_update(key_share=True).cte("locked")
-    touch = update(Follower).where(Follower.id == locked.c.id).values(last_seen_at=bindparam("seen"))
-    all_locked = select(func.count()).select_from(locked).scalar_subquery() >= literal_column("0")
-    return INSERT.from_select(names, select(rows).where(all_locked)).add_cte(touch.cte("touch"))
-
-
-def _values_in_one(exchanges: Sequence[Exchange]) -> Row:
-    rows = [row for exchange in exchanges for row in exchange.rows()]
-    return {"rows": _to_json(rows), "seen": max(exchange.received_at for exchange in exchanges)}
+    return INSERT.from_select(names, select(function.render_derived(name="pushed", with_types=True)))
 
 
 _to_json: Any = json.JSONEncoder(ensure_ascii=False, default=datetime.isoformat).encode

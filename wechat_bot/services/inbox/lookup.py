@@ -124,7 +124,8 @@ class InboxReader:
     def is_busy(self, follower_id: int) -> bool:
         """Whether a slow handler has yet to answer an earlier message of the follower."""
         with self._connections.borrow() as cursor:
-            return self._select_unfinished.fetch_one(cursor, {"follower_id": follower_id}) != [None]
+            row = self._select_unfinished.fetch_one(cursor, {"follower_id": follower_id})
+        return row is not None and row[0] is not None
 
     @retry_conflicts
     def page(self, pickup: Pickup, follower_id: int) -> StoredPage | None:

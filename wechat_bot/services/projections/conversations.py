@@ -1,14 +1,15 @@
-"""The conversations that operators work with, kept up to date with the message log."""
+"""Operators' conversations and the times of followers' last pushes, kept up to date with the message log."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
-from ...models import Conversation, Direction
+from ...models import Conversation, Direction, Follower
 from ...models.rows import new_row
 from ..conversations.decisions import after_message
 
@@ -57,6 +58,24 @@ def update_conversations(
     if known:
         changed = [{**conversation, "id": row_id} for row_id, conversation in known.items()]
         connection.execute(update(Conversation).where(Conversation.follower_id == bindparam("id")), changed)
+
+
+def update_last_seen(connection: Connection, messages: Iterable[Row[Any]]) -> None:
+    """Store when the last push of each follower arrived, in the order of their ids, as others lock them."""
+    seen: dict[int, datetime] = {}
+    for message in messages:
+        if message.direction == Direction.IN and message.follower_id is not None:
+            seen[message.follower_id] = max(message.received_at, seen.get(message.follower_id, _NEVER))
+    if seen:
+        connection.execute(_SEEN, [{"follower": row_id, "at": at} for row_id, at in sorted(seen.items())])
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_SEEN = (
+    update(Follower)
+    .where(Follower.id == bindparam("follower"), Follower.last_seen_at < bindparam("at"))
+    .values(last_seen_at=bindparam("at"))
+)
 
 
 def _count(conversation: dict[str, Any], message: Row[Any]) -> None:

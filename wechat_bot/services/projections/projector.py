@@ -22,7 +22,7 @@ from ...routing import Router
 from ..media.archive import request_downloads
 from ..search.index import MESSAGES, refresh_followers
 from ..search.tokens import filter_tokens, searchable, tokens_of
-from .conversations import update_conversations
+from .conversations import update_conversations, update_last_seen
 from .hours import update_hours
 from .resting import Look, should_rest
 from .watermark import MAX_GAPS, Watermark
@@ -146,6 +146,7 @@ class Projector:
             MESSAGES.put(connection, tokens)
             catch_alls = {route.name for route in self._router.routes() if route.catch_all}
             update_conversations(connection, rows, settled, {"", *catch_alls})
+            update_last_seen(connection, rows)
             update_hours(connection, rows)
             request_downloads(connection, rows)
             refresh_followers(connection, {row.follower_id for row in rows if row.event == "subscribe"})
