@@ -19,7 +19,7 @@ from wechat_bot.simulator.platform import SimulatedPlatform
 from wechat_bot.wechat.credentials import Credentials, Mode
 from wechat_bot.wechat.messages import TemplateSentEvent
 from wechat_bot.wechat.replies import ImageReply, Reply, TextReply
-from wechat_bot.wechat.webhook import Webhook
+from wechat_bot.wechat.webhook import Incoming, Webhook
 
 CREDENTIALS = Credentials(tokens=(TOKEN,), mode=Mode.SAFE, app_id=APP_ID, aes_keys=(AES_KEY,))
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -68,13 +68,16 @@ class Server:
         finally:
             writer.close()
 
+    def read(self, query: str, body: bytes) -> Incoming:
+        return self.webhook.open(self.webhook.authenticate(query), body)
+
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         query = head.split(" ")[1].partition("?")[2]
         length = re.search(r"Content-Length: (\d+)", head)
         assert length
         body = await reader.readexactly(int(length[1]))
-        incoming = self.webhook.open(query, body)
+        incoming = self.read(query, body)
         pushes = self.pushed[incoming.message.openid]
         words = getattr(incoming.message, "content", "success").split()
         answer = ANSWERS[words[min(len(pushes), len(words) - 1)]]
@@ -160,7 +163,7 @@ def test_events_are_pushed_too() -> None:
     event = {"Event": "TEMPLATESENDJOBFINISH", "MsgID": "1", "Status": "success"}
     [result] = run([("oA", event)], server)
     assert (result.outcome, result.text) == (Outcome.SILENT, "")
-    incoming = server.webhook.open(*server.pushed["oA"][0])
+    incoming = server.read(*server.pushed["oA"][0])
     assert isinstance(incoming.message, TemplateSentEvent)
 
 
@@ -182,5 +185,5 @@ def test_followers_tap_the_link_until_their_reply_is_ready(taps: int, outcome: O
 
     [result] = asyncio.run(fetched())
     assert result.outcome is outcome
-    messages = [server.webhook.open(*push).message for push in server.pushed["oA"]]
+    messages = [server.read(*push).message for push in server.pushed["oA"]]
     assert [getattr(message, "menu_id", None) for message in messages] == ["", *["late-3f9c"] * taps]

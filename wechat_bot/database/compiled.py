@@ -27,7 +27,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 Convert = Callable[[Any], Any]
 Conversions = list[tuple[int, Convert]]
 """The positions of the values that have to be converted, and how."""
-Statement = Select[Any] | Insert
+Statement = Select[*tuple[Any, ...]] | Insert
 
 
 class CompiledStatement:
