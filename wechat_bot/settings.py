@@ -60,7 +60,7 @@ DEVELOPMENT_SECRET = "development"
 _MINIMUMS = {
     "trusted_proxies": 0,
     "web_workers": 1,
-    "web_threads": 1,
+    "web_threads": 4,
     "database_connections": 1,
     "wechat_slow_handlers": 1,
     "wechat_session_ttl": 1,

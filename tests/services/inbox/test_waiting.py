@@ -183,7 +183,7 @@ def test_a_link_shows_nothing_to_anybody_else(app: Flask, platform: FakePlatform
 def test_an_answer_that_is_not_ready_shows_the_link_again(
     make_app: MakeApp, bot: Bot, settings: Settings
 ) -> None:
-    app = make_app(bot.router, web_threads=1, wechat_answer_seconds=0.3)
+    app = make_app(bot.router, web_threads=4, wechat_answer_seconds=0.3)
     platform = FakePlatform.of(app)
     with ThreadPoolExecutor(2) as pool:
         held = pool.submit(platform.follower("oFirst").text, "ask first")
@@ -419,7 +419,7 @@ def test_a_push_waits_out_a_short_outage(make_app: MakeApp, bot: Bot) -> None:
 
 
 def test_a_push_that_cannot_be_recorded_is_held_within_the_bound(make_app: MakeApp, bot: Bot) -> None:
-    app = make_app(bot.router, web_threads=3)
+    app = make_app(bot.router, web_threads=4)
     platform, outage = FakePlatform.of(app), Outage(app)
     outage.begin()
     with ThreadPoolExecutor() as pool:

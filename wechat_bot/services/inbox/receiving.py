@@ -9,10 +9,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from ...database.compiled import Connections
-from ...database.transactions import is_unavailable
 from ...models import MessageState
 from ...routing import Router
 from ...settings import AccountSettings
@@ -25,7 +23,7 @@ from .exchanges import Exchange, RecordOutcome, count_push, mark_late
 from .handling import HandlerCall, HandlerFinder, HandlerRunner, Push
 from .lookup import InboxReader, StoredPage
 from .pickup import Pickup
-from .recorder import NotRecorded, Recorder
+from .recorder import NotRecorded, Recorder, is_passing
 from .slow_handlers import SlowHandlers
 from .waiting import WaitingPushes
 
@@ -107,10 +105,13 @@ class Inbox:
         push = Push(message)
         try:
             return self._receive(push)
-        except NotRecorded:
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            self._finder.forget_account()
             if self._wait_for(push, push.key):
                 self._hold(push)  # or the platform would use up its pushes within a second
-            raise
+            raise NotRecorded(str(error).partition("\n")[0]) from error
         finally:
             self._leave(push)
 
@@ -168,17 +169,16 @@ class Inbox:
     def _persist(self, push: Push, attempt: Callable[[], T]) -> T:
         """Return the result of `attempt`, which is repeated until the database takes it.
 
-        :raises NotRecorded: when the push can no longer be answered, or cannot wait.
+        Its last error is raised when the push can no longer be answered, or cannot wait.
         """
         while True:
             try:
                 return attempt()
-            except (SQLAlchemyError, NotRecorded) as error:
-                if not isinstance(error, NotRecorded) and not is_unavailable(error):
+            except Exception as error:
+                too_late = push.elapsed > self._settings.answer_seconds
+                if not is_passing(error) or too_late or not self._wait_for(push, push.key):
                     raise
                 self._finder.forget_account()
-                if not self._wait_for(push, push.key) or push.elapsed > self._settings.answer_seconds:
-                    raise NotRecorded(str(error).partition("\n")[0]) from error
             time.sleep(RETRY_PAUSE)
 
     # Slow handlers

@@ -40,6 +40,11 @@ class NotRecorded(Exception):
     """The database did not take the exchange or change, of which nothing was acknowledged."""
 
 
+def is_passing(error: Exception) -> bool:
+    """Whether the database is at fault, so that the same may succeed later."""
+    return isinstance(error, NotRecorded) or is_unavailable(error)
+
+
 class _Pending:
     """An exchange or change that waits to be written, by this thread or another."""
 

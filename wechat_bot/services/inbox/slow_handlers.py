@@ -23,7 +23,6 @@ from typing import Any, TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from ...database.transactions import is_unavailable
 from ...models import MessageState
 from ...wechat.parsing import parse
 from ..outbox.sending import Outbox
@@ -32,7 +31,7 @@ from .exchanges import Exchange, RecordOutcome, mark_late, store_result
 from .handling import HandlerCall, HandlerFinder, HandlerRunner, Push
 from .lookup import InboxReader
 from .queue import HEARTBEAT_SECONDS, Liveness, QueuedMessage
-from .recorder import NotRecorded, Recorder
+from .recorder import Recorder, is_passing
 from .waiting import WaitingPushes
 
 log = logging.getLogger(__name__)
@@ -215,11 +214,9 @@ class SlowHandlers:
                 if self._place_is_free:
                     self._place_is_free = False
                     self._start_queued()
-            except (SQLAlchemyError, NotRecorded) as error:
+            except Exception as error:  # noqa: BLE001  # it goes on when the database is back
                 self._liveness = Liveness()
-                log.warning("the database is in the way: %s", str(error).partition("\n")[0])
-            except Exception:
-                log.exception("a look at unfinished messages failed")
+                _report(error)
         with suppress(SQLAlchemyError):
             queue.sign_off(self._engine, self.process)
 
@@ -296,9 +293,15 @@ def _persist(attempt: Callable[[], T]) -> T:
         try:
             return attempt()
         except Exception as error:
-            lost = isinstance(error, NotRecorded) or is_unavailable(error)
-            if not lost or time.monotonic() > deadline:
+            if not is_passing(error) or time.monotonic() > deadline:
                 raise
-            log.warning("the database is in the way: %s", str(error).partition("\n")[0])
+            _report(error)
         time.sleep(pause)
         pause = min(2 * pause, MAX_PAUSE)
+
+
+def _report(error: Exception) -> None:
+    if is_passing(error):
+        log.warning("the database is in the way: %s", str(error).partition("\n")[0])
+    else:
+        log.error("unfinished messages could not be looked after", exc_info=error)
