@@ -120,7 +120,7 @@ class FloodFile:
         whole_lines = text[: text.rfind("\n") + 1].splitlines()
         if not whole_lines:
             return None
-        head, *rest = map(json.loads, whole_lines)
+        head, *rest = json.loads(f"[{','.join(whole_lines)}]")
         found: dict[str, list[Any]] = {"question": [], "ordinary": [], "seconds": []}
         for kind, value in rest:
             found[kind].append(value)

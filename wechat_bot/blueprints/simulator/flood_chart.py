@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -98,14 +98,10 @@ def draw(run: FloodRun, arrivals: Mapping[str, float], now: float) -> FloodChart
     :param arrivals: when customer-service messages reached followers, in seconds since the flood began.
     :param now: in Unix time.
     """
-    elapsed = max(_moments(run, arrivals, now))
+    last = max(1, math.ceil(max(_moments(run, arrivals, now))))
     seconds = [
-        Second(
-            number,
-            _counts(run, arrivals, number),
-            [each for each in run.ordinary if number - 1 <= each.started < number],
-        )
-        for number in range(1, max(1, math.ceil(elapsed)) + 1)
+        Second(number, counts, [each for each in run.ordinary if number - 1 <= each.started < number])
+        for number, counts in enumerate(_counts(run, arrivals, last), 1)
     ]
     return FloodChart(run.plan.followers, seconds, run.ordinary)
 
@@ -119,16 +115,22 @@ def _moments(run: FloodRun, arrivals: Mapping[str, float], now: float) -> Iterat
         yield now - run.began if run.seconds is None else run.seconds
 
 
-def _counts(run: FloodRun, arrivals: Mapping[str, float], moment: float) -> Mapping[Fate, int]:
-    """Count what had become of the followers by `moment`, in seconds since the flood began."""
-    found = Counter(_fate(each, arrivals, moment) for each in run.questions)
-    found[Fate.WAITING] += run.plan.followers - len(run.questions)
-    return {fate: found[fate] for fate in Fate}
+def _counts(run: FloodRun, arrivals: Mapping[str, float], last: int) -> Iterator[Mapping[Fate, int]]:
+    """Yield what had become of the followers by the end of each second, from 1 to `last`."""
+    changes: defaultdict[int, Counter[Fate]] = defaultdict(Counter)
+    for each in run.questions:
+        fate = Fate(each.outcome.value)
+        _move(changes, each.started + each.seconds, Fate.WAITING, fate)
+        if each.openid in arrivals:
+            _move(changes, max(arrivals[each.openid], each.started + each.seconds), fate, Fate.LATE)
+    counts = Counter({Fate.WAITING: run.plan.followers})
+    for second in range(1, last + 1):
+        counts.update(changes[second])
+        yield {fate: counts[fate] for fate in Fate}
 
 
-def _fate(result: Result, arrivals: Mapping[str, float], moment: float) -> Fate:
-    if result.started + result.seconds > moment:
-        return Fate.WAITING
-    if result.outcome is Outcome.SILENT and arrivals.get(result.openid, math.inf) <= moment:
-        return Fate.LATE
-    return Fate(result.outcome.value)
+def _move(changes: Mapping[int, Counter[Fate]], moment: float, old: Fate, new: Fate) -> None:
+    """Move a follower from one fate to another in the second that `moment` belongs to."""
+    change = changes[max(1, math.ceil(moment))]
+    change[old] -= 1
+    change[new] += 1
