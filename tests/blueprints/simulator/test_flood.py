@@ -16,6 +16,7 @@ from tests.blueprints.simulator.test_access import sign_in
 from tests.blueprints.simulator.test_phone import Scripts
 from wechat_bot.models import Role
 from wechat_bot.routing import Answer, Context, Router, keyword
+from wechat_bot.settings import Switch
 from wechat_bot.simulator.flood_run import DEAD_SECONDS, FloodFile, FloodRun
 from wechat_bot.wechat.messages import TextMessage
 
@@ -81,7 +82,7 @@ def test_those_who_are_answered_are_counted(make_simulator: MakeSimulator, bot: 
 def test_those_who_wait_are_shown_while_they_do_and_others_are_answered(
     make_simulator: MakeSimulator, bot: Bot
 ) -> None:
-    simulator = make_simulator(bot.router)
+    simulator = make_simulator(bot.router, wechat_customer_service=Switch.NO)
     shown = simulator.post("flood", **PLAN | {"per_second": "20"})
     assert 'http-equiv="refresh"' in shown, "without JavaScript"
     assert re.search(r"<progress [^>]*value=\"0\"", shown)
@@ -138,7 +139,7 @@ def test_what_is_out_of_bounds_is_refused(simulator: Simulator, wrong: dict[str,
 
 
 def test_one_flood_runs_at_a_time_and_can_be_stopped(make_simulator: MakeSimulator, bot: Bot) -> None:
-    simulator = make_simulator(bot.router)
+    simulator = make_simulator(bot.router, wechat_customer_service=Switch.NO)
     simulator.post("flood", **PLAN)
     assert 'id="start"' not in page(simulator)
     assert simulator.client.post("/simulator/flood", data=PLAN).status_code == 409

@@ -55,7 +55,15 @@ def start_flood() -> ResponseReturnValue:
             per_second=int(form.get("per_second", "")),
         )
     except ValueError:
-        abort(400, _("这样的高峰发不出去。"))
+        bounds = {"followers": MAX_FOLLOWERS, "characters": MAX_CHARACTERS, "messages": MAX_PER_SECOND}
+        abort(
+            400,
+            _(
+                "粉丝要有 1 到 %(followers)s 个，文字要有 1 到 %(characters)s 个字，"
+                "每秒的普通消息不超过 %(messages)s 条。",
+                **bounds,
+            ),
+        )
     mode = journal().options().mode
     try:
         flood_file().start(SimulatedPlatform.at(f"{base_url()}/wechat", credentials(mode)), plan)
