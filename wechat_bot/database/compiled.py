@@ -118,7 +118,7 @@ _FROM_TEXT: Mapping[type, Convert] = {
 """Conversions of PostgreSQL's text format, by the type of Python."""
 
 
-def compile_select(statement: Select[Any], dialect: Dialect) -> CompiledStatement:
+def compile_select(statement: Select[*tuple[Any, ...]], dialect: Dialect) -> CompiledStatement:
     """Compile a query whose parameters are texts and whole numbers."""
     kind = PreparedStatement if dialect.driver == "psycopg" else CompiledStatement
     return kind(statement, dialect)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Engine, bindparam, func, or_, select
 from sqlalchemy.orm import aliased
 
-from ...database.compiled import CompiledStatement, Connections
+from ...database.compiled import Connections, compile_select
 from ...database.transactions import retry_conflicts
 from ...models import (
     IS_UNFINISHED,
@@ -49,7 +49,7 @@ class StoredState:
     def context(self, services: Any = None) -> Context:
         """Return a context for the handler, with a copy of the session that it may change."""
         return Context(
-            session=copy.deepcopy(self.session),
+            session=copy.deepcopy(self.session) if self.session else {},
             state=self.state,
             returning=self.returning,
             _services=services,
@@ -87,11 +87,11 @@ class InboxReader:
     def __init__(self, engine: Engine, connections: Connections) -> None:
         self._engine = engine
         self._connections = connections
-        self._select_session = CompiledStatement(_SESSION, engine.dialect)
-        self._select_state = CompiledStatement(_STATE, engine.dialect)
-        self._select_unfinished = CompiledStatement(_UNFINISHED, engine.dialect)
-        self._select_page = CompiledStatement(_PAGE, engine.dialect)
-        self._select_reply = CompiledStatement(_REPLY, engine.dialect)
+        self._select_session = compile_select(_SESSION, engine.dialect)
+        self._select_state = compile_select(_STATE, engine.dialect)
+        self._select_unfinished = compile_select(_UNFINISHED, engine.dialect)
+        self._select_page = compile_select(_PAGE, engine.dialect)
+        self._select_reply = compile_select(_REPLY, engine.dialect)
 
     @retry_conflicts
     def load(self, message: Message, account_id: int) -> StoredState:
