@@ -144,33 +144,32 @@ def record(connection: Connection, exchanges: Sequence[Exchange]) -> list[Record
 
 
 def store_result(
-    connection: Connection, exchange: Exchange, *, late: MessageState
+    connection: Connection, exchange: Exchange, *, in_time: MessageState, late: MessageState
 ) -> tuple[RecordOutcome, MessageState | None]:
     """Store the result of a slow handler, whose message was recorded as `RECEIVED` or `LATE`.
 
-    The reply becomes `READY`, or `late` when no push waits for it any more. Returns its state.
+    The reply gets the state `in_time`, or `late` when no push waits for it any more. Returns its state.
     """
     log = connection.execute(_LOCKED, {"key": exchange.key}).one()
-    state = reply_state(MessageState(log.state), late)
+    state = reply_state(MessageState(log.state), in_time, late)
     if state is None:
         return RecordOutcome.DUPLICATE, None
     exchange = replace(exchange, follower_id=log.follower_id, reply_state=state)
     if not _apply_changes(connection, exchange):
         return RecordOutcome.CONFLICT, None
-    result = {"state": exchange.state, "error": exchange.error, "latency_ms": exchange.latency_ms}
-    connection.execute(update(MessageLog).where(MessageLog.dedup_key == exchange.key).values(result))
+    result = {"new_state": exchange.state, "new_error": exchange.error, "new_latency_ms": exchange.latency_ms}
+    connection.execute(_FINISH, {"key": exchange.key, **result})
     insert_rows(connection, exchange.outgoing())
     return RecordOutcome.RECORDED, state if exchange.reply else None
 
 
-def reply_state(message: MessageState, late: MessageState) -> MessageState | None:
+def reply_state(message: MessageState, in_time: MessageState, late: MessageState) -> MessageState | None:
     """Decide the state of the reply of a slow handler by the state of its message.
 
-    `late` is the state of a reply that comes too late for its push. Returns None for a message that is
-    settled, whose result is dropped.
+    Returns None for a message that is settled, whose result is dropped.
     """
     if message is MessageState.RECEIVED:
-        return MessageState.READY
+        return in_time
     return late if message is MessageState.LATE else None
 
 
@@ -190,19 +189,17 @@ def mark_late(connection: Connection, exchange: Exchange) -> MessageState:
 
 def count_push(connection: Connection, key: str) -> tuple[int, datetime]:
     """Count another push of a message; return the number of pushes so far, and when the first arrived."""
-    this = MessageLog.dedup_key == key
-    connection.execute(update(MessageLog).where(this).values(attempts=MessageLog.attempts + 1))
-    attempts, received_at = connection.execute(
-        select(MessageLog.attempts, MessageLog.received_at).where(this)
-    ).one()
+    connection.execute(_COUNT, {"key": key})
+    attempts, received_at = connection.execute(_COUNTED, {"key": key}).one()
     return attempts, received_at
 
 
-_LOCKED = (
-    select(MessageLog.follower_id, MessageLog.state)
-    .where(MessageLog.dedup_key == bindparam("key"))
-    .with_for_update()
-)
+_THIS = MessageLog.dedup_key == bindparam("key")
+_LOCKED = select(MessageLog.follower_id, MessageLog.state).where(_THIS).with_for_update()
+_FINISH = update(MessageLog).where(_THIS)
+_FINISH = _FINISH.values({name: bindparam(f"new_{name}") for name in ("state", "error", "latency_ms")})
+_COUNT = update(MessageLog).where(_THIS).values(attempts=MessageLog.attempts + 1)
+_COUNTED = select(MessageLog.attempts, MessageLog.received_at).where(_THIS)
 _KNOWN = select(MessageLog.dedup_key).where(MessageLog.dedup_key.in_(bindparam("keys", expanding=True)))
 FOLLOWER_ID = select(Follower.id).where(
     Follower.account_id == bindparam("account_id"), Follower.openid == bindparam("openid")

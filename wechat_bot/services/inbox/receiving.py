@@ -144,7 +144,7 @@ class Inbox:
             outcome = self._persist(call.push, partial(self._recorder.record, exchange))
         finally:
             if exchange.owner and outcome is not RecordOutcome.RECORDED:
-                self.slow_handlers.cancel(call.push.message.openid)
+                self.slow_handlers.cancel(call.push.message.openid, call.push.key)
         if exchange.owner and outcome is RecordOutcome.RECORDED:
             self.slow_handlers.start(call)
         return outcome
@@ -188,7 +188,7 @@ class Inbox:
 
         A message whose handler cannot start is queued. Its push waits if it may be answered in time.
         """
-        push, account_id = call.push, self._finder.account_id
+        push, account_id, hint = call.push, self._finder.account_id, self._hint(call)
         openid, follower_id = push.message.openid, call.stored.follower_id
         busy = self.slow_handlers.handles_message_of(openid) or (
             follower_id is not None and self._reader.is_busy(follower_id)
@@ -201,7 +201,7 @@ class Inbox:
         in_time = owner or (not busy and self.slow_handlers.estimate() < LAST_ANSWER)
         if in_time and self._wait_for(push, push.key):
             return call.exchange(account_id, MessageState.RECEIVED, owner=owner)
-        return call.exchange(account_id, MessageState.LATE, owner=owner, hint=self._hint(call))
+        return call.exchange(account_id, MessageState.LATE, owner=owner, hint=hint)
 
     def _await_reply(self, call: HandlerCall) -> Reply | None:
         """Return the reply to a message that a handler works on, here or in another process."""

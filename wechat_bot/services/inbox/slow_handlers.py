@@ -116,9 +116,11 @@ class SlowHandlers:
             self._places[openid] = key
             return True
 
-    def cancel(self, openid: str) -> None:
+    def cancel(self, openid: str, key: str) -> None:
+        """Give up the place of a message, if it has one."""
         with self._lock:
-            del self._places[openid]
+            if self._places.get(openid) == key:
+                del self._places[openid]
         self._place_is_free = True
 
     def handles_message_of(self, openid: str) -> bool:
@@ -171,7 +173,7 @@ class SlowHandlers:
         except Exception:
             log.exception("the answer to a message could not be stored")
         finally:
-            self.cancel(message.openid)
+            self.cancel(message.openid, message.dedup_key)
 
     def _run_and_store(
         self, call: HandlerCall, result: Exchange | None
@@ -185,8 +187,11 @@ class SlowHandlers:
             call = _persist(partial(self._finder.reload, call))
 
     def _store(self, exchange: Exchange) -> tuple[RecordOutcome, MessageState | None]:
+        # A push that waits here shows the reply, and so does the next push if this one ends meanwhile.
+        in_time = MessageState.SENT if self._waiting.waits_for(exchange.key) else MessageState.READY
         late = self._runner.late_state()
-        return self._recorder.write(lambda connection: store_result(connection, exchange, late=late))
+        store = partial(store_result, exchange=exchange, in_time=in_time, late=late)
+        return self._recorder.write(store)
 
     def _send(self, call: HandlerCall) -> None:
         follower_id = call.stored.follower_id or self._finder.reload(call).stored.follower_id
@@ -263,7 +268,7 @@ class SlowHandlers:
             finally:
                 for row in reserved.values():
                     if row.id not in claimed:
-                        self.cancel(row.openid)
+                        self.cancel(row.openid, row.key)
             for row_id in claimed:
                 self._start_thread(self._resume, reserved[row_id])
 
@@ -277,7 +282,7 @@ class SlowHandlers:
                 exchange = call.exchange(self._finder.account_id)
                 _persist(partial(self._recorder.write, lambda connection: mark_late(connection, exchange)))
         except Exception:
-            self.cancel(row.openid)
+            self.cancel(row.openid, row.key)
             log.exception("a queued message cannot be handled")
             queue.fail(self._engine, row.id)
             return

@@ -42,6 +42,10 @@ class WaitingPushes:
             message.pushes += 1
             return True
 
+    def waits_for(self, key: str) -> bool:
+        """Whether a push waits for the message `key`."""
+        return key in self._messages
+
     def dismiss(self, key: str) -> None:
         with self._lock:
             message = self._messages[key]
