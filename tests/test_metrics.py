@@ -6,15 +6,18 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
+from wechat_bot.models import Direction, MessageLog, MessageState
 from wechat_bot.services.health import heartbeats
+from wechat_bot.services.inbox import queue
 from wechat_bot.settings import Switch
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wiring import services
@@ -72,6 +75,25 @@ def test_queues_and_workers_are_told_as_they_are_now(app: Flask, platform: FakeP
     assert figure(app, 'wechat_outgoing_messages{state="queued"}') == 1
     assert figure(app, "wechat_digest_lag") >= 1
     assert figure(app, "wechat_database_up") == 1
+
+
+def test_slow_handlers_are_told_as_they_are_now(app: Flask, platform: FakePlatform) -> None:
+    names = ("slow_handlers_running", "slow_handlers_limit", "waiting_messages", "waiting_limit")
+    assert [figure(app, f"wechat_{name}") for name in names] == [0, 0, 0, 0]
+    assert "wechat_slow_handler_p95_seconds" not in app.test_client().get("/metrics").text
+    platform.text("你好")
+    with app.app_context():
+        for name in ("host:1", "host:2"):
+            figures = {"running": 3, "max_running": 10, "waiting": 4, "max_waiting": 20, "p95_ms": 8200}
+            queue.send_heartbeat(db.engine, name, **figures)
+        received_at = datetime.now(UTC) - timedelta(seconds=90)
+        queued = update(MessageLog).where(MessageLog.direction == Direction.IN)
+        db.session.execute(queued.values(state=MessageState.LATE, received_at=received_at))
+        db.session.commit()
+    assert [figure(app, f"wechat_{name}") for name in names] == [6, 20, 8, 40]
+    assert figure(app, "wechat_queued_messages") == 1
+    assert int(figure(app, "wechat_oldest_unfinished_seconds")) == 90
+    assert figure(app, "wechat_slow_handler_p95_seconds") == 8.2
 
 
 def test_a_database_that_is_away_is_a_figure_too(app: Flask) -> None:

@@ -85,6 +85,7 @@ class Metrics(Collector):
         with self._engine.connect() as connection:
             backlog = status.backlog(connection)
             alive = sum(map(status.is_alive, status.workers(connection)))
+            slow = status.slow_handlers(connection)
         for name, meaning, counts in (
             ("wechat_outgoing_messages", "Outgoing messages that are not sent, by state.", backlog.outgoing),
             (
@@ -102,3 +103,17 @@ class Metrics(Collector):
         yield GaugeMetricFamily(
             "wechat_digest_lag", "Messages and followers that cannot be found yet.", self._digest_left()
         )
+        for name, meaning, value in (
+            ("wechat_slow_handlers_running", "Slow handlers that run.", slow.running),
+            ("wechat_slow_handlers_limit", "Slow handlers that may run at once.", slow.max_running),
+            ("wechat_waiting_messages", "Messages whose pushes wait for an answer.", slow.waiting),
+            ("wechat_waiting_limit", "Messages whose pushes may wait at once.", slow.max_waiting),
+            ("wechat_queued_messages", "Messages that wait for a slow handler.", slow.queued),
+            ("wechat_oldest_unfinished_seconds", "Age of the oldest unanswered message.", slow.oldest),
+        ):
+            yield GaugeMetricFamily(name, meaning, value)
+        if slow.p95_ms is not None:
+            seconds = slow.p95_ms / 1000
+            yield GaugeMetricFamily(
+                "wechat_slow_handler_p95_seconds", "95 % of recent runs took at most so long.", seconds
+            )

@@ -14,6 +14,7 @@ from tests.blueprints.admin.conftest import Browser, SignIn, audited, newest
 from tests.conftest import APP_SECRET, MakeApp, statements
 from wechat_bot.models import Capability, Direction, Media, MediaState, MessageLog, MessageState, Role
 from wechat_bot.services.health import heartbeats
+from wechat_bot.services.inbox import queue
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wechat.api import Call
 from wechat_bot.wiring import services
@@ -205,6 +206,72 @@ def test_the_navigation_shows_no_number_while_all_is_well(admin: Browser) -> Non
 def test_the_navigation_tells_a_missing_worker(admin: Browser, engine: Engine) -> None:
     heartbeats.sign_off(engine, "host:1")
     assert admin.get("/admin/live").json["problems"] == 1  # type: ignore[index]
+
+
+def add_process(engine: Engine, **figures: int) -> None:
+    """Add a process that runs slow handlers."""
+    queue.send_heartbeat(engine, "host:2", **{"max_running": 10, "max_waiting": 20, **figures})
+
+
+def slow_handlers(page: str) -> str:
+    return page.partition('id="slow-handlers"')[2].partition("</section>")[0]
+
+
+def test_before_a_slow_handler_has_run_the_page_says_so(admin: Browser, engine: Engine) -> None:
+    add_process(engine)
+    section = slow_handlers(admin.get("/admin/health").text)
+    assert "还没有运行过" in section
+    assert "<meter" not in section
+
+
+def test_the_figures_of_slow_handlers_are_drawn_and_listed(
+    admin: Browser, engine: Engine, platform: FakePlatform
+) -> None:
+    platform.text("你好")
+    change(engine, Direction.IN, state=MessageState.RECEIVED)
+    add_process(engine, running=3, waiting=4, p95_ms=8200)
+    section = slow_handlers(admin.get("/admin/health").text)
+    drawn = re.findall(r'<meter aria-label="([^"]+)" max="([^"]+)" value="([^"]+)">', section)
+    assert [label for label, _, _ in drawn] == [
+        "正在运行",
+        "推送在等回答",
+        "排队的消息",
+        "排队最久",
+        "最早还没回答",
+        "运行用时 p95",
+    ]
+    assert [(value, end) for _, end, value in drawn[:3]] == [("3", "10"), ("4", "20"), ("1", "10")]
+    assert drawn[-1][1:] == ("15", "8.2")
+    table = section.partition("<caption>运行慢处理函数的进程</caption>")[2]
+    assert all(words in table for words in ("host:2", "3 / 10", "4 / 20", "8200 ms"))
+    english = slow_handlers(admin.get("/admin/health?lang=en").text)
+    assert "Longest queued" in english
+
+
+def test_too_few_places_for_slow_handlers_are_an_alarm(admin: Browser, engine: Engine) -> None:
+    add_process(engine, running=7, waiting=14)
+    page = admin.get("/admin/health").text
+    assert headline(page) == "有 7 个在运行，最多 10 个；再多就要排队。"
+    assert "WECHAT_SLOW_HANDLERS" in page
+    assert slow_handlers(page).count('<meter class="alarm"') == 2
+    assert admin.get("/admin/live").json["problems"] == 1  # type: ignore[index]
+
+
+def test_programs_get_the_figures_of_slow_handlers(admin: Browser, engine: Engine) -> None:
+    add_process(engine, running=3, waiting=4, p95_ms=8200)
+    found = json.loads(admin.get("/admin/health.json").text)["slow_handlers"]
+    (process,) = found.pop("processes")
+    assert found == {
+        "running": 3,
+        "max_running": 10,
+        "waiting": 4,
+        "max_waiting": 20,
+        "queued": 0,
+        "oldest": 0,
+        "oldest_queued": 0,
+        "p95_ms": 8200,
+    }
+    assert (process["name"], process["running"]) == ("host:2", 3)
 
 
 def test_strangers_are_asked_to_sign_in(browser: Browser) -> None:

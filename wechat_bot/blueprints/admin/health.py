@@ -17,13 +17,13 @@ from flask_babel import lazy_gettext
 from sqlalchemy import Engine, Row
 
 from ...extensions import db
-from ...models import Role
+from ...models import HandlerProcess, Role
 from ...services.accounts.capabilities import Feature, Permission
 from ...services.health import status as service
 from ...services.health.call_stats import NO_ANSWER, OTHER, PROGRAM_FAULT, VERIFIED
 from ...services.health.checks import FEATURES, localized
-from ...services.health.doctor import LATE_MS, Diagnosis, RequestOrigin
-from ...services.health.status import Snapshot
+from ...services.health.doctor import LATE_MS, MAX_QUEUE_SECONDS, Diagnosis, RequestOrigin, is_crowded
+from ...services.health.status import SlowHandlers, Snapshot
 from ...wechat.errcodes import BilingualText, Explanation, explain
 from ...wechat.errors import Refusal
 from ...wiring import services
@@ -62,6 +62,8 @@ CHOICES = {"yes": True, "no": False, "auto": None}
 
 CHART = (640, 180)
 """Width and height of the chart in pixels. Its lower edge is 1 ms, its upper edge 20 s."""
+LONGEST_WAIT = 15
+"""Upper end of the scale for ages and run times, in seconds: for so long the platform waits for an answer."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,17 @@ class Dot:
     y: float
     late: bool
     push: Row[Any]
+
+
+@dataclass(frozen=True)
+class Meter:
+    """A figure that is drawn as a bar from 0 to `end`."""
+
+    label: str
+    value: float
+    end: float
+    text: str
+    alarm: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +167,9 @@ def _page(report: HealthReport) -> str:
         lines=[(_height(ms), label) for ms, label in ((10, "10 ms"), (100, "100 ms"), (1000, "1 s"))],
         limit=_height(LATE_MS),
         chart=CHART,
+        meters=_meters(facts.slow_handlers),
+        max_queue_seconds=MAX_QUEUE_SECONDS,
+        longest_wait=LONGEST_WAIT,
         late_ms=LATE_MS,
         outcomes=OUTCOMES,
         reasons=PERMISSION_REASONS,
@@ -178,6 +194,25 @@ def _height(milliseconds: int) -> float:
     """Return the distance from the upper edge in pixels, on a logarithmic scale."""
     share = math.log10(min(max(milliseconds, 1), 20_000)) / math.log10(20_000)
     return round(CHART[1] * (1 - share), 1)
+
+
+def _meters(slow: SlowHandlers) -> list[Meter]:
+    """Return the figures of slow handlers. The bar of the queue is full when it is as long as all places."""
+    running, places = slow.running, slow.max_running
+    waiting, limit = (slow.fullest.waiting, slow.fullest.max_waiting) if slow.fullest else (0, 0)
+    delay, oldest, p95 = slow.oldest_queued, slow.oldest, (slow.p95_ms or 0) / 1000
+    return [
+        Meter(_("正在运行"), running, places, f"{running:,} / {places:,}", is_crowded(running, places)),
+        Meter(_("推送在等回答"), waiting, limit, f"{waiting:,} / {limit:,}", is_crowded(waiting, limit)),
+        Meter(_("排队的消息"), slow.queued, places, f"{slow.queued:,}"),
+        Meter(_("排队最久"), delay, MAX_QUEUE_SECONDS, _seconds(delay), delay >= MAX_QUEUE_SECONDS),
+        Meter(_("最早还没回答"), oldest, LONGEST_WAIT, _seconds(oldest)),
+        Meter(_("运行用时 p95"), p95, LONGEST_WAIT, _seconds(p95)),
+    ]
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:,.1f} s" if seconds else "–"
 
 
 def _explained(errcode: int, errmsg: str) -> Explanation | None:
@@ -211,6 +246,7 @@ def _as_json(report: HealthReport) -> dict[str, Any]:
             | {"meaning": (said := _explained(call.errcode, call.last_message)) and localized(said.meaning)}
             for call in facts.calls
         ],
+        "slow_handlers": _slow_handlers_as_json(facts.slow_handlers),
         "messages": {"incoming": facts.backlog.incoming, "outgoing": facts.backlog.outgoing},
         "media": facts.backlog.media,
         "capabilities": {
@@ -222,6 +258,13 @@ def _as_json(report: HealthReport) -> dict[str, Any]:
         "free_space": report.free_space,
         "versions": report.versions,
     }
+
+
+def _slow_handlers_as_json(slow: SlowHandlers) -> dict[str, Any]:
+    counts = ("running", "max_running", "waiting", "max_waiting", "queued")
+    times = ("oldest", "oldest_queued", "p95_ms")
+    processes = [_row(process, *HandlerProcess.__table__.columns.keys()) for process in slow.processes]
+    return _row(slow, *counts, *times) | {"processes": processes}
 
 
 def _row(row: Any, *names: str) -> dict[str, Any]:

@@ -44,6 +44,7 @@ STEPS = {
     "message": lazy_gettext("消息格式"),
     "program": lazy_gettext("程序运行"),
     "answers": lazy_gettext("5 秒内回应"),
+    "slow_handlers": lazy_gettext("慢处理函数"),
     "https": lazy_gettext("HTTPS 与反向代理"),
     "secret": lazy_gettext("AppSecret 与 IP 白名单"),
     "reach": lazy_gettext("微信眼里的服务器"),
@@ -76,6 +77,8 @@ class Finding:
     state: Health
     said: Any
     remedy: Any = ""
+    alarm: bool = False
+    """Whether the console calls operators to it although nothing has failed."""
 
 
 @dataclass(frozen=True)

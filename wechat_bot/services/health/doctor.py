@@ -29,7 +29,7 @@ from . import findings, status
 from .call_stats import NO_ANSWER, PROGRAM_FAULT, VERIFIED
 from .checks import STEPS, Check, Health
 from .findings import FINDINGS_BY_REFUSAL, ok, unknown
-from .status import Snapshot
+from .status import SlowHandlers, Snapshot
 
 STABLE_TOKEN = "/cgi-bin/stable_token"
 LATE_MS = 5000
@@ -42,6 +42,10 @@ FAULT_FAIL_PERIOD = timedelta(days=1)
 """Time after a fault of the program during which the check fails."""
 FAULT_WARN_PERIOD = timedelta(days=7)
 """Time after a fault of the program during which the check gives at least a warning."""
+CROWDED_PERCENT = 70
+"""Percentage of the places for slow handlers, or for waiting messages, at which a warning is given."""
+MAX_QUEUE_SECONDS = 60
+"""Seconds in the queue for slow handlers after which a warning is given."""
 PROBLEMS_CACHE_SECONDS = 60
 """Seconds for which `Doctor.problems` returns the same count."""
 
@@ -69,11 +73,16 @@ class Diagnosis:
         return sum(check.state is Health.FAIL for check in self.checks)
 
     @property
-    def headline(self) -> Check:
-        """The first check that failed, or else the one of the URL."""
+    def problems(self) -> list[Check]:
+        """The checks to which the console calls operators: first those that failed, then other alarms."""
         failed = [check for check in self.checks if check.state is Health.FAIL]
+        return failed + [check for check in self.checks if check.finding.alarm]
+
+    @property
+    def headline(self) -> Check:
+        """The first problem, or else the check of the URL."""
         urls = [check for check in self.checks if check.finding.step == "url"]
-        return (failed + urls)[0]
+        return (self.problems + urls)[0]
 
 
 @dataclass(eq=False)
@@ -113,6 +122,7 @@ class Doctor:
             snapshot = status.snapshot(self.engine, account_id)
             checks += _check_callback(snapshot, self.account.credentials.mode)
             checks += [_check_program(snapshot), _check_workers(snapshot), _check_queue(snapshot)]
+            checks.append(check_slow_handlers(snapshot.slow_handlers))
             checks.append(self._check_capabilities(account_id))
         if self.account.api_is_simulated:
             checks.append(Check(findings.API_SIMULATED))
@@ -126,9 +136,9 @@ class Doctor:
         return Diagnosis([by_step[step] for step in STEPS if step in by_step], snapshot)
 
     def problems(self) -> int:
-        """Return the number of failed checks, without calls of the API. It is cached for a minute."""
+        """Return the number of problems, without calls of the API. It is cached for a minute."""
         if time.monotonic() >= self._problems_expire_at:
-            self._problems = self.diagnose().failed
+            self._problems = len(self.diagnose().problems)
             self._problems_expire_at = time.monotonic() + PROBLEMS_CACHE_SECONDS
         return self._problems
 
@@ -297,6 +307,24 @@ def _check_answers(pushes: Sequence[Any]) -> Check:
         return Check(findings.ANSWERS_LATE, {"count": len(pushes), "late": late})
     slowest = max(row.latency_ms or 0 for row in pushes)
     return Check(findings.ANSWERS_IN_TIME, {"count": len(pushes), "slowest": slowest})
+
+
+def check_slow_handlers(found: SlowHandlers) -> Check:
+    """Check whether the places for slow handlers, and for messages that wait for them, are sufficient."""
+    if found.oldest_queued >= MAX_QUEUE_SECONDS:
+        return Check(findings.SLOW_HANDLERS_DELAYED, {"seconds": round(found.oldest_queued)})
+    if is_crowded(found.running, found.max_running):
+        return Check(findings.SLOW_HANDLERS_BUSY, {"running": found.running, "limit": found.max_running})
+    fullest = found.fullest
+    if fullest and is_crowded(fullest.waiting, fullest.max_waiting):
+        values = {"waiting": fullest.waiting, "limit": fullest.max_waiting}
+        return Check(findings.SLOW_HANDLERS_AWAITED, values)
+    return Check(findings.SLOW_HANDLERS_FINE, {"running": found.running, "queued": found.queued})
+
+
+def is_crowded(used: int, places: int) -> bool:
+    """Whether so many places are taken that operators should provide more."""
+    return places > 0 and 100 * used >= CROWDED_PERCENT * places
 
 
 def _check_workers(snapshot: Snapshot) -> Check:

@@ -12,9 +12,9 @@ from ...wechat.errors import Refusal
 from .checks import Finding, Health
 
 
-def _finding(state: Health, key: str, said: Any, remedy: Any = "") -> Finding:
+def _finding(state: Health, key: str, said: Any, remedy: Any = "", *, alarm: bool = False) -> Finding:
     step, code = key.split(".")
-    return Finding(step, code, state, said, remedy)
+    return Finding(step, code, state, said, remedy, alarm)
 
 
 _ok = partial(_finding, Health.OK)
@@ -144,6 +144,25 @@ ANSWERS_LATE = _warn(
     "answers.late",
     _("最近 %(count)s 条中有 %(late)s 条没有赶上 5 秒。"),
     _("把慢的处理函数标记为 slow=True，再看日志中哪一个最慢。"),
+)
+SLOW_HANDLERS_FINE = _ok("slow_handlers.ok", _("%(running)s 个在运行，%(queued)s 条消息在排队。"))
+SLOW_HANDLERS_DELAYED = _warn(
+    "slow_handlers.delayed",
+    _("有消息排队已经 %(seconds)s 秒，还没有开始处理。"),
+    _("调大 WECHAT_SLOW_HANDLERS，增加进程（WEB_WORKERS），或让处理函数更快。"),
+    alarm=True,
+)
+SLOW_HANDLERS_BUSY = _warn(
+    "slow_handlers.busy",
+    _("有 %(running)s 个在运行，最多 %(limit)s 个；再多就要排队。"),
+    _("调大 WECHAT_SLOW_HANDLERS，增加进程（WEB_WORKERS），或让处理函数更快。"),
+    alarm=True,
+)
+SLOW_HANDLERS_AWAITED = _warn(
+    "slow_handlers.awaited",
+    _("一个进程中有 %(waiting)s 条消息的推送在等回答，最多 %(limit)s 条；再多就不等了，回答会晚到。"),
+    _("调大 WEB_THREADS，增加进程（WEB_WORKERS），或让处理函数更快。"),
+    alarm=True,
 )
 HTTPS_UNTRUSTED = _warn(
     "https.untrusted_proxy",

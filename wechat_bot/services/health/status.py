@@ -1,4 +1,4 @@
-"""The state of the program: the database, recent pushes and API calls, the backlog, and the workers."""
+"""The state of the program: the database, pushes, API calls, slow handlers, the backlog, and the workers."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from typing import Any
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, func, literal, select, text, union_all, update
+from sqlalchemy import Connection, Engine, and_, case, func, literal, select, text, union_all, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...database.transactions import transaction
 from ...models import (
+    IS_UNFINISHED,
     UNSETTLED,
     Account,
     CallbackOutcome,
     CallCount,
     Direction,
     Follower,
+    HandlerProcess,
     Media,
     MediaState,
     MessageLog,
@@ -36,6 +38,8 @@ MAX_PUSHES = 50
 """Number of the latest pushes in a snapshot."""
 CALL_PERIOD = timedelta(days=1)
 """Period of the API calls in a snapshot."""
+FIGURES_TIMEOUT = timedelta(seconds=10)
+"""Time after which the figures of a process that runs slow handlers no longer count."""
 
 
 _REASONS = {
@@ -105,6 +109,77 @@ def backlog(connection: Connection) -> Backlog:
 
 
 @dataclass(frozen=True)
+class SlowHandlers:
+    """The slow handlers of all processes, and the messages that they have not answered yet."""
+
+    processes: Sequence[HandlerProcess]
+    """Those that have sent a heartbeat within `FIGURES_TIMEOUT`."""
+    queued: int
+    """Messages that no process handles."""
+    oldest: float
+    """Seconds since the oldest unanswered message was received; 0 if there is none."""
+    oldest_queued: float
+    """The same of the queued messages whose followers have no other message that is being handled."""
+
+    @property
+    def running(self) -> int:
+        return sum(process.running for process in self.processes)
+
+    @property
+    def max_running(self) -> int:
+        return sum(process.max_running for process in self.processes)
+
+    @property
+    def waiting(self) -> int:
+        """Messages whose pushes wait for an answer."""
+        return sum(process.waiting for process in self.processes)
+
+    @property
+    def max_waiting(self) -> int:
+        return sum(process.max_waiting for process in self.processes)
+
+    @property
+    def fullest(self) -> HandlerProcess | None:
+        """The process whose places for waiting messages are taken most: each has its own."""
+        found = [process for process in self.processes if process.max_waiting]
+        return max(found, key=lambda process: process.waiting / process.max_waiting, default=None)
+
+    @property
+    def p95_ms(self) -> int | None:
+        """The largest of all processes; None before the first run."""
+        return max((process.p95_ms for process in self.processes if process.p95_ms is not None), default=None)
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether no slow handler has run, runs, or will run."""
+        return self.p95_ms is None and not self.running and not self.oldest
+
+
+def slow_handlers(connection: Connection) -> SlowHandlers:
+    """Read the figures of slow handlers, in two statements."""
+    now = datetime.now(UTC)
+    alive = select(HandlerProcess.__table__).where(HandlerProcess.seen_at > now - FIGURES_TIMEOUT)
+    processes = [
+        HandlerProcess(**row._mapping) for row in connection.execute(alive.order_by(HandlerProcess.name))
+    ]
+    unfinished, is_queued = (UNSETTLED, IS_UNFINISHED), MessageLog.owner.is_(None)
+    busy = select(MessageLog.follower_id).where(*unfinished, ~is_queued, MessageLog.follower_id.is_not(None))
+    is_next = and_(is_queued, func.coalesce(MessageLog.follower_id, 0).not_in(busy))
+    queued, oldest, oldest_queued = connection.execute(
+        select(
+            func.count(case((is_queued, 1))),
+            func.min(MessageLog.received_at),
+            func.min(case((is_next, MessageLog.received_at))),
+        ).where(*unfinished)
+    ).one()
+    return SlowHandlers(processes, queued, _age(oldest, now), _age(oldest_queued, now))
+
+
+def _age(at: datetime | None, now: datetime) -> float:
+    return max((now - at).total_seconds(), 0.0) if at else 0.0
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """What the database knows about the state of the program."""
 
@@ -114,17 +189,19 @@ class Snapshot:
     """See `callback_outcomes`."""
     calls: Sequence[Any]
     """Calls of the API within `CALL_PERIOD`, see `api_calls`."""
+    slow_handlers: SlowHandlers
     backlog: Backlog
     workers: Sequence[Worker]
 
 
 def snapshot(engine: Engine, account_id: int) -> Snapshot:
-    """Read a snapshot, in five statements."""
+    """Read a snapshot, in seven statements."""
     with engine.connect() as connection:
         return Snapshot(
             last_pushes(connection, account_id, MAX_PUSHES),
             callback_outcomes(connection),
             api_calls(connection, account_id, datetime.now(UTC) - CALL_PERIOD),
+            slow_handlers(connection),
             backlog(connection),
             workers(connection),
         )
