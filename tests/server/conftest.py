@@ -54,7 +54,7 @@ class Program:
 
     def wait_until_it_answers(self) -> None:
         assert self.process
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 if httpx2.get(f"{self.url}/healthz", timeout=1).status_code == 200:
