@@ -24,6 +24,7 @@ QUESTIONS = 120
 TAPS = 60
 SMALL = {"WEB_THREADS": "16", "WECHAT_SLOW_HANDLERS": "4"}
 """Settings with which 60 questions at once are more than can wait for their answers."""
+PASSIVE = {"WECHAT_CUSTOMER_SERVICE": "no"}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -70,6 +71,7 @@ def check_answers(program: Program, platform: FakePlatform, results: Sequence[Re
     assert [result for result in answered if result.reply != answer(result.text)] == []
     told = with_outcome(results, Outcome.FETCH)
     fetched = asyncio.run(fetch(platform, told, taps=TAPS))
+    assert with_outcome(fetched, Outcome.NOTICE) == []
     assert [result.reply for result in fetched] == [answer(result.text) for result in told]
     again = asyncio.run(fetch(platform, told, taps=1))
     assert [result.reply for result in again] == [answer(result.text) for result in told], "a tap is a read"
@@ -91,7 +93,7 @@ def stored_answers(url: str) -> Counter[str]:
 def test_slow_questions_are_answered_in_passive_replies(
     make_program: MakeProgram, database: str, processes: str
 ) -> None:
-    program = make_program(BOT, DATABASE_URL=database, WEB_WORKERS=processes)
+    program = make_program(BOT, DATABASE_URL=database, WEB_WORKERS=processes, **PASSIVE)
     program.start()
     platform = program.platform()
     results = ask(platform, slow_questions(QUESTIONS, 6), ordinary_questions(40))
@@ -108,6 +110,7 @@ def test_slow_questions_are_answered_by_customer_service(
             BOT,
             DATABASE_URL=database,
             WEB_WORKERS=processes,
+            WECHAT_CUSTOMER_SERVICE="yes",
             WECHAT_APP_SECRET=APP_SECRET,
             WECHAT_API_BASE_URL=url,
         )
@@ -149,7 +152,7 @@ def test_followers_get_their_answers_while_the_token_is_refused(
 def test_those_beyond_the_bound_fetch_their_answers_by_a_tap(
     make_program: MakeProgram, database: str, processes: str
 ) -> None:
-    program = make_program(BOT, DATABASE_URL=database, WEB_WORKERS=processes, **SMALL)
+    program = make_program(BOT, DATABASE_URL=database, WEB_WORKERS=processes, **SMALL, **PASSIVE)
     program.start()
     platform = program.platform()
     results = ask(platform, slow_questions(60, 1), ordinary_questions(30))
@@ -166,6 +169,7 @@ def test_those_beyond_the_bound_are_answered_by_customer_service(
             BOT,
             DATABASE_URL=database,
             WEB_WORKERS="1",
+            WECHAT_CUSTOMER_SERVICE="yes",
             WECHAT_APP_SECRET=APP_SECRET,
             WECHAT_API_BASE_URL=url,
             **SMALL,
@@ -181,7 +185,7 @@ def test_those_beyond_the_bound_are_answered_by_customer_service(
 def test_one_follower_with_many_slow_questions_holds_up_nobody(
     make_program: MakeProgram, database: str
 ) -> None:
-    program = make_program(BOT, DATABASE_URL=database, **SMALL)
+    program = make_program(BOT, DATABASE_URL=database, **PASSIVE)
     program.start()
     platform = program.platform()
     many = slow_questions(20, 0.5, "oEager")
