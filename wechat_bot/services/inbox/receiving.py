@@ -52,7 +52,7 @@ class Inbox:
 
     Slow handlers run in an `app_context`. `services` returns the services of the account for the handlers'
     contexts. `engine` and `reader` must be for the inbox alone, so that nothing else can leave it without a
-    connection.
+    connection. `clock` and `sleep` are replaced in tests.
     """
 
     def __init__(
@@ -65,8 +65,12 @@ class Inbox:
         outbox: Outbox,
         app_context: Callable[[], AbstractContextManager[Any]],
         services: Callable[[], Any],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._settings = account
+        self._sleep = sleep
         self._outbox = outbox
         self._reader = InboxReader(engine, reader)
         self._recorder = Recorder(engine)
@@ -83,6 +87,8 @@ class Inbox:
             outbox,
             self._waiting,
             app_context,
+            clock,
+            sleep,
         )
 
     @property
@@ -179,7 +185,7 @@ class Inbox:
                 if not is_passing(error) or too_late or not self._wait_for(push, push.key):
                     raise
                 self._finder.forget_account()
-            time.sleep(RETRY_PAUSE)
+            self._sleep(RETRY_PAUSE)
 
     # Slow handlers
 
@@ -250,10 +256,9 @@ class Inbox:
         if push.waits:
             self._waiting.dismiss(push.waits)
 
-    @staticmethod
-    def _hold(push: Push) -> None:
+    def _hold(self, push: Push) -> None:
         """Wait until the platform no longer listens."""
-        time.sleep(max(0.0, PUSH_TIMEOUT + GRACE_PERIOD - push.elapsed))
+        self._sleep(max(0.0, PUSH_TIMEOUT + GRACE_PERIOD - push.elapsed))
 
     # Stored replies
 

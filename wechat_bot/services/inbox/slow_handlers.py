@@ -57,7 +57,7 @@ KEPT_DURATIONS = 200
 class SlowHandlers:
     """The slow handlers of one account in this process, at most `limit` at once. Thread-safe.
 
-    Each runs in a thread of its own, in an `app_context`.
+    Each runs in a thread of its own, in an `app_context`. `clock` and `sleep` are replaced in tests.
     """
 
     def __init__(
@@ -71,6 +71,8 @@ class SlowHandlers:
         outbox: Outbox,
         waiting: WaitingPushes,
         app_context: Callable[[], AbstractContextManager[Any]],
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
     ) -> None:
         self.limit = limit
         self._engine = engine
@@ -81,6 +83,8 @@ class SlowHandlers:
         self._outbox = outbox
         self._waiting = waiting
         self._app_context = app_context
+        self._clock = clock
+        self._sleep = sleep
         self._suffix = secrets.token_hex(4)
         self._lock = Lock()
         self._places: dict[str, str] = {}
@@ -144,8 +148,8 @@ class SlowHandlers:
     def close(self) -> None:
         """Wait for the handlers that run. Queued messages are left to other processes."""
         self._closing.set()
-        while self._threads:
-            next(iter(self._threads)).join()
+        while threads := tuple(self._threads):
+            threads[0].join()
 
     def _start_thread(self, function: Callable[..., None], *args: object) -> None:
         def run() -> None:
@@ -158,7 +162,7 @@ class SlowHandlers:
         thread = Thread(target=copy_context().run, args=(run,), name="slow")
         with self._lock:
             self._threads.add(thread)
-        thread.start()
+            thread.start()
 
     def _run(self, call: HandlerCall, result: Exchange | None = None) -> None:
         """Run a handler unless there is a `result`; store the result, and send it if no push waits for it."""
@@ -181,10 +185,10 @@ class SlowHandlers:
         """Run the handler until the session is unchanged since it was read; return the reply's state, too."""
         while True:
             exchange = result or self._runner.run(call, self._finder.account_id)
-            outcome, reply_state = _persist(partial(self._store, exchange))
+            outcome, reply_state = self._persist(partial(self._store, exchange))
             if outcome is not RecordOutcome.CONFLICT:
                 return exchange, reply_state
-            call = _persist(partial(self._finder.reload, call))
+            call = self._persist(partial(self._finder.reload, call))
 
     def _store(self, exchange: Exchange) -> tuple[RecordOutcome, MessageState | None]:
         # A push that waits here shows the reply, and so does the next push if this one ends meanwhile.
@@ -208,12 +212,12 @@ class SlowHandlers:
             self._start_thread(self._look_after)
 
     def _look_after(self) -> None:
-        next_beat = 0.0
-        while not self._closing.wait(POLL_SECONDS):
+        next_beat = self._clock()
+        while not self._closing.is_set():
             try:
                 self._wake_finished()
-                if time.monotonic() >= next_beat:
-                    next_beat = time.monotonic() + HEARTBEAT_SECONDS
+                if self._clock() >= next_beat:
+                    next_beat = self._clock() + HEARTBEAT_SECONDS
                     self._beat()
                     self._place_is_free = True
                 if self._place_is_free:
@@ -222,6 +226,7 @@ class SlowHandlers:
             except Exception as error:  # noqa: BLE001  # it goes on when the database is back
                 self._liveness = Liveness()
                 _report(error)
+            self._sleep(POLL_SECONDS)
         with suppress(SQLAlchemyError):
             queue.sign_off(self._engine, self.process)
 
@@ -250,7 +255,7 @@ class SlowHandlers:
         # Places are given up after the result is stored, so a message without one is not handled: the
         # database took it, but seemed not to.
         lost = own - set(self._places.values())
-        dead = self._liveness.dead(heartbeats, time.monotonic()) - {self.process}
+        dead = self._liveness.dead(heartbeats, self._clock()) - {self.process}
         if (lost or dead) and (count := queue.requeue(self._engine, dead, lost)):
             log.warning("%d messages that no process handles any more return to the queue", count)
 
@@ -277,10 +282,10 @@ class SlowHandlers:
         age = (datetime.now(UTC) - row.received_at).total_seconds()
         try:
             push = Push(parse(dict(row.fields)), time.monotonic() - age, row.received_at)
-            call = _persist(partial(self._finder.find, push, again=True))
+            call = self._persist(partial(self._finder.find, push, again=True))
             if age > ANSWER_WINDOW:  # no push waits, and none will come
-                exchange = call.exchange(self._finder.account_id)
-                _persist(partial(self._recorder.write, lambda connection: mark_late(connection, exchange)))
+                late = partial(mark_late, exchange=call.exchange(self._finder.account_id))
+                self._persist(partial(self._recorder.write, late))
         except Exception:
             self.cancel(row.openid, row.key)
             log.exception("a queued message cannot be handled")
@@ -290,19 +295,18 @@ class SlowHandlers:
         ended = row.runs >= MAX_RUNS or (row.runs > 0 and not rerun)
         self._run(call, self._runner.interrupted(call, self._finder.account_id) if ended else None)
 
-
-def _persist(attempt: Callable[[], T]) -> T:
-    """Repeat `attempt` until the database takes it, within `STORE_TIMEOUT`, and return its result."""
-    deadline, pause = time.monotonic() + STORE_TIMEOUT, POLL_SECONDS
-    while True:
-        try:
-            return attempt()
-        except Exception as error:
-            if not is_passing(error) or time.monotonic() > deadline:
-                raise
-            _report(error)
-        time.sleep(pause)
-        pause = min(2 * pause, MAX_PAUSE)
+    def _persist(self, attempt: Callable[[], T]) -> T:
+        """Repeat `attempt` until the database takes it, within `STORE_TIMEOUT`, and return its result."""
+        deadline, pause = self._clock() + STORE_TIMEOUT, POLL_SECONDS
+        while True:
+            try:
+                return attempt()
+            except Exception as error:
+                if not is_passing(error) or self._clock() > deadline:
+                    raise
+                _report(error)
+            self._sleep(pause)
+            pause = min(2 * pause, MAX_PAUSE)
 
 
 def _report(error: Exception) -> None:
