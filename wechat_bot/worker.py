@@ -37,7 +37,7 @@ def work(app: Flask) -> None:
     ]
     loops = [threading.Thread(target=_repeat, args=(app, stopping, *task)) for task in tasks]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # until the consumer sets its own handler
-    bot.inbox.slow_handlers.start_monitor()  # as no other process may be there for queued messages
+    bot.inbox.slow_handlers.start_monitor(receives_pushes=False)  # there may be no other process
     try:
         for loop in loops:
             loop.start()

@@ -94,6 +94,7 @@ class SlowHandlers:
         self._queued = 0
         self._place_is_free = False
         self._is_monitored = False
+        self._receives_pushes = False
         self._closing = Event()
         self._liveness = Liveness()
 
@@ -204,8 +205,12 @@ class SlowHandlers:
 
     # Messages that this process did not begin to handle
 
-    def start_monitor(self) -> None:
-        """Look after queued messages, and after those of other processes, from now on."""
+    def start_monitor(self, *, receives_pushes: bool = True) -> None:
+        """Look after queued messages, and after those of other processes, from now on.
+
+        `receives_pushes` tells whether pushes can wait in this process.
+        """
+        self._receives_pushes |= receives_pushes
         with self._lock:
             starts, self._is_monitored = not self._is_monitored, True
         if starts:
@@ -245,7 +250,7 @@ class SlowHandlers:
             running=len(self._places),
             max_running=self.limit,
             waiting=len(self._waiting),
-            max_waiting=self._waiting.limit,
+            max_waiting=self._waiting.limit if self._receives_pushes else 0,
             p95_ms=None if p95 is None else round(p95 * 1000),
         )
         with self._engine.connect() as connection:
