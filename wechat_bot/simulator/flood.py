@@ -76,26 +76,28 @@ async def flood(
     """Push messages, and return their results in the same order when all have one.
 
     :param platform: pushes to its `url`.
-    :param messages: are read while they are pushed.
     :param per_second: the rate at which messages are pushed, whether or not earlier ones have been answered.
         All are pushed at once unless it is given.
     :param on_result: is called with each result as soon as it is known.
     """
     _allow_many_connections()
+    signed: Iterable[tuple[Message, Request]] = ((each, _sign(platform, each)) for each in messages)
+    if per_second is None:
+        signed = list(signed)  # before the first is pushed, since signing takes longer than pushing
     began = time.monotonic()
     interval = 1 / per_second if per_second else 0.0
 
-    async def push(message: Message) -> Result:
-        result = await push_message(platform, message, since=began)
+    async def push(message: Message, request: Request) -> Result:
+        result = await _push(platform, message, request, began)
         if on_result:
             on_result(result)
         return result
 
     tasks = []
     async with asyncio.TaskGroup() as group:
-        for number, message in enumerate(messages):
+        for number, each in enumerate(signed):
             await asyncio.sleep(began + number * interval - time.monotonic())
-            tasks.append(group.create_task(push(message)))
+            tasks.append(group.create_task(push(*each)))
     return [task.result() for task in tasks]
 
 
@@ -116,15 +118,14 @@ async def fetch(platform: SimulatedPlatform, told: Iterable[Result], *, taps: in
     return await asyncio.gather(*map(fetch_one, told))
 
 
-async def push_message(
-    platform: SimulatedPlatform, message: Message, *, since: float | None = None
-) -> Result:
-    """Push a message until it is answered, like `SimulatedPlatform.push`.
+async def push_message(platform: SimulatedPlatform, message: Message) -> Result:
+    """Push a message until it is answered, like `SimulatedPlatform.push`."""
+    return await _push(platform, message, _sign(platform, message), time.monotonic())
 
-    :param since: the monotonic time from which `Result.started` counts; the first push unless given.
-    """
+
+async def _push(platform: SimulatedPlatform, message: Message, request: Request, since: float) -> Result:
+    """Push the request of a message. `Result.started` counts from the monotonic time `since`."""
     openid, fields = message
-    request = platform.request(_compose(platform.follower(openid), fields))
     began = time.monotonic()
     attempts: list[Attempt] = []
     for _ in range(platform.pushes):
@@ -140,15 +141,16 @@ async def push_message(
         problem=attempts[-1].problem,
         seconds=time.monotonic() - began,
         pushes=len(attempts),
-        started=0.0 if since is None else began - since,
+        started=began - since,
     )
 
 
-def _compose(follower: SimulatedPlatform, fields: Fields) -> Fields:
-    """Return all fields of a message or event of the follower."""
+def _sign(platform: SimulatedPlatform, message: Message) -> Request:
+    openid, fields = message
+    follower = platform.follower(openid)
     if name := fields.get("Event"):
-        return follower.event(str(name), **fields)
-    return follower.message("text", **fields)
+        return follower.request(follower.event(str(name), **fields))
+    return follower.request(follower.message("text", **fields))
 
 
 def _outcome(delivery: Delivery) -> Outcome:
