@@ -182,6 +182,25 @@ def test_those_beyond_the_bound_are_answered_by_customer_service(
         check_answers(program, platform, results)
 
 
+def test_a_link_shows_what_customer_service_has_sent_meanwhile(
+    make_program: MakeProgram, database: str, api: FakeAPI
+) -> None:
+    with listening(api) as url:
+        program = make_program(
+            BOT,
+            DATABASE_URL=database,
+            WEB_WORKERS="1",
+            WECHAT_APP_SECRET=APP_SECRET,
+            WECHAT_API_BASE_URL=url,
+            **SMALL,
+        )
+        program.start()
+        platform = program.platform()
+        results = ask(platform, slow_questions(60, 1), ordinary_questions(30))
+        assert with_outcome(results, Outcome.FETCH), "nobody knows yet whether the account may"
+        check_answers(program, platform, results)
+
+
 def test_one_follower_with_many_slow_questions_holds_up_nobody(
     make_program: MakeProgram, database: str
 ) -> None:

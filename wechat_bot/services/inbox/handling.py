@@ -19,6 +19,7 @@ from ...wechat.replies import Reply, TextReply
 from . import pickup
 from .exchanges import Exchange, SessionChange
 from .lookup import InboxReader, StoredState
+from .waiting import Turns
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ class Push:
     """Which of the message's pushes it is."""
     first_at: datetime | None = None
     """When the first one arrived; None if this is the first."""
+    turn: Turns | None = None
+    """The turn that it has; None while it waits."""
     waits: str | None = None
     """The dedup key of the message whose answer it waits for (`WaitingPushes`)."""
 

@@ -144,13 +144,16 @@ class InboxReader:
 
     @retry_conflicts
     def reply(self, key: str) -> StoredReply | None:
-        """Return the stored passive reply to the message; None if there is none, or the API sends it."""
+        """Return the reply that is shown in answer to the message.
+
+        None if there is none, or if it is the message's own and the API sends it.
+        """
         with self._connections.borrow() as cursor:
             row = self._select_reply.fetch_one(cursor, {"key": key, "reply_key": reply_key(key)})
         if row is None:
             return None
-        reply_id, follower_id, state, payload, channel = row
-        if channel != Channel.REPLY:
+        reply_id, follower_id, state, payload, channel, dedup_key = row
+        if channel != Channel.REPLY and dedup_key == reply_key(key):
             return None
         return StoredReply(reply_id, follower_id, MessageState(state), replies.parse(payload))
 
@@ -171,9 +174,9 @@ _PAGE = (
 )
 _SHOWN = select(MessageLog.reply_id).where(_THIS).scalar_subquery()
 _Reply = aliased(MessageLog)
-_REPLY = select(_Reply.id, _Reply.follower_id, _Reply.state, _Reply.payload, _Reply.channel).where(
-    or_(_Reply.dedup_key == bindparam("reply_key"), _Reply.id == _SHOWN)
-)
+_REPLY = select(
+    _Reply.id, _Reply.follower_id, _Reply.state, _Reply.payload, _Reply.channel, _Reply.dedup_key
+).where(or_(_Reply.dedup_key == bindparam("reply_key"), _Reply.id == _SHOWN))
 _SESSION = (
     select(
         _STATE.scalar_subquery().label("message_state"),

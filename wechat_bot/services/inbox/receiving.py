@@ -25,7 +25,7 @@ from .lookup import InboxReader, StoredPage
 from .pickup import Pickup
 from .recorder import NotRecorded, Recorder, is_passing
 from .slow_handlers import SlowHandlers
-from .waiting import WaitingPushes
+from .waiting import Turns, WaitingPushes
 
 T = TypeVar("T")
 
@@ -37,6 +37,10 @@ GRACE_PERIOD = 0.5
 """Seconds after the platform's time-out for which a push that must not be answered is held."""
 LAST_ANSWER = (MAX_PUSHES - 1) * PUSH_TIMEOUT + 4
 """Seconds after the first push until which an answer can be given to the last one."""
+MAX_WORKING = 32
+"""Pushes that one process works on at once, while they do not wait for an answer."""
+MAX_WORKING_SLOW = 4
+"""Of those that a slow handler answers, and of results that are stored, as quick messages come first."""
 RETRY_PAUSE = 0.2
 """Seconds after which a push tries again that the database did not take."""
 REMAINDER_DELAY = 1
@@ -77,6 +81,7 @@ class Inbox:
         self._finder = HandlerFinder(account_id, router, self._reader, services)
         self._runner = HandlerRunner(account.apology, account.session_ttl, self._late_state)
         self._waiting = WaitingPushes(account.waiting_messages)
+        self._turns, self._slow_turns = Turns(MAX_WORKING), Turns(MAX_WORKING_SLOW)
         self.slow_handlers = SlowHandlers(
             account.slow_handlers,
             engine,
@@ -86,6 +91,7 @@ class Inbox:
             self._runner,
             outbox,
             self._waiting,
+            self._slow_turns,
             app_context,
             clock,
             sleep,
@@ -109,6 +115,7 @@ class Inbox:
         :raises LeftUnanswered: if the next push of the message will be answered; likewise.
         """
         push = Push(message)
+        self._take_turn(push, self._turns)
         try:
             return self._receive(push)
         except Exception as error:
@@ -119,6 +126,7 @@ class Inbox:
                 self._hold(push)  # or the platform would use up its pushes within a second
             raise NotRecorded(str(error).partition("\n")[0]) from error
         finally:
+            self._take_turn(push, None)
             self._leave(push)
 
     def _receive(self, push: Push) -> Reply | None:
@@ -167,6 +175,7 @@ class Inbox:
         """Return the reply to a message that was pushed before."""
         push = call.push
         if state is MessageState.RECEIVED:
+            self._take_turn(push, self._slow_turns)
             count = partial(count_push, key=push.key)
             push.number, push.first_at = self._persist(push, partial(self._recorder.write, count))
             return self._await_reply(call)
@@ -185,7 +194,9 @@ class Inbox:
                 if not is_passing(error) or too_late or not self._wait_for(push, push.key):
                     raise
                 self._finder.forget_account()
+            self._take_turn(push, None)
             self._sleep(RETRY_PAUSE)
+            self._take_turn(push, self._slow_turns)
 
     # Slow handlers
 
@@ -195,6 +206,7 @@ class Inbox:
         A message whose handler cannot start is queued. Its push waits if it may be answered in time.
         """
         push, account_id, hint = call.push, self._finder.account_id, self._hint(call)
+        self._take_turn(push, self._slow_turns)
         openid, follower_id = push.message.openid, call.stored.follower_id
         busy = self.slow_handlers.handles_message_of(openid) or (
             follower_id is not None and self._reader.is_busy(follower_id)
@@ -215,8 +227,7 @@ class Inbox:
         if not self._wait_for(push, push.key):
             return self._end_waiting(call)
         self.slow_handlers.start_monitor()
-        left = self._settings.answer_seconds - push.elapsed
-        if self._waiting.wait(push.key, max(0.0, left)):
+        if self._wait(push, push.key):
             return self._stored_reply(call)
         if not self._outbox.is_proven(self._finder.account_id) and not self._is_last(push):
             self._hold(push)
@@ -252,12 +263,29 @@ class Inbox:
             push.waits = key if self._waiting.admit(key) else None
         return push.waits is not None
 
+    def _wait(self, push: Push, key: str) -> bool:
+        """Wait until the message `key` is finished; False if that takes too long."""
+        self._take_turn(push, None)
+        finished = self._waiting.wait(key, max(0.0, self._settings.answer_seconds - push.elapsed))
+        self._take_turn(push, self._slow_turns)
+        return finished
+
+    @staticmethod
+    def _take_turn(push: Push, turns: Turns | None) -> None:
+        """Give up the turn that a push has, and wait for another one unless `turns` is None."""
+        if push.turn:
+            push.turn.give_up()
+        push.turn = turns
+        if turns:
+            turns.take()
+
     def _leave(self, push: Push) -> None:
         if push.waits:
             self._waiting.dismiss(push.waits)
 
     def _hold(self, push: Push) -> None:
         """Wait until the platform no longer listens."""
+        self._take_turn(push, None)
         self._sleep(max(0.0, PUSH_TIMEOUT + GRACE_PERIOD - push.elapsed))
 
     # Stored replies
@@ -268,7 +296,7 @@ class Inbox:
         page = self._find_page(call, tapped)
         if page and page.is_unfinished and self._wait_for(push, tapped.key):
             self.slow_handlers.start_monitor()
-            self._waiting.wait(tapped.key, max(0.0, self._settings.answer_seconds - push.elapsed))
+            self._wait(push, tapped.key)
             page = self._find_page(call, tapped)
         if page is None:
             return show(reply=TextReply(pickup.NOT_FOUND))

@@ -32,7 +32,7 @@ from .handling import HandlerCall, HandlerFinder, HandlerRunner, Push
 from .lookup import InboxReader
 from .queue import HEARTBEAT_SECONDS, Liveness, QueuedMessage
 from .recorder import Recorder, is_passing
-from .waiting import WaitingPushes
+from .waiting import Turns, WaitingPushes
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,8 @@ KEPT_DURATIONS = 200
 class SlowHandlers:
     """The slow handlers of one account in this process, at most `limit` at once. Thread-safe.
 
-    Each runs in a thread of its own, in an `app_context`. `clock` and `sleep` are replaced in tests.
+    Each runs in a thread of its own, in an `app_context`. `turns` are those in which results are stored.
+    `clock` and `sleep` are replaced in tests.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class SlowHandlers:
         runner: HandlerRunner,
         outbox: Outbox,
         waiting: WaitingPushes,
+        turns: Turns,
         app_context: Callable[[], AbstractContextManager[Any]],
         clock: Callable[[], float],
         sleep: Callable[[float], None],
@@ -82,6 +84,7 @@ class SlowHandlers:
         self._runner = runner
         self._outbox = outbox
         self._waiting = waiting
+        self._turns = turns
         self._app_context = app_context
         self._clock = clock
         self._sleep = sleep
@@ -196,7 +199,11 @@ class SlowHandlers:
         in_time = MessageState.SENT if self._waiting.waits_for(exchange.key) else MessageState.READY
         late = self._runner.late_state()
         store = partial(store_result, exchange=exchange, in_time=in_time, late=late)
-        return self._recorder.write(store)
+        self._turns.take()
+        try:
+            return self._recorder.write(store)
+        finally:
+            self._turns.give_up()
 
     def _send(self, call: HandlerCall) -> None:
         follower_id = call.stored.follower_id or self._finder.reload(call).stored.follower_id
