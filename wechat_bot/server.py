@@ -6,6 +6,7 @@ import gc
 import multiprocessing
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ STOP_SECONDS = 30
 """Grace period for slow handlers and jobs when the server stops, in seconds."""
 BACKLOG = 4096
 """Connections that wait to be accepted, and connections that one process keeps open."""
+SWITCH_SECONDS = 0.05
+"""Seconds after which a thread that waits for the interpreter asks for it. With Python's 5 ms, a thousand
+threads that are woken at once wake up so often to ask that they do little else."""
 WORKER_PAUSE = 1.0
 """Seconds before the worker process is started, and before it is restarted."""
 
@@ -57,6 +61,7 @@ def load_app(target: str) -> Any:
     _follow_parent()
     module, _, name = target.partition(":")
     app = getattr(import_module(module), name)
+    sys.setswitchinterval(SWITCH_SECONDS)
     gc.freeze()  # garbage collection skips objects that live as long as the process
     return app
 
