@@ -260,6 +260,22 @@ def test_with_customer_service_what_is_over_the_bound_is_sent_later(
     assert sent == {f"oFollower{n}": f"answer to ask {n}" for n in silent}
 
 
+def test_a_link_shows_the_answer_that_customer_service_has_sent_meanwhile(
+    make_app: MakeApp, bot: Bot, api: FakeAPI
+) -> None:
+    app = make_app(bot.router, api, wechat_app_secret=APP_SECRET, wechat_slow_handlers=2, web_threads=8)
+    platform = FakePlatform.of(app)
+    timer = threading.Timer(1, bot.told.set)
+    timer.start()
+    shown = ask(platform, 12)
+    told = {n: text for n, text in enumerate(shown) if LINK.search(str(text))}
+    wait_until(lambda: len(api.sent) == len(told))
+    assert len(told) >= 9
+    for number, text in told.items():
+        assert tap(platform.follower(f"oFollower{number}"), text) == f"answer to ask {number}"
+    assert len(api.sent) == len(told)
+
+
 def test_a_refused_token_is_no_reason_to_leave_followers_without_a_word(
     make_app: MakeApp, bot: Bot, api: FakeAPI
 ) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, bindparam, func, or_, select
+from sqlalchemy import Engine, and_, bindparam, func, literal_column, or_, select
 from sqlalchemy.orm import aliased
 
 from ...database.compiled import Connections, compile_select
@@ -58,7 +58,7 @@ class StoredState:
 
 @dataclass(frozen=True)
 class StoredReply:
-    """A passive reply that is stored."""
+    """A stored message that is the answer to a push."""
 
     id: int
     follower_id: int
@@ -144,17 +144,12 @@ class InboxReader:
 
     @retry_conflicts
     def reply(self, key: str) -> StoredReply | None:
-        """Return the reply that is shown in answer to the message.
-
-        None if there is none, or if it is the message's own and the API sends it.
-        """
+        """Return what the message is to be answered with; None if there is nothing, or the API sends it."""
         with self._connections.borrow() as cursor:
             row = self._select_reply.fetch_one(cursor, {"key": key, "reply_key": reply_key(key)})
         if row is None:
             return None
-        reply_id, follower_id, state, payload, channel, dedup_key = row
-        if channel != Channel.REPLY and dedup_key == reply_key(key):
-            return None
+        reply_id, follower_id, state, payload = row
         return StoredReply(reply_id, follower_id, MessageState(state), replies.parse(payload))
 
 
@@ -174,9 +169,10 @@ _PAGE = (
 )
 _SHOWN = select(MessageLog.reply_id).where(_THIS).scalar_subquery()
 _Reply = aliased(MessageLog)
-_REPLY = select(
-    _Reply.id, _Reply.follower_id, _Reply.state, _Reply.payload, _Reply.channel, _Reply.dedup_key
-).where(or_(_Reply.dedup_key == bindparam("reply_key"), _Reply.id == _SHOWN))
+_IS_PASSIVE = _Reply.channel == literal_column(f"'{Channel.REPLY}'")
+_REPLY = select(_Reply.id, _Reply.follower_id, _Reply.state, _Reply.payload).where(
+    or_(and_(_Reply.dedup_key == bindparam("reply_key"), _IS_PASSIVE), _Reply.id == _SHOWN)
+)
 _SESSION = (
     select(
         _STATE.scalar_subquery().label("message_state"),
