@@ -26,7 +26,7 @@ from wechat_bot.settings import Settings
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wechat.account_kinds import AccountKind
 from wechat_bot.wechat.messages import TextMessage
-from wechat_bot.wechat.replies import MAX_TEXT_BYTES, Reply
+from wechat_bot.wechat.replies import MAX_TEXT_BYTES, Reply, TextReply
 from wechat_bot.wiring import services
 
 LINK = re.compile(r'href="weixin://bizmsgmenu\?msgmenucontent=[^&"]+&msgmenuid=(late-[0-9a-f]{32}(?:-\d+)?)"')
@@ -322,6 +322,20 @@ def test_what_a_dead_process_left_is_handled_by_another_one(
     wait_until(lambda: rows(engine, text="hello again")[0].state == MessageState.ANSWERED)
     assert bot.runs == {"ask again": 1}
     assert rows(engine, text="hello again")[0].runs == 2
+
+
+def test_a_push_right_after_the_death_of_a_process_counts_as_the_last(
+    make_app: MakeApp, bot: Bot, settings: Settings
+) -> None:
+    """The platform may push again at once when a connection is lost, and nobody knows how often it has."""
+    app = make_app(bot.router, wechat_answer_seconds=0.3)
+    platform = FakePlatform.of(app)
+    fields = platform.message("text", Content="hello")
+    platform.push(fields)
+    abandon(app, "hello", "host:1:dead")
+    told = platform.push_once(fields).reply
+    assert isinstance(told, TextReply)
+    assert told.content.startswith(settings.wechat_thinking)
 
 
 @pytest.mark.timeout(60)

@@ -252,9 +252,14 @@ class Inbox:
         return MessageState.QUEUED if self._outbox.available(self._finder.account_id) else MessageState.READY
 
     def _is_last(self, push: Push) -> bool:
-        """Whether the platform will not push again; judged by the clock, too, since pushes may be lost."""
+        """Whether the platform may not push again; judged by the clock, too, since pushes may be lost.
+
+        One that comes too early follows a lost connection, as when a process dies. Others may have met the
+        same end unseen.
+        """
         age = (push.received_at - push.first_at).total_seconds() if push.first_at else 0.0
-        return push.number >= MAX_PUSHES or age > (MAX_PUSHES - 1) * PUSH_TIMEOUT - 1
+        is_early = age < (push.number - 1) * PUSH_TIMEOUT - 1
+        return is_early or push.number >= MAX_PUSHES or age > (MAX_PUSHES - 1) * PUSH_TIMEOUT - 1
 
     def _wait_for(self, push: Push, key: str) -> bool:
         """Let the push wait for the message `key`, unless too many messages are waited for."""
