@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +13,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, event, func, select, text
-from sqlalchemy.engine import make_url
 
+from tests.cable import Cable
 from tests.conftest import MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import Direction, MessageLog
@@ -76,61 +74,15 @@ def test_nothing_is_lost_while_sqlite_takes_no_writes(
     assert incoming(app) == 2
 
 
-class Cable:
-    """A connection to a database server that can be cut and mended."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
-        self._listener: socket.socket | None = None
-        self._ends: list[socket.socket] = []
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
-
-    def mend(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
-
-    def cut(self) -> None:
-        assert self._listener
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for end in self._ends:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-        self._ends.clear()
-
-    def _accept(self, listener: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = listener.accept()
-                far = socket.create_connection(self._target)
-                self._ends += [near, far]
-                for ends in ((near, far), (far, near)):
-                    threading.Thread(target=self._copy, args=ends, daemon=True).start()
-
-    @staticmethod
-    def _copy(source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_RDWR)
-
-
 @pytest.fixture
 def cable(server_database: str) -> Iterator[Cable]:
-    url = make_url(server_database)
-    cable = Cable(str(url.host), url.port or {"postgresql": 5432}.get(url.get_backend_name(), 3306))
-    cable.mend()
+    cable = Cable(server_database)
     yield cable
     cable.cut()
 
 
-def test_a_database_that_is_stopped_and_started_again_loses_nothing(
-    make_app: MakeApp, server_database: str, cable: Cable
-) -> None:
-    url = make_url(server_database).set(host="127.0.0.1", port=cable.port)
-    app = make_app(database_url=url.render_as_string(hide_password=False))
+def test_a_database_that_is_stopped_and_started_again_loses_nothing(make_app: MakeApp, cable: Cable) -> None:
+    app = make_app(database_url=cable.url)
     platform = FakePlatform.of(app)
     platform.text("before")
     cable.cut()
@@ -143,11 +95,8 @@ def test_a_database_that_is_stopped_and_started_again_loses_nothing(
     assert incoming(app) == 2
 
 
-def test_a_connection_that_the_server_closed_costs_no_push(
-    make_app: MakeApp, server_database: str, cable: Cable
-) -> None:
-    url = make_url(server_database).set(host="127.0.0.1", port=cable.port)
-    app = make_app(database_url=url.render_as_string(hide_password=False))
+def test_a_connection_that_the_server_closed_costs_no_push(make_app: MakeApp, cable: Cable) -> None:
+    app = make_app(database_url=cable.url)
     platform = FakePlatform.of(app)
     platform.text("before")
     cable.cut()
