@@ -450,7 +450,7 @@ class InboxMachine(RuleBasedStateMachine):
         self.have_the_database_back()
         self.finished |= {question.message.content for question in self.questions}
         later = datetime.now(UTC) + timedelta(minutes=10)
-        for _ in range(20):
+        for _ in range(len(self.questions) + 10):  # of a follower, one message is handled at a time
             if not self._waiting():
                 return
             self.let_time_pass(1)
