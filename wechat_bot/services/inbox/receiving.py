@@ -39,7 +39,7 @@ LAST_ANSWER = (MAX_PUSHES - 1) * PUSH_TIMEOUT + 4
 """Seconds after the first push until which an answer can be given to the last one."""
 MAX_WORKING = 32
 """Pushes that one process works on at once, while they do not wait for an answer."""
-MAX_WORKING_SLOW = 4
+MAX_WORKING_SLOW = 16
 """Of those that a slow handler answers, and of results that are stored, as quick messages come first."""
 RETRY_PAUSE = 0.2
 """Seconds after which a push tries again that the database did not take."""
