@@ -152,7 +152,7 @@ def test_an_answer_on_the_third_push_comes_once(make_bench: MakeApp) -> None:
 
 
 def test_a_late_answer_comes_by_itself_and_once(make_bench: MakeApp) -> None:
-    bench: Bench = make_bench(wechat_answer_seconds=0.3)  # type: ignore[assignment]
+    bench: Bench = make_bench(wechat_answer_seconds=0.3, wechat_customer_service=Switch.YES)  # type: ignore[assignment]
     page = bench.open_page(PATH)
     say(page, "慢")
     expect(page.locator("#log .trace")).to_contain_text("没有回复")
@@ -164,7 +164,7 @@ def test_a_late_answer_comes_by_itself_and_once(make_bench: MakeApp) -> None:
 
 
 def test_a_used_up_quota_keeps_the_late_answer_back(make_bench: MakeApp) -> None:
-    bench: Bench = make_bench(wechat_answer_seconds=0.3)  # type: ignore[assignment]
+    bench: Bench = make_bench(wechat_answer_seconds=0.3, wechat_customer_service=Switch.YES)  # type: ignore[assignment]
     page = bench.open_page(PATH)
     say(page, "慢")
     expect(page.locator("#log .trace")).to_contain_text("没有回复")

@@ -18,6 +18,7 @@ from wechat_bot.models import Role
 from wechat_bot.routing import Answer, Context, Router, keyword
 from wechat_bot.settings import Switch
 from wechat_bot.simulator.flood_run import DEAD_SECONDS, FloodFile, FloodRun
+from wechat_bot.wechat.account_kinds import AccountKind
 from wechat_bot.wechat.messages import TextMessage
 
 PLAN = {"followers": "3", "text": "慢", "per_second": "0"}
@@ -98,7 +99,8 @@ def test_those_who_wait_are_shown_while_they_do_and_others_are_answered(
 
 
 def test_late_answers_of_customer_service_are_counted(make_simulator: MakeSimulator, bot: Bot) -> None:
-    simulator = make_simulator(bot.router, wechat_answer_seconds=0.2)
+    verified = {"wechat_account_kind": AccountKind.VERIFIED_SERVICE}
+    simulator = make_simulator(bot.router, **verified, wechat_answer_seconds=0.2)
     simulator.post("flood", **PLAN)
     wait(simulator, has_ended)
     assert "3 人还没有回复" in page(simulator)

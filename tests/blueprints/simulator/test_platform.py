@@ -149,7 +149,7 @@ def test_an_answer_on_the_second_push_is_shown_with_both(make_simulator: MakeSim
 
 def test_a_late_answer_arrives_as_a_customer_service_message(make_simulator: MakeSimulator) -> None:
     slow = Slow()
-    simulator = make_simulator(slow.router, wechat_answer_seconds=0.5)
+    simulator = make_simulator(slow.router, wechat_answer_seconds=0.5, wechat_customer_service=Switch.YES)
     exchange = simulator.says("慢")
     assert exchange.outcome is DeliveryOutcome.NOTHING
     slow.go_on.set()
