@@ -113,7 +113,7 @@ def test_a_directory_is_no_settings_file(tmp_path: Path) -> None:
         ("PORT", "http", "PORT is 'http', but must be a whole number."),
         ("PORT", "65536", "PORT must be 0 to 65535."),
         ("WEB_WORKERS", "0", "WEB_WORKERS must be 1 or more."),
-        ("WEB_THREADS", "-1", "WEB_THREADS must be 1 or more."),
+        ("WEB_THREADS", "3", "WEB_THREADS must be 4 or more."),
         ("WECHAT_SLOW_HANDLERS", "0", "WECHAT_SLOW_HANDLERS must be 1 or more."),
         ("WECHAT_SESSION_TTL", "0", "WECHAT_SESSION_TTL must be 1 or more."),
         ("TRUSTED_PROXIES", "-1", "TRUSTED_PROXIES must be 0 or more."),

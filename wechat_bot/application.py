@@ -18,7 +18,7 @@ class Sessions(SecureCookieSessionInterface):
         return super().open_session(app, request)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        if session.accessed:
+        if session.accessed or session.modified:
             super().save_session(app, session, response)
 
     def get_cookie_secure(self, app: Flask) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, select
 
+from tests import asynchronous
 from tests.cable import Cable
 from tests.databases import Databases
 from tests.server.conftest import ROOT, MakeProgram
@@ -71,7 +72,7 @@ def disturbed(
         results, _ = await asyncio.gather(flood(platform, messages, **options), asyncio.to_thread(disturb))
         return results
 
-    return asyncio.run(pushed())
+    return asynchronous.run(pushed())
 
 
 def wait_until_handled(url: str) -> None:
@@ -99,7 +100,7 @@ def check(url: str, platform: FakePlatform, results: Sequence[Result]) -> None:
     """Check that each message is recorded once and answered once, and its follower has or gets the answer."""
     assert [r.text for r in results if r.outcome not in {Outcome.ANSWERED, Outcome.FETCH}] == []
     answered = [result for result in results if result.outcome is Outcome.ANSWERED]
-    fetched = asyncio.run(fetch(platform, set(results) - set(answered), taps=TAPS))
+    fetched = asynchronous.run(fetch(platform, set(results) - set(answered), taps=TAPS))
     asked = {result.openid: answer(result.text) for result in results}
     assert {result.openid: result.reply for result in (*answered, *fetched)} == asked
     incoming = MessageLog.direction == Direction.IN

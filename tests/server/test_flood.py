@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, func, select
 
+from tests import asynchronous
 from tests.conftest import APP_SECRET
 from tests.databases import Databases
 from tests.server.conftest import ROOT, MakeProgram, Program
@@ -55,7 +56,7 @@ def ask(platform: FakePlatform, slow: Sequence[Message], ordinary: Sequence[Mess
     async def asked() -> tuple[list[Result], list[Result]]:
         return await asyncio.gather(flood(platform, slow), flood(platform, ordinary, per_second=5))
 
-    results, quick = asyncio.run(asked())
+    results, quick = asynchronous.run(asked())
     assert [result for result in quick if result.reply != answer(result.text)] == []
     return results
 
@@ -70,10 +71,10 @@ def check_answers(program: Program, platform: FakePlatform, results: Sequence[Re
     answered = with_outcome(results, Outcome.ANSWERED)
     assert [result for result in answered if result.reply != answer(result.text)] == []
     told = with_outcome(results, Outcome.FETCH)
-    fetched = asyncio.run(fetch(platform, told, taps=TAPS))
+    fetched = asynchronous.run(fetch(platform, told, taps=TAPS))
     assert with_outcome(fetched, Outcome.NOTICE) == []
     assert [result.reply for result in fetched] == [answer(result.text) for result in told]
-    again = asyncio.run(fetch(platform, told, taps=1))
+    again = asynchronous.run(fetch(platform, told, taps=1))
     assert [result.reply for result in again] == [answer(result.text) for result in told], "a tap is a read"
     stored = stored_answers(program.environment["DATABASE_URL"])
     assert [stored[answer(result.text)] for result in results] == [1] * len(results)

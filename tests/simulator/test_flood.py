@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests import asynchronous
 from tests.conftest import AES_KEY, APP_ID, TOKEN
 from wechat_bot.simulator.flood import Message, Outcome, Result, fetch, flood
 from wechat_bot.simulator.platform import SimulatedPlatform
@@ -105,7 +106,7 @@ def run(messages: Sequence[Message], server: Server | None = None, **options: An
         async with listening(server or Server()) as platform:
             return await flood(platform, messages, **options)
 
-    return asyncio.run(flooded())
+    return asynchronous.run(flooded())
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_a_follower_gets_the_first_valid_answer_of_three_pushes(
 def test_a_follower_sees_the_notice_while_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         url = f"http://127.0.0.1:{probe.getsockname()[1]}/wechat"
-    [result] = asyncio.run(flood(SimulatedPlatform.at(url, CREDENTIALS), [("oA", {"Content": "text"})]))
+    [result] = asynchronous.run(flood(SimulatedPlatform.at(url, CREDENTIALS), [("oA", {"Content": "text"})]))
     assert (result.outcome, result.pushes) == (Outcome.NOTICE, 3)
 
 
@@ -183,7 +184,7 @@ def test_followers_tap_the_link_until_their_reply_is_ready(taps: int, outcome: O
             told = await flood(platform, [("oA", {"Content": "link"})])
             return await fetch(platform, told, taps=taps)
 
-    [result] = asyncio.run(fetched())
+    [result] = asynchronous.run(fetched())
     assert result.outcome is outcome
     messages = [server.read(*push).message for push in server.pushed["oA"]]
     assert [getattr(message, "menu_id", None) for message in messages] == ["", *["late-3f9c"] * taps]
