@@ -80,6 +80,6 @@ def create_reader(engine: Engine, settings: Settings) -> Engine:
 def create_writer(engine: Engine, settings: Settings) -> Engine:
     """An engine for the inbox alone, which no page and no handler can leave without a connection.
 
-    It needs two: one for the statements of most pushes, and one for all other transactions.
+    It has two: one for the statements of most pushes, and one for all other transactions and the queue.
     """
     return create_engine(engine.url, **engine_options(settings) | {"pool_size": 2})

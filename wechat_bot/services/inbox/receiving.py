@@ -40,7 +40,8 @@ LAST_ANSWER = (MAX_PUSHES - 1) * PUSH_TIMEOUT + 4
 MAX_WORKING = 32
 """Pushes that one process works on at once, while they do not wait for an answer."""
 MAX_WORKING_SLOW = 16
-"""Of those that a slow handler answers, and of results that are stored, as quick messages come first."""
+"""Pushes with slow handlers, and results of these, that one process works on at once. Quick messages have
+the other turns for themselves."""
 RETRY_PAUSE = 0.2
 """Seconds after which a push tries again that the database did not take."""
 REMAINDER_DELAY = 1
