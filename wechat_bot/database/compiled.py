@@ -12,7 +12,6 @@ from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from operator import itemgetter
-from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
 from weakref import WeakSet
@@ -23,6 +22,8 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql import Insert
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from ..semaphore import Semaphore
 
 Convert = Callable[[Any], Any]
 Conversions = list[tuple[int, Convert]]
@@ -160,9 +161,7 @@ class Connections:
         self._engine = engine
         self._errors = engine.dialect.loaded_dbapi.Error
         self._idle: list[_OpenConnection] = []
-        self._slots: SimpleQueue[None] = SimpleQueue()  # a semaphore that is written in C
-        for _ in range(limit):
-            self._slots.put(None)
+        self._slots = Semaphore(limit)
 
     def borrow(self) -> _OpenConnection:
         """Return a connection for a ``with`` block, which gets the cursor and gives the connection back.
@@ -172,7 +171,7 @@ class Connections:
 
         :raises OperationalError: when there is no connection.
         """
-        self._slots.get()
+        self._slots.acquire()
         try:
             return self._idle.pop()
         except IndexError:
@@ -182,7 +181,7 @@ class Connections:
         try:
             return _OpenConnection(self, self._engine)
         except BaseException:
-            self._slots.put(None)
+            self._slots.release()
             raise
 
     def take_back(self, opened: _OpenConnection, error: BaseException | None) -> None:
@@ -193,7 +192,7 @@ class Connections:
             else:
                 opened.invalidate(error, self._errors)
         finally:
-            self._slots.put(None)
+            self._slots.release()
 
     def close(self) -> None:
         """Close the idle connections and the pool of `engine`."""

@@ -13,13 +13,13 @@ from typing import Any
 
 from ...models import MessageState
 from ...routing import Answer, Context, Route, Router
+from ...semaphore import Semaphore
 from ...wechat import replies
 from ...wechat.messages import Message
 from ...wechat.replies import Reply, TextReply
 from . import pickup
 from .exchanges import Exchange, SessionChange
 from .lookup import InboxReader, StoredState
-from .waiting import Turns
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +39,8 @@ class Push:
     """Which of the message's pushes it is."""
     first_at: datetime | None = None
     """When the first one arrived; None if this is the first."""
-    turn: Turns | None = None
-    """The turn that it has; None while it waits."""
+    semaphore: Semaphore | None = None
+    """The one that its thread has acquired; None while it waits for an answer."""
     waits: str | None = None
     """The dedup key of the message whose answer it waits for (`WaitingPushes`)."""
 

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from ...database.compiled import Connections
 from ...models import MessageState
 from ...routing import Router
+from ...semaphore import Semaphore
 from ...settings import AccountSettings
 from ...wechat.messages import Message
 from ...wechat.replies import Reply, TextReply
@@ -25,7 +26,7 @@ from .lookup import InboxReader, StoredPage
 from .pickup import Pickup
 from .recorder import NotRecorded, Recorder, is_passing
 from .slow_handlers import SlowHandlers
-from .waiting import Turns, WaitingPushes
+from .waiting import WaitingPushes
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ MAX_WORKING = 32
 """Pushes that one process works on at once, while they do not wait for an answer."""
 MAX_WORKING_SLOW = 16
 """Pushes with slow handlers, and results of these, that one process works on at once. Quick messages have
-the other turns for themselves."""
+the rest of `MAX_WORKING` for themselves."""
 RETRY_PAUSE = 0.2
 """Seconds after which a push tries again that the database did not take."""
 REMAINDER_DELAY = 1
@@ -82,7 +83,7 @@ class Inbox:
         self._finder = HandlerFinder(account_id, router, self._reader, services)
         self._runner = HandlerRunner(account.apology, account.session_ttl, self._late_state)
         self._waiting = WaitingPushes(account.waiting_messages)
-        self._turns, self._slow_turns = Turns(MAX_WORKING), Turns(MAX_WORKING_SLOW)
+        self._working, self._working_slow = Semaphore(MAX_WORKING), Semaphore(MAX_WORKING_SLOW)
         self.slow_handlers = SlowHandlers(
             account.slow_handlers,
             engine,
@@ -92,7 +93,7 @@ class Inbox:
             self._runner,
             outbox,
             self._waiting,
-            self._slow_turns,
+            self._working_slow,
             app_context,
             clock,
             sleep,
@@ -116,7 +117,7 @@ class Inbox:
         :raises LeftUnanswered: if the next push of the message will be answered; likewise.
         """
         push = Push(message)
-        self._take_turn(push, self._turns)
+        self._switch(push, self._working)
         try:
             return self._receive(push)
         except Exception as error:
@@ -127,7 +128,7 @@ class Inbox:
                 self._hold(push)  # or the platform would use up its pushes within a second
             raise NotRecorded(str(error).partition("\n")[0]) from error
         finally:
-            self._take_turn(push, None)
+            self._switch(push, None)
             self._leave(push)
 
     def _receive(self, push: Push) -> Reply | None:
@@ -176,7 +177,7 @@ class Inbox:
         """Return the reply to a message that was pushed before."""
         push = call.push
         if state is MessageState.RECEIVED:
-            self._take_turn(push, self._slow_turns)
+            self._switch(push, self._working_slow)
             count = partial(count_push, key=push.key)
             push.number, push.first_at = self._persist(push, partial(self._recorder.write, count))
             return self._await_reply(call)
@@ -195,9 +196,9 @@ class Inbox:
                 if not is_passing(error) or too_late or not self._wait_for(push, push.key):
                     raise
                 self._finder.forget_account()
-            self._take_turn(push, None)
+            self._switch(push, None)
             self._sleep(RETRY_PAUSE)
-            self._take_turn(push, self._slow_turns)
+            self._switch(push, self._working_slow)
 
     # Slow handlers
 
@@ -207,7 +208,7 @@ class Inbox:
         A message whose handler cannot start is queued. Its push waits if it may be answered in time.
         """
         push, account_id, hint = call.push, self._finder.account_id, self._hint(call)
-        self._take_turn(push, self._slow_turns)
+        self._switch(push, self._working_slow)
         openid, follower_id = push.message.openid, call.stored.follower_id
         busy = self.slow_handlers.handles_message_of(openid) or (
             follower_id is not None and self._reader.is_busy(follower_id)
@@ -271,19 +272,19 @@ class Inbox:
 
     def _wait(self, push: Push, key: str) -> bool:
         """Wait until the message `key` is finished; False if that takes too long."""
-        self._take_turn(push, None)
+        self._switch(push, None)
         finished = self._waiting.wait(key, max(0.0, self._settings.answer_seconds - push.elapsed))
-        self._take_turn(push, self._slow_turns)
+        self._switch(push, self._working_slow)
         return finished
 
     @staticmethod
-    def _take_turn(push: Push, turns: Turns | None) -> None:
-        """Give up the turn that a push has, and wait for another one unless `turns` is None."""
-        if push.turn:
-            push.turn.give_up()
-        push.turn = turns
-        if turns:
-            turns.take()
+    def _switch(push: Push, semaphore: Semaphore | None) -> None:
+        """Release what the push has acquired, and acquire `semaphore` unless it is None."""
+        if push.semaphore:
+            push.semaphore.release()
+        push.semaphore = semaphore
+        if semaphore:
+            semaphore.acquire()
 
     def _leave(self, push: Push) -> None:
         if push.waits:
@@ -291,7 +292,7 @@ class Inbox:
 
     def _hold(self, push: Push) -> None:
         """Wait until the platform no longer listens."""
-        self._take_turn(push, None)
+        self._switch(push, None)
         self._sleep(max(0.0, PUSH_TIMEOUT + GRACE_PERIOD - push.elapsed))
 
     # Stored replies

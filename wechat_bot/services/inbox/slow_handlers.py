@@ -24,6 +24,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...models import MessageState
+from ...semaphore import Semaphore
 from ...wechat.parsing import parse
 from ..outbox.sending import Outbox
 from . import queue
@@ -32,7 +33,7 @@ from .handling import HandlerCall, HandlerFinder, HandlerRunner, Push
 from .lookup import InboxReader
 from .queue import HEARTBEAT_SECONDS, Liveness, QueuedMessage
 from .recorder import Recorder, is_passing
-from .waiting import Turns, WaitingPushes
+from .waiting import WaitingPushes
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +58,8 @@ KEPT_DURATIONS = 200
 class SlowHandlers:
     """The slow handlers of one account in this process, at most `limit` at once. Thread-safe.
 
-    Each runs in a thread of its own, in an `app_context`. `turns` are those in which results are stored.
-    `clock` and `sleep` are replaced in tests.
+    Each runs in a thread of its own, in an `app_context`. `working` bounds how many results are stored at
+    once. `clock` and `sleep` are replaced in tests.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class SlowHandlers:
         runner: HandlerRunner,
         outbox: Outbox,
         waiting: WaitingPushes,
-        turns: Turns,
+        working: Semaphore,
         app_context: Callable[[], AbstractContextManager[Any]],
         clock: Callable[[], float],
         sleep: Callable[[float], None],
@@ -84,7 +85,7 @@ class SlowHandlers:
         self._runner = runner
         self._outbox = outbox
         self._waiting = waiting
-        self._turns = turns
+        self._working = working
         self._app_context = app_context
         self._clock = clock
         self._sleep = sleep
@@ -199,11 +200,11 @@ class SlowHandlers:
         in_time = MessageState.SENT if self._waiting.waits_for(exchange.key) else MessageState.READY
         late = self._runner.late_state()
         store = partial(store_result, exchange=exchange, in_time=in_time, late=late)
-        self._turns.take()
+        self._working.acquire()
         try:
             return self._recorder.write(store)
         finally:
-            self._turns.give_up()
+            self._working.release()
 
     def _send(self, call: HandlerCall) -> None:
         follower_id = call.stored.follower_id or self._finder.reload(call).stored.follower_id

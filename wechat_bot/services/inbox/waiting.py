@@ -1,28 +1,8 @@
-"""Pushes that wait: for their turn to be worked on, and for an answer, which wakes them when it is stored."""
+"""Pushes that wait for an answer: bounded in number, and woken when the answer is stored."""
 
 from __future__ import annotations
 
-from queue import SimpleQueue
 from threading import Event, Lock
-
-
-class Turns:
-    """Lets at most `count` threads work at once; the others wait for their turns.
-
-    Many threads that run at once take so many turns of the interpreter that all become late.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._free: SimpleQueue[None] = SimpleQueue()  # written in C: a tenth of the cost of a semaphore
-        for _ in range(count):
-            self._free.put(None)
-
-    def take(self) -> None:
-        """Wait for a turn."""
-        self._free.get()
-
-    def give_up(self) -> None:
-        self._free.put(None)
 
 
 class _WaitingMessage:
