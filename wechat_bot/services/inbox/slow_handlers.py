@@ -142,7 +142,7 @@ class SlowHandlers:
         self._start_thread(self._run, call)
 
     def expect(self) -> None:
-        """Count a message that was queued, and see to it that the queue is looked after."""
+        """Count a message that was queued, and start the thread that handles the queue."""
         self._queued += 1
         self.start_monitor()
 
@@ -211,10 +211,10 @@ class SlowHandlers:
         if follower_id:
             self._outbox.send(follower_id)
 
-    # Messages that this process did not begin to handle
+    # The thread for messages that other processes handled, or none
 
     def start_monitor(self, *, receives_pushes: bool = True) -> None:
-        """Look after queued messages, and after those of other processes, from now on.
+        """Start the thread that takes queued messages and finds those of dead processes.
 
         `receives_pushes` tells whether pushes can wait in this process.
         """
@@ -222,16 +222,16 @@ class SlowHandlers:
         with self._lock:
             starts, self._is_monitored = not self._is_monitored, True
         if starts:
-            self._start_thread(self._look_after)
+            self._start_thread(self._monitor)
 
-    def _look_after(self) -> None:
+    def _monitor(self) -> None:
         next_beat = self._clock()
         while not self._closing.is_set():
             try:
                 self._wake_finished()
                 if self._clock() >= next_beat:
                     next_beat = self._clock() + HEARTBEAT_SECONDS
-                    self._beat()
+                    self._heartbeat()
                     self._place_is_free = True
                 if self._place_is_free:
                     self._place_is_free = False
@@ -249,7 +249,7 @@ class SlowHandlers:
             for key in self._reader.finished(keys):
                 self._waiting.wake(key)
 
-    def _beat(self) -> None:
+    def _heartbeat(self) -> None:
         """Send a heartbeat, and return the messages of processes that have died to the queue."""
         p95 = self.p95
         queue.send_heartbeat(
@@ -326,4 +326,4 @@ def _report(error: Exception) -> None:
     if is_passing(error):
         log.warning("the database is in the way: %s", str(error).partition("\n")[0])
     else:
-        log.error("unfinished messages could not be looked after", exc_info=error)
+        log.error("unfinished messages could not be read", exc_info=error)
