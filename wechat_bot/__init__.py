@@ -36,7 +36,7 @@ def create_app(
     settings = settings or load_settings()
     logs.configure_logging(settings)
     folder = str(Path(settings.instance_path).absolute()) if settings.instance_path else None
-    app = Application(__name__, instance_path=folder)
+    app = Application(__name__, instance_path=folder, body_reads=max(1, settings.web_threads // 8))
     app.config.update(
         SECRET_KEY=settings.secret_key,
         SECRET_KEY_FALLBACKS=[settings.secret_key_previous] if settings.secret_key_previous else None,

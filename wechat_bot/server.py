@@ -17,9 +17,12 @@ from typing import Any
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, RuntimeModes
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from . import idle_connections, open_files
 from .settings import Settings
+from .wiring import services
 
 STOP_SECONDS = 30
 """Grace period for slow handlers and jobs when the server stops, in seconds."""
@@ -28,6 +31,10 @@ BACKLOG = 4096
 SWITCH_SECONDS = 0.05
 """Seconds after which a thread that waits for the interpreter asks for it. With Python's 5 ms, a thousand
 threads that are woken at once wake up so often to ask that they do little else."""
+HEADER_SECONDS = 10
+"""Seconds that a client has for the head of a request, from its first byte."""
+MAX_HEAD = 64 << 10
+"""Maximum size of the head of a request, in bytes."""
 WORKER_PAUSE = 1.0
 """Seconds before the worker process is started, and before it is restarted."""
 
@@ -61,6 +68,7 @@ def load_app(target: str) -> Any:
     _follow_parent()
     module, _, name = target.partition(":")
     app = getattr(import_module(module), name)
+    idle_connections.watch(services(app).settings.port)
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.freeze()  # garbage collection skips objects that live as long as the process
     return app
@@ -85,12 +93,14 @@ def serve(settings: Settings) -> None:
     All processes are spawned, so that they share no thread or connection with this one.
     """
     multiprocessing.set_start_method("spawn", force=True)
+    open_files.raise_limit()
     server = Granian(
         "wsgi:app",
         address=settings.host,
         port=settings.port,
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=MAX_HEAD),
         websockets=False,
         workers=settings.web_workers,
         blocking_threads=settings.web_threads,  # each is started when it is needed

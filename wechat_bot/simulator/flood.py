@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import html
 import re
-import resource
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import parse_qs, urlsplit
 
+from .. import open_files
 from ..wechat.replies import TextReply
 from ..wechat.xml import Fields
 from .platform import Attempt, Delivery, Request, SimulatedPlatform
@@ -80,7 +80,7 @@ async def flood(
         All are pushed at once unless it is given.
     :param on_result: is called with each result as soon as it is known.
     """
-    _allow_many_connections()
+    open_files.raise_limit()
     signed: Iterable[tuple[Message, Request]] = ((each, _sign(platform, each)) for each in messages)
     if per_second is None:
         signed = list(signed)  # before the first is pushed, since signing takes longer than pushing
@@ -220,9 +220,3 @@ def _http(host: str, path: str, request: Request) -> bytes:
         f"Content-Type: text/xml\r\nContent-Length: {len(request.body)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + request.body
-
-
-def _allow_many_connections() -> None:
-    """Raise the limit of open files, of which each connection is one, as far as the system allows."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -36,7 +36,8 @@ from wechat_bot.routing import Answer, Context, Router, matches
 from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.accounts.capabilities import Capabilities
 from wechat_bot.services.inbox import pickup
-from wechat_bot.services.inbox.receiving import MAX_PUSHES, Inbox, LeftUnanswered
+from wechat_bot.services.inbox.handling import MAX_PUSHES
+from wechat_bot.services.inbox.receiving import Inbox, LeftUnanswered
 from wechat_bot.services.inbox.recorder import NotRecorded
 from wechat_bot.services.inbox.recovery import recover
 from wechat_bot.services.messages.records import reply_key

@@ -23,6 +23,12 @@ from .lookup import InboxReader, StoredState
 
 log = logging.getLogger(__name__)
 
+MAX_PUSHES = 3
+"""How often the platform pushes a message that is not answered (section 1.6)."""
+PUSH_TIMEOUT = 5.0
+"""Seconds that the platform waits for the answer to a push."""
+ANSWER_WINDOW = MAX_PUSHES * PUSH_TIMEOUT
+"""Seconds after its first push at which the platform waits for no answer to a message."""
 QUICK_SECONDS = 1.0
 """Seconds after which a handler should be marked as slow."""
 MAX_STATE_LENGTH = 64

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -85,7 +84,6 @@ class InboxReader:
     """Reads what `exchanges` wrote. What pushes read goes through `connections`, which are for them alone."""
 
     def __init__(self, engine: Engine, connections: Connections) -> None:
-        self._engine = engine
         self._connections = connections
         self._select_session = compile_select(_SESSION, engine.dialect)
         self._select_state = compile_select(_STATE, engine.dialect)
@@ -113,12 +111,6 @@ class InboxReader:
             version=version,
             ready_id=ready_id,
         )
-
-    @retry_conflicts
-    def finished(self, keys: Collection[str]) -> set[str]:
-        """Return the dedup keys, of `keys`, of messages that are recorded and finished."""
-        with self._engine.connect() as connection:
-            return {str(key) for key in connection.scalars(_FINISHED, {"keys": list(keys)})}
 
     @retry_conflicts
     def is_busy(self, follower_id: int) -> bool:
@@ -155,9 +147,6 @@ class InboxReader:
 
 _THIS = MessageLog.dedup_key == bindparam("key")
 _STATE = select(MessageLog.state).where(_THIS)
-_FINISHED = select(MessageLog.dedup_key).where(
-    MessageLog.dedup_key.in_(bindparam("keys", expanding=True)), MessageLog.state.not_in(UNFINISHED)
-)
 _UNFINISHED = select(func.min(MessageLog.id)).where(
     UNSETTLED, IS_UNFINISHED, MessageLog.follower_id == bindparam("follower_id")
 )

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Update, delete, func, insert, or_, select, update
 
 from ...database.transactions import retry_conflicts, transaction, write
-from ...models import IS_UNFINISHED, UNSETTLED, Follower, HandlerProcess, MessageLog, MessageState
+from ...models import IS_UNFINISHED, UNFINISHED, UNSETTLED, Follower, HandlerProcess, MessageLog, MessageState
 from ...models.rows import new_row
 
 HEARTBEAT_SECONDS = 1.0
@@ -98,6 +98,12 @@ def owned(connection: Connection, owner: str) -> set[str]:
     """Return the dedup keys of the unfinished messages of a process."""
     found = select(MessageLog.dedup_key).where(*_UNFINISHED, MessageLog.owner == owner)
     return {str(key) for key in connection.scalars(found)}
+
+
+def finished(connection: Connection, keys: Collection[str]) -> set[str]:
+    """Return the dedup keys, of `keys`, of messages that are recorded and finished."""
+    are_finished = MessageLog.dedup_key.in_(keys), MessageLog.state.not_in(UNFINISHED)
+    return {str(key) for key in connection.scalars(select(MessageLog.dedup_key).where(*are_finished))}
 
 
 def requeue(engine: Engine, owners: Collection[str], keys: Collection[str]) -> int:

@@ -21,7 +21,7 @@ from ..messages.records import claim_held
 from ..outbox.sending import Outbox
 from . import pickup
 from .exchanges import Exchange, RecordOutcome, count_push, mark_late
-from .handling import HandlerCall, HandlerFinder, HandlerRunner, Push
+from .handling import MAX_PUSHES, PUSH_TIMEOUT, HandlerCall, HandlerFinder, HandlerRunner, Push
 from .lookup import InboxReader, StoredPage
 from .pickup import Pickup
 from .recorder import NotRecorded, Recorder, is_passing
@@ -30,10 +30,6 @@ from .waiting import WaitingPushes
 
 T = TypeVar("T")
 
-MAX_PUSHES = 3
-"""How often the platform pushes a message that is not answered (section 1.6)."""
-PUSH_TIMEOUT = 5.0
-"""Seconds that the platform waits for the answer to a push."""
 GRACE_PERIOD = 0.5
 """Seconds after the platform's time-out for which a push that must not be answered is held."""
 LAST_ANSWER = (MAX_PUSHES - 1) * PUSH_TIMEOUT + 4
@@ -87,7 +83,6 @@ class Inbox:
         self.slow_handlers = SlowHandlers(
             account.slow_handlers,
             engine,
-            self._reader,
             self._recorder,
             self._finder,
             self._runner,

@@ -29,8 +29,7 @@ from ...wechat.parsing import parse
 from ..outbox.sending import Outbox
 from . import queue
 from .exchanges import Exchange, RecordOutcome, mark_late, store_result
-from .handling import HandlerCall, HandlerFinder, HandlerRunner, Push
-from .lookup import InboxReader
+from .handling import ANSWER_WINDOW, HandlerCall, HandlerFinder, HandlerRunner, Push
 from .queue import HEARTBEAT_SECONDS, Liveness, QueuedMessage
 from .recorder import Recorder, is_passing
 from .waiting import WaitingPushes
@@ -41,8 +40,6 @@ T = TypeVar("T")
 
 MAX_RUNS = 2
 """How often a handler is started at most when its process dies: the message may be what kills it."""
-ANSWER_WINDOW = 15.0
-"""Seconds after its first push at which the platform waits for no answer to a message (section 1.6)."""
 STORE_TIMEOUT = 600.0
 """Seconds for which a finished answer is kept that the database does not take."""
 MAX_PAUSE = 10.0
@@ -66,7 +63,6 @@ class SlowHandlers:
         self,
         limit: int,
         engine: Engine,
-        reader: InboxReader,
         recorder: Recorder,
         finder: HandlerFinder,
         runner: HandlerRunner,
@@ -79,7 +75,6 @@ class SlowHandlers:
     ) -> None:
         self.limit = limit
         self._engine = engine
-        self._reader = reader
         self._recorder = recorder
         self._finder = finder
         self._runner = runner
@@ -246,7 +241,9 @@ class SlowHandlers:
     def _wake_finished(self) -> None:
         """Wake the pushes that wait for a message which another process has finished."""
         if keys := set(self._waiting.keys()) - set(self._places.values()):
-            for key in self._reader.finished(keys):
+            with self._engine.connect() as connection:
+                finished = queue.finished(connection, keys)
+            for key in finished:
                 self._waiting.wake(key)
 
     def _heartbeat(self) -> None:
