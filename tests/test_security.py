@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
+from tests.conftest import MakeApp
 from wechat_bot.security import HEADERS, HSTS
 
 POLICY = (
@@ -32,3 +33,18 @@ def test_https_is_asked_for_over_https_alone(app: Flask) -> None:
 def test_answers_to_the_platform_are_left_alone(app: Flask) -> None:
     answer = app.test_client().get("/wechat?signature=x", base_url="https://bot.example")
     assert set(answer.headers.keys()) == {"Content-Type", "Content-Length", "X-Request-ID"}
+
+
+def test_a_proxy_tells_address_and_scheme_and_nothing_else(make_app: MakeApp) -> None:
+    forwarded = {
+        "X-Forwarded-For": "203.0.113.7",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Port": "4711",
+        "X-Forwarded-Prefix": "//evil.example",
+    }
+    client = make_app(trusted_proxies=1).test_client()
+    answer = client.get("/admin/", headers=forwarded)
+    assert answer.location == "/admin/sign-in?next=/admin/"
+    assert "Strict-Transport-Security" in answer.headers
+    assert "evil.example" not in client.get("/admin/sign-in", headers=forwarded).text

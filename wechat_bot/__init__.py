@@ -46,7 +46,7 @@ def create_app(
     )
     if settings.trusted_proxies:
         proxies = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, proxies, proxies, proxies, proxies, proxies)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
     logs.name_requests(app)
     security.init_app(app)
     languages.init_app(app)
