@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from flask import Flask
+from sqlalchemy import Engine
 
-from tests.conftest import MakeApp
+from tests.conftest import MakeApp, statements
 from wechat_bot.settings import Switch
 
 TOKEN = "t" * 24
@@ -36,6 +39,16 @@ def test_the_program_is_ready_without_a_worker(app: Flask) -> None:
     assert app.test_client().get("/readyz").status_code == 200
 
 
+def test_strangers_who_ask_for_readiness_cost_the_database_next_to_nothing(
+    app: Flask, engine: Engine
+) -> None:
+    with statements(engine) as sent, ThreadPoolExecutor(16) as strangers:
+        answers = list(strangers.map(lambda _: app.test_client().get("/readyz").text, range(64)))
+    assert set(answers) == {"database: ok"}
+    assert len(sent) < 64
+    assert not any(statement.startswith(("UPDATE", "INSERT", "DELETE")) for statement in sent)
+
+
 def test_figures_are_off_unless_they_are_switched_on(make_app: MakeApp) -> None:
     assert status(make_app()) == 404
 
@@ -52,6 +65,17 @@ def test_strangers_may_not_read_figures(app: Flask, authorization: str) -> None:
 
 def test_a_proxy_on_this_machine_speaks_for_strangers(app: Flask) -> None:
     assert status(app, X_Forwarded_For="203.0.113.7") == 401
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:5000", "203.0.113.7", ""])
+def test_a_page_that_names_this_machine_otherwise_may_not_read_figures(app: Flask, host: str) -> None:
+    assert status(app, Host=host) == 401
+    assert status(app, Host=host, Authorization=f"Bearer {TOKEN}") == 200
+
+
+@pytest.mark.parametrize("host", ["localhost:5000", "127.0.0.1", "[::1]:5000"])
+def test_this_machine_has_several_names(app: Flask, host: str) -> None:
+    assert status(app, Host=host) == 200
 
 
 def test_whoever_has_the_token_may_read_figures(app: Flask) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from hmac import compare_digest
 
 from flask import Blueprint, Response, abort, request
 
-from ..extensions import db
-from ..services.health.status import check_database, describe
+from ..services.health.status import describe
 from ..wiring import services
 
 bp = Blueprint("health", __name__)
@@ -23,10 +23,8 @@ def healthz() -> Response:
 @bp.get("/readyz")
 def readyz() -> Response:
     """Report whether messages can be recorded. That does not depend on a worker."""
-    inbox = services().inbox
-    state = check_database(db.engine, services().migrations)
-    if state == "ok" and inbox.last_error:
-        state = describe(inbox.last_error)
+    error = services().inbox.last_error
+    state = describe(error) if error else services().doctor.readiness()
     return Response(f"database: {state}", 200 if state == "ok" else 503, mimetype="text/plain")
 
 
@@ -39,12 +37,25 @@ def metrics() -> Response:
 
 
 def _may_read_metrics() -> bool:
-    """Whether the request has the token, or comes from this machine and not through a proxy on it."""
+    """Whether the request has the token, or comes from this machine."""
     settings = services().settings
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
     if settings.metrics_token and compare_digest(given.encode(), settings.metrics_token.encode()):
         return True
-    return is_loopback(request.remote_addr or "") and "X-Forwarded-For" not in request.headers
+    return is_from_this_machine()
+
+
+def is_from_this_machine() -> bool:
+    """Whether the request comes from this machine, to an address of it, and not through a proxy on it.
+
+    A page of another site reaches an address of this machine under a name of its own (DNS rebinding), so
+    that name does not count.
+    """
+    name = re.sub(r":\d+$", "", request.host).strip("[]")
+    addresses = (request.remote_addr or "", "127.0.0.1" if name == "localhost" else name)
+    own = services().settings.host
+    is_local = all(is_loopback(address) or address == own for address in addresses)
+    return is_local and "X-Forwarded-For" not in request.headers
 
 
 def is_loopback(address: str) -> bool:

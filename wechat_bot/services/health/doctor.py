@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -48,6 +49,8 @@ MAX_QUEUE_SECONDS = 60
 """Seconds in the queue for slow handlers after which a warning is given."""
 PROBLEMS_CACHE_SECONDS = 60
 """Seconds for which `Doctor.problems` returns the same count."""
+READINESS_CACHE_SECONDS = 2
+"""Seconds for which `Doctor.readiness` returns the same state."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,9 @@ class Doctor:
     """Called after every call of the API."""
     _problems: int = field(default=0, init=False)
     _problems_expire_at: float = field(default=0.0, init=False)
+    _readiness: str = field(default="", init=False)
+    _readiness_expires_at: float = field(default=0.0, init=False)
+    _readiness_lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def diagnose(self, *, online: bool = False, origin: RequestOrigin | None = None) -> Diagnosis:
         """Check every step, in the order of `STEPS`.
@@ -143,6 +149,18 @@ class Doctor:
         return self._problems
 
     # Checks of the deployment
+    def readiness(self) -> str:
+        """Return "ok", or a short reason why the database cannot be used.
+
+        Strangers may ask as often as they like: the database is read once in `READINESS_CACHE_SECONDS`, by
+        one thread, and nothing is written.
+        """
+        with self._readiness_lock:
+            if time.monotonic() >= self._readiness_expires_at:
+                self._readiness = status.check_schema(self.engine, self.migrations)
+                self._readiness_expires_at = time.monotonic() + READINESS_CACHE_SECONDS
+            return self._readiness
+
 
     def _check_database(self) -> Check:
         reason = status.check_database(self.engine, self.migrations)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,10 @@ _REASONS = {
 
 def check_database(engine: Engine, migrations: str) -> str:
     """Return "ok", or a short reason why messages cannot be recorded. Writes to the database as a test."""
+    state = check_schema(engine, migrations)
+    if state != "ok":
+        return state
     try:
-        with engine.connect() as connection:
-            present, wanted = revisions(connection, migrations)
-        if present != wanted:
-            return "not migrated"
         with transaction(engine) as connection:
             connection.execute(update(Account).values(app_id=Account.app_id))
     except SQLAlchemyError as error:
@@ -68,10 +68,25 @@ def check_database(engine: Engine, migrations: str) -> str:
     return "ok"
 
 
+def check_schema(engine: Engine, migrations: str) -> str:
+    """Return "ok", or a short reason why the database cannot be read. Writes nothing."""
+    try:
+        with engine.connect() as connection:
+            present, wanted = revisions(connection, migrations)
+    except SQLAlchemyError as error:
+        return describe(error)
+    return "ok" if present == wanted else "not migrated"
+
+
 def revisions(connection: Connection, migrations: str) -> tuple[str | None, str | None]:
     """Return the schema revision of the database, and the one that the program requires."""
     present = MigrationContext.configure(connection).get_current_revision()
-    return present, ScriptDirectory(migrations).get_current_head()
+    return present, _newest_revision(migrations)
+
+
+@cache
+def _newest_revision(migrations: str) -> str | None:
+    return ScriptDirectory(migrations).get_current_head()
 
 
 def describe(error: Exception) -> str:
