@@ -54,6 +54,8 @@ class Switch(StrEnum):
 IN_MEMORY = "memory:"
 """The JOB_QUEUE_URL of a queue within the process, for tests."""
 
+MIN_TOKEN_LENGTH = 12
+"""Shorter Tokens can be found by trying, from the signature of one request."""
 DEVELOPMENT_SECRET = "development"
 """The default of SECRET_KEY and WECHAT_TOKEN in development."""
 
@@ -379,6 +381,11 @@ class Settings:
     def secrets_are_known(self) -> bool:
         """Whether a secret has its well-known default of development."""
         return DEVELOPMENT_SECRET in {self.secret_key, self.wechat_token}
+
+    @property
+    def token_is_weak(self) -> bool:
+        """Whether strangers could guess the Token, and then sign messages in the name of followers."""
+        return len(self.wechat_token) < MIN_TOKEN_LENGTH or len(set(self.wechat_token)) < MIN_TOKEN_LENGTH / 2
 
 
 def _present(*values: str) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from wechat_bot.services.health import heartbeats
 from wechat_bot.services.health.call_stats import PROGRAM_FAULT
 from wechat_bot.services.health.checks import Check, Health
 from wechat_bot.services.health.doctor import Diagnosis, RequestOrigin
-from wechat_bot.settings import Settings
+from wechat_bot.settings import Environment, Settings
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wechat.api import Call
 from wechat_bot.wiring import services
@@ -364,6 +364,32 @@ def test_messages_that_failed_are_counted(app: Flask, platform: FakePlatform) ->
 
 @pytest.mark.parametrize(
     ("origin", "proxies", "code"),
+PRODUCTION = {"app_env": Environment.PRODUCTION, "secret_key": "0123456789abcdef" * 4}
+
+
+@pytest.mark.parametrize("token", ["abc", "wechat", "12345678901", "aaaaaaaaaaaaaaaaaaaa"])
+def test_a_token_that_can_be_guessed_is_told_in_production(make_app: MakeApp, token: str) -> None:
+    found = diagnose(make_app(**PRODUCTION, wechat_token=token)).checks[0]
+    assert (found.finding.code, found.state) == ("weak_token", Health.WARN)
+    assert "WECHAT_TOKEN_PREVIOUS" in words(make_app(), found)
+    assert codes(make_app(**PRODUCTION))["settings"] == "ok"
+
+
+def test_the_plain_mode_is_told_in_production(make_app: MakeApp) -> None:
+    app = make_app(**PRODUCTION)
+    assert codes(app)["mode"] == "plain"
+    FakePlatform.of(app).text("帮助")
+    assert codes(app)["mode"] == "plain"
+    assert codes(make_app(**PRODUCTION, wechat_message_mode="safe"))["mode"] != "plain"
+    assert codes(make_app())["mode"] != "plain"
+
+
+def test_a_mode_that_has_failed_is_told_before_the_plain_one(make_app: MakeApp) -> None:
+    app = make_app(**PRODUCTION, wechat_encoding_aes_key="")
+    assert send(app, FakePlatform.of(make_app(wechat_message_mode="safe"))) == 403
+    assert codes(app)["mode"] == "encrypted_without_key"
+
+
     [
         (RequestOrigin(secure=False, local=True, forwarded=False), 0, None),
         (RequestOrigin(secure=False, local=False, forwarded=False), 0, "plain"),

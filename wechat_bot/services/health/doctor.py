@@ -18,7 +18,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...models import CallbackOutcome, MessageState
-from ...settings import AccountSettings, Settings
+from ...settings import MIN_TOKEN_LENGTH, AccountSettings, Environment, Settings
 from ...wechat.api import Call, Transport, WeChatClient, network
 from ...wechat.api.system import CallbackCheck
 from ...wechat.credentials import Mode
@@ -116,7 +116,7 @@ class Doctor:
         :param origin: how the health page was requested, which is then checked, too.
         """
         checks = [
-            Check(findings.SETTINGS_KNOWN if self.settings.secrets_are_known else ok("settings")),
+            self._check_settings(),
             self._check_database(),
             *self._check_redis(),
             *self._check_disk(),
@@ -126,7 +126,8 @@ class Doctor:
         with suppress(SQLAlchemyError):  # `_check_database` reports it
             account_id = self.account_id()
             snapshot = status.snapshot(self.engine, account_id)
-            checks += _check_callback(snapshot, self.account.credentials.mode)
+            of_callback = _check_callback(snapshot, self.account.credentials.mode)
+            checks += map(self._warn_of_plain_mode, of_callback)
             checks += [_check_program(snapshot), _check_workers(snapshot), _check_queue(snapshot)]
             checks.append(check_slow_handlers(snapshot.slow_handlers))
             checks.append(self._check_capabilities(account_id))
@@ -148,7 +149,6 @@ class Doctor:
             self._problems_expire_at = time.monotonic() + PROBLEMS_CACHE_SECONDS
         return self._problems
 
-    # Checks of the deployment
     def readiness(self) -> str:
         """Return "ok", or a short reason why the database cannot be used.
 
@@ -161,6 +161,25 @@ class Doctor:
                 self._readiness_expires_at = time.monotonic() + READINESS_CACHE_SECONDS
             return self._readiness
 
+    # Checks of the deployment
+
+    def _check_settings(self) -> Check:
+        if self.settings.secrets_are_known:
+            return Check(findings.SETTINGS_KNOWN)
+        if self._is_production and self.settings.token_is_weak:
+            return Check(findings.SETTINGS_WEAK_TOKEN, {"length": MIN_TOKEN_LENGTH})
+        return Check(ok("settings"))
+
+    def _warn_of_plain_mode(self, check: Check) -> Check:
+        """Return a warning instead of the check of the mode, if production uses the plain one."""
+        is_plain = self._is_production and self.account.credentials.mode is Mode.PLAIN
+        if is_plain and check.finding.step == "mode" and check.state is not Health.FAIL:
+            return Check(findings.MODE_PLAIN)
+        return check
+
+    @property
+    def _is_production(self) -> bool:
+        return self.settings.app_env is Environment.PRODUCTION
 
     def _check_database(self) -> Check:
         reason = status.check_database(self.engine, self.migrations)

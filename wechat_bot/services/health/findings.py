@@ -38,6 +38,14 @@ SETTINGS_KNOWN = _warn(
     _("SECRET_KEY 或 WECHAT_TOKEN 还是开发用的默认值，别人也知道。"),
     _("在 .env 中换成自己的，并把 Token 填到公众平台。"),
 )
+SETTINGS_WEAK_TOKEN = _warn(
+    "settings.weak_token",
+    _("WECHAT_TOKEN 太容易猜到：猜中的人可以冒充粉丝发消息。"),
+    _(
+        "换成 %(length)s 到 32 个随机的字母和数字：填进 .env 的 WECHAT_TOKEN，"
+        "旧的放进 WECHAT_TOKEN_PREVIOUS，重启，再填到公众平台。"
+    ),
+)
 DATABASE_NOT_MIGRATED = _fail(
     "database.not_migrated",
     _("数据库的结构和程序的版本不一致。"),
@@ -107,6 +115,11 @@ CLOCK_OFF = _warn(
     "clock.off",
     _("本机的时钟和微信的差 %(seconds)s 秒；差 300 秒就收不到消息。"),
     _("校准本机的时钟：打开 NTP 时间同步。"),
+)
+MODE_PLAIN = _warn(
+    "mode.plain",
+    _("消息不加密（明文模式）：签名不保护内容，截到一次推送的人能换掉其中的内容。"),
+    _("设置 WECHAT_ENCODING_AES_KEY 和 WECHAT_MESSAGE_MODE=safe，重启，再到公众平台选择“安全模式”。"),
 )
 MODE_PLAIN_COMES = _fail(
     "mode.plain_in_safe_mode",
