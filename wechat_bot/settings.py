@@ -161,7 +161,7 @@ class Settings:
     simulator_enabled: Switch = _setting(
         Switch.AUTO,
         "Whether the simulator at /simulator is available: auto (in development only), yes or no. It requires"
-        " an operator's sign-in if other machines can reach it.",
+        " an operator's sign-in if other machines can reach it, and an admin's in production.",
     )
     metrics_enabled: Switch = _setting(
         Switch.NO, "Whether metrics for Prometheus are available at /metrics: yes or no."

@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl
 import click
 
 from ..simulator import sample_messages, scenarios
-from ..simulator.platform import NOTICE, OPENID, Attempt, Delivery, SimulatedPlatform, new_openid
+from ..simulator.openids import new_openid
+from ..simulator.platform import NOTICE, OPENID, Attempt, Delivery, SimulatedPlatform
 from ..wechat.credentials import Credentials, Mode
 from ..wechat.errors import CredentialsError
 from ..wechat.replies import TextReply

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from .flood import Message, Outcome, Result, flood
-from .platform import SimulatedPlatform, new_openid
+from .openids import new_openid
+from .platform import SimulatedPlatform
 
 log = logging.getLogger(__name__)
 

@@ -20,10 +20,13 @@ from ..wechat import parsing, replies, xml
 from ..wechat.errors import InvalidReply, MalformedMessage
 from ..wechat.messages import Message
 from ..wechat.replies import Reply
-from .platform import OPENID, Attempt, Delivery, Request, new_openid
+from .openids import new_openid
+from .platform import OPENID, Attempt, Delivery, Request
 
 MAX_ENTRIES = 500
 """Number of exchanges that are kept."""
+MAX_FOLLOWERS = 200
+"""Number of followers that are kept."""
 DELIVERY_TIMEOUT = 60
 """Seconds after which an unfinished exchange counts as interrupted by the end of its process."""
 
@@ -163,10 +166,14 @@ class JournalEntry:
 
 
 class Journal:
-    """The journal in `file`, which is created when it is first used. Thread-safe."""
+    """The journal in `file`, which is created when it is first used. Thread-safe.
 
-    def __init__(self, file: Path) -> None:
+    `first_openid` is that of its first follower; a random one if it is empty.
+    """
+
+    def __init__(self, file: Path, first_openid: str = OPENID) -> None:
         self._file = file
+        self._first_openid = first_openid
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
@@ -186,7 +193,7 @@ class Journal:
         with self._opened() as connection:
             rows = connection.execute("SELECT openid, name, subscribed FROM followers ORDER BY rowid")
             found = [PhoneUser(openid, name, bool(subscribed)) for openid, name, subscribed in rows]
-        return found or [self.add_follower(OPENID)]
+        return found or [self.add_follower(self._first_openid)]
 
     def add_follower(self, openid: str = "", *, subscribed: bool = True) -> PhoneUser:
         """Add a follower with an unused name, unless the openid exists. It is random if `openid` is empty."""
@@ -197,6 +204,10 @@ class Journal:
             connection.execute(
                 "INSERT INTO followers VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 (follower.openid, follower.name, follower.subscribed),
+            )
+            connection.execute(
+                "DELETE FROM followers WHERE rowid <= (SELECT max(rowid) FROM followers) - ?",
+                (MAX_FOLLOWERS,),
             )
         return follower
 

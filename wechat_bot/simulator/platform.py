@@ -26,11 +26,6 @@ ACCOUNT = "gh_1a2b3c4d5e6f"
 OPENID = "oAbCd1EfGh2IjKl3MnOp4QrSt5Uv"
 
 
-def new_openid() -> str:
-    """Return a random openid."""
-    return "o" + secrets.token_urlsafe(21)[:27]
-
-
 Send = Callable[[str, str, bytes, float], tuple[int, bytes]]
 """Sends method, query string and body, with a time-out in seconds, and returns status and body.
 

@@ -264,6 +264,10 @@ class SimulatedFailedCall:
     ip: str
 
 
+MAX_ITEMS = 5000
+"""Number of items that a file keeps of each list and dictionary of the state."""
+
+
 @dataclass
 class PlatformState:
     """The whole state."""
@@ -313,6 +317,16 @@ class PlatformState:
     def new_id(self) -> int:
         self.last_id += 1
         return self.last_id
+
+    def forget_oldest(self) -> None:
+        """Forget the oldest items of each list and dictionary beyond `MAX_ITEMS`."""
+        for items in vars(self).values():
+            match items:
+                case list():
+                    del items[:-MAX_ITEMS]
+                case dict():
+                    for name in list(items)[:-MAX_ITEMS]:
+                        del items[name]
 
     def new_article(self) -> int:
         """Add an article and return its msg_data_id."""

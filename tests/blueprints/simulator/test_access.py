@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+
 import httpx2
 import pytest
+from sqlalchemy import select
 
 from tests.blueprints.simulator.conftest import MakeSimulator, Simulator
-from tests.conftest import MakeApp
+from tests.conftest import APP_ID, APP_SECRET, MakeApp
+from wechat_bot.blueprints.simulator.actions import MAX_FAULTS
 from wechat_bot.extensions import db
-from wechat_bot.models import Role
+from wechat_bot.models import AuditEntry, Follower, Role
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.operators import management
 from wechat_bot.settings import Environment, Switch
+from wechat_bot.simulator import store
+from wechat_bot.simulator.journal import MAX_FOLLOWERS
+from wechat_bot.simulator.openids import PREFIX
+from wechat_bot.testing import OPENID, FakePlatform
 
 PRODUCTION = {
     "app_env": Environment.PRODUCTION,
@@ -47,8 +57,9 @@ def test_where_others_can_reach_it_operators_sign_in(
     assert answer.status_code == 303
     assert "/admin/sign-in" in answer.headers["Location"]
     assert simulator.client.post("/simulator/push", data={}).status_code == 303
-    assert sign_in(simulator, Role.OPERATOR).get("/simulator/").status_code == 200
-    assert sign_in(simulator, Role.VIEWER).get("/simulator/").status_code == 403
+    expected = {Role.ADMIN: 200, Role.OPERATOR: 403 if "app_env" in changes else 200, Role.VIEWER: 403}
+    for role, status in expected.items():
+        assert sign_in(simulator, role).get("/simulator/").status_code == status
 
 
 @pytest.mark.parametrize("headers", [{"Host": "bot.example.com"}, {"X-Forwarded-For": "203.0.113.7"}])
@@ -70,6 +81,105 @@ def test_the_token_is_shown_to_this_machine_alone(make_simulator: MakeSimulator)
     assert "blueheron2026" in simulator.page()
     simulator = make_simulator(host="0.0.0.0")
     assert "blueheron2026" not in sign_in(simulator, Role.ADMIN).get("/simulator/").text
+
+
+@pytest.fixture
+def production(make_simulator: MakeSimulator) -> Simulator:
+    return make_simulator(**PRODUCTION, simulator_enabled=Switch.YES)
+
+
+def senders(simulator: Simulator) -> list[str]:
+    """Return the openids of the bot's followers."""
+    with simulator.app.app_context():
+        return list(db.session.scalars(select(Follower.openid).order_by(Follower.id)))
+
+
+def audited(simulator: Simulator) -> list[str]:
+    with simulator.app.app_context():
+        found = select(AuditEntry.detail).where(
+            AuditEntry.action == "simulated", AuditEntry.operator == "admin"
+        )
+        return list(db.session.scalars(found.order_by(AuditEntry.id)))
+
+
+def test_in_production_admins_speak_for_made_up_followers_and_all_is_audited(production: Simulator) -> None:
+    admin = sign_in(production, Role.ADMIN)
+    [own] = re.findall(r'name="follower" value="([^"]+)"', admin.get("/simulator/").text)[:1]
+    forged = '{"MsgType": "text", "Content": "好", "FromUserName": "oSomebody"}'
+    for fields in ({"f/Content": "帮助"}, {"fields": forged}):
+        assert admin.post("/simulator/push", data={"follower": own, **fields}).status_code == 303
+        production.finished(own)
+    assert senders(production) == [own]
+    assert own.startswith(PREFIX)
+    assert audited(production) == [f"/simulator/push {own}"] * 2
+    assert "模拟</span>" in admin.get("/admin/messages").text
+
+
+def test_in_production_nobody_speaks_for_a_person(production: Simulator) -> None:
+    FakePlatform.of(production.app, openid="oSomebody").text("你好")
+    production.journal.add_follower("oSomebody")
+    admin = sign_in(production, Role.ADMIN)
+    answer = admin.post("/simulator/push", data={"follower": "oSomebody", "f/Content": "退款"})
+    assert answer.status_code == 403
+    assert "只能扮演它自己编出来的粉丝" in answer.text
+    answer = admin.post("/simulator/messages/1/repeat")
+    own = answer.headers["Location"].partition("follower=")[2]
+    production.finished(own)
+    assert senders(production) == ["oSomebody", own]
+
+
+def test_strangers_change_nothing_of_the_api(make_simulator: MakeSimulator) -> None:
+    simulator = make_simulator(host="0.0.0.0")
+    token = simulator.token()
+    before = (Path(simulator.app.instance_path) / "simulator" / "state.json").read_text()
+    stranger = simulator.app.test_client()
+
+    def call(path: str, **query: str) -> int:
+        answer = stranger.post(
+            f"/simulator/api{path}",
+            query_string=query,
+            json={"tag": {"name": "evil"}},
+            environ_overrides={"REMOTE_ADDR": "203.0.113.7"},
+        )
+        return int(json.loads(answer.text).get("errcode", 0))
+
+    for path in ("/cgi-bin/tags/create", "/cgi-bin/stable_token", "/unknown" * 100):
+        assert call(path) == call(path, access_token="x" * 64) == call(path, secret="") == 41001
+    assert (Path(simulator.app.instance_path) / "simulator" / "state.json").read_text() == before
+    assert call("/cgi-bin/tags/create", **token) == 0
+
+
+def test_a_clock_and_faults_have_bounds(simulator: Simulator) -> None:
+    simulator.page()
+    for seconds in ("9" * 400, "-1", str(400 * 86400)):
+        answer = simulator.client.post("/simulator/clock", data={"follower": OPENID, "seconds": seconds})
+        assert answer.status_code == 400
+    simulator.post("fault", fault="45009", times="9" * 40)
+    with simulator.api.store.opened() as state:
+        assert state.clock_offset == 0
+        assert state.faults["*"].times == MAX_FAULTS
+
+
+def test_the_oldest_followers_make_room(simulator: Simulator) -> None:
+    made = [simulator.journal.add_follower().openid for _ in range(MAX_FOLLOWERS + 2)]
+    assert [each.openid for each in simulator.journal.followers()] == made[2:]
+
+
+def test_a_full_simulator_says_so(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulator.page()
+    monkeypatch.setattr(store, "MAX_STATE", 10)
+    answer = simulator.client.post("/simulator/clock", data={"follower": OPENID, "seconds": "60"})
+    assert answer.status_code == 503
+    assert "全部清空" in answer.text
+    secret = {"grant_type": "client_credential", "appid": APP_ID, "secret": APP_SECRET}
+    answer = simulator.client.post("/simulator/api/cgi-bin/stable_token", json=secret)
+    assert "the simulator is full" in answer.json()["errmsg"]
+
+
+def test_media_are_kept_by_no_browser(simulator: Simulator) -> None:
+    media_id = simulator.api.give_media("image", b"GIF89a", "x.gif", "image/gif")
+    answer = simulator.client.get(f"/simulator/media/{media_id}")
+    assert (answer.content, answer.headers["Cache-Control"]) == (b"GIF89a", "no-store")
 
 
 def sign_in(simulator: Simulator, role: Role) -> httpx2.Client:

@@ -14,7 +14,10 @@ from flask_babel import format_datetime, get_timezone
 from markupsafe import Markup, escape
 
 from ...services.search.tokens import Query, highlight
+from ...simulator.openids import is_simulated
 from . import bp
+
+bp.add_app_template_filter(is_simulated)
 
 URL = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+(?<![.,:;!?'])")
 """ASCII only: what follows a URL without a space is mostly Chinese text."""

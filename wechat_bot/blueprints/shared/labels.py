@@ -106,6 +106,7 @@ ACTIONS = {
     "canned_removed": lazy_gettext("删除话术"),
     "raw_viewed": lazy_gettext("查看原始消息"),
     "exported": lazy_gettext("导出"),
+    "simulated": lazy_gettext("使用模拟器"),
     "media_retried": lazy_gettext("重新取回媒体"),
     "capability_changed": lazy_gettext("更改接口权限"),
     "audit_exported": lazy_gettext("导出审计记录"),

@@ -1,19 +1,29 @@
-"""Access to the simulator: without signing in on this machine in development, otherwise for operators."""
+"""Access to the simulator: without signing in on this machine in development, otherwise for operators.
+
+In production only admins may use it, all that they do is audited, and they speak for followers of the
+simulator alone.
+"""
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from flask import abort, request
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from flask_login import current_user
+from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.wrappers import Response
 
+from ...extensions import db
 from ...models import Role
-from ...security import same_origin
+from ...security import SAFE_METHODS, same_origin
+from ...services import audit
+from ...settings import Environment
+from ...simulator.openids import is_simulated
+from ...simulator.store import StoreFull
 from ...wiring import services
-from ..admin.access import ask_to_sign_in, check_role
-from ..health import is_loopback
+from ..admin.access import actor, ask_to_sign_in, check_role
+from ..health import is_from_this_machine
+from ..site import explain
 from . import bp
 
 PUBLIC_ENDPOINTS = {"simulator.api", "simulator.media", "simulator.static"}
@@ -25,27 +35,48 @@ MAX_UPLOAD = 20 << 20
 @bp.before_request
 @same_origin
 def guard() -> ResponseReturnValue | None:
-    request.max_content_length = MAX_UPLOAD
-    if is_open() or request.endpoint in PUBLIC_ENDPOINTS:
+    if request.endpoint in PUBLIC_ENDPOINTS:
         return None
-    if not services().settings.console_is_on:
-        abort(404)
-    if not current_user.is_authenticated:
-        return ask_to_sign_in()
-    check_role(Role.OPERATOR)
+    if not is_open():
+        if not services().settings.console_is_on:
+            abort(404)
+        if not current_user.is_authenticated:
+            return ask_to_sign_in()
+        check_role(Role.ADMIN if in_production() else Role.OPERATOR)
+    request.max_content_length = MAX_UPLOAD
+    if in_production() and request.method not in SAFE_METHODS:
+        audit.record_now(db.engine, actor(), "simulated", detail=_described())
     return None
+
+
+def _described() -> str:
+    follower = request.form.get("follower", "")
+    return f"{request.path} {follower}".rstrip()[:1000]
 
 
 def is_open() -> bool:
     """Whether no sign-in is required: the request comes from this machine, and not through a tunnel, which
     makes a developer's machine reachable for the platform."""
-    name = urlsplit(f"//{request.host}").hostname or ""
-    is_local = name == "localhost" or is_loopback(name)
-    return services().settings.simulator_is_open and is_local and "X-Forwarded-For" not in request.headers
+    return services().settings.simulator_is_open and is_from_this_machine()
+
+
+def in_production() -> bool:
+    return services().settings.app_env is Environment.PRODUCTION
+
+
+def check_sender(openid: str) -> None:
+    """Abort with 403 in production, if `openid` may be that of a person."""
+    if in_production() and not is_simulated(openid):
+        abort(403, _("在正式环境里，模拟器只能扮演它自己编出来的粉丝。"))
+
+
+@bp.errorhandler(StoreFull)
+def explain_full_store(_error: StoreFull) -> Response:
+    return explain(ServiceUnavailable(_("模拟器存满了：在手机的菜单里选“全部清空”。")))
 
 
 @bp.after_request
 def disable_caching(response: Response) -> Response:
-    if request.endpoint not in PUBLIC_ENDPOINTS:
+    if request.endpoint != "simulator.static":
         response.headers["Cache-Control"] = "no-store"
     return response

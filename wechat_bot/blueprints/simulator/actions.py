@@ -16,12 +16,17 @@ from ...wechat.account_kinds import AccountKind
 from ...wechat.errors import MalformedMessage
 from ...wechat.xml import Fields
 from . import bp, forms
+from .access import in_production
 from .api import store_media
 from .dependencies import base_url, flood_file, journal, platform_api, push_delivery, store
 from .labels import ACCOUNT_KINDS, API_FAULTS
 from .page import MAX_EXCHANGES, stored_message
 
 MEDIA = {"image", "voice", "video"}
+MAX_CLOCK_OFFSET = 366 * 86400
+"""Seconds by which the API's clock may be ahead."""
+MAX_FAULTS = 1000
+"""Number of calls that fail at most, once a fault is set."""
 SLOW_SECONDS = 15
 """Delay of API responses that come too late, in seconds."""
 
@@ -66,11 +71,11 @@ def repeat(exchange_id: int) -> ResponseReturnValue:
 
 @bp.post("/messages/<int:message_id>/repeat")
 def repeat_stored(message_id: int) -> ResponseReturnValue:
-    """Push a message that the bot recorded as a new message of its follower."""
+    """Push a message that the bot recorded as a new message of its follower; in production, of a new one."""
     row = stored_message(message_id) or abort(404)
-    journal().add_follower(row.openid)
-    _push(row.openid, _without_head(row.payload))
-    return _back(row.openid)
+    openid = journal().add_follower("" if in_production() else row.openid or "").openid
+    _push(openid, _without_head(row.payload))
+    return _back(openid)
 
 
 @bp.post("/followers")
@@ -106,7 +111,10 @@ def advance() -> ResponseReturnValue:
     """Move the API's clock forward, or reset it. Pushes keep the real time, because the bot checks it."""
     seconds = request.form.get("seconds", type=int)
     with store().opened() as state:
-        state.clock_offset = state.clock_offset + seconds if seconds else 0
+        ahead = int(state.clock_offset) + seconds if seconds else 0
+        if not 0 <= ahead <= MAX_CLOCK_OFFSET:
+            abort(400, _("时钟最多拨快 %(days)s 天。", days=MAX_CLOCK_OFFSET // 86400))
+        state.clock_offset = ahead
     return _back(_known_openid())
 
 
@@ -122,7 +130,7 @@ def fail() -> ResponseReturnValue:
             if kind in set(APIFaultKind)
             else APIFault(APIFaultKind.ERRCODE, int(kind))
         )
-        fault.times = form.get("times", 1, type=int)
+        fault.times = min(max(form.get("times", 1, type=int), 1), MAX_FAULTS)
         platform_api().fail(fault, form.get("path", "*"))
     return _back(_known_openid())
 
@@ -166,8 +174,12 @@ def _push(openid: str, fields: Fields) -> None:
     :raises MalformedMessage: if the fields cannot be written as XML.
     """
     delivery = push_delivery(openid)
-    fields = scenarios.add_head(delivery.platform, fields)
-    xml.parse(xml.build(fields).encode())
+    sender = {"FromUserName": openid} if in_production() else {}
+    fields = scenarios.add_head(delivery.platform, fields | sender)
+    try:
+        xml.parse(xml.build(fields).encode())
+    except RecursionError as error:
+        raise MalformedMessage("elements are nested too deep") from error
     delivery.push(fields)
     if (event := str(fields.get("Event", "")).lower()) in {"subscribe", "unsubscribe"}:
         journal().set_subscribed(openid, event == "subscribe")

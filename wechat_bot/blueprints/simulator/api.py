@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flask import abort, request
+from flask import abort, jsonify, request
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
 from ...wechat.xml import Fields
+from ..health import is_from_this_machine
 from . import bp
 from .dependencies import platform_api, store
 
@@ -22,8 +23,12 @@ _SAMPLES = {
 
 @bp.route("/api/<path:path>", methods=["GET", "POST"], endpoint="api")
 def answer(path: str) -> Response:
+    """Pass a call on to the simulated API, of which strangers can change nothing."""
+    if not (is_from_this_machine() or platform_api().admits(request)):
+        return jsonify(errcode=41001, errmsg="access_token missing: from other machines it comes first")
     mounted_at = request.script_root + request.path.removesuffix(f"/{path}")
-    environ = {**request.environ, "PATH_INFO": f"/{path}", "SCRIPT_NAME": mounted_at}
+    paths = {"PATH_INFO": f"/{path}", "SCRIPT_NAME": mounted_at}
+    environ = request.environ | {name: value.encode().decode("latin-1") for name, value in paths.items()}
     return Response.from_app(platform_api(), environ)
 
 
@@ -48,8 +53,10 @@ def store_media(kind: str, upload: FileStorage | None, base_url: str) -> Fields:
 def media(media_id: str) -> Response:
     """Return a file that a follower or the bot sent. PicUrl leads here."""
     with store().opened() as state:
-        found = state.media.get(media_id)
-    if not found:
+        found = state.media.get(media_id) or abort(404)
+    try:
+        content = store().read(media_id)
+    except FileNotFoundError:  # it has made room for others
         abort(404)
     headers = {"Content-Security-Policy": "default-src 'none'; sandbox"}
-    return Response(store().read(media_id), mimetype=found.content_type, headers=headers)
+    return Response(content, mimetype=found.content_type, headers=headers)

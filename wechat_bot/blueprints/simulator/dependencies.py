@@ -10,11 +10,13 @@ from flask import current_app, request
 from ...simulator.delivery import PushDelivery, faulty_platform
 from ...simulator.flood_run import FloodFile
 from ...simulator.journal import Journal
+from ...simulator.platform import OPENID
 from ...simulator.store import FileStore
 from ...testing import FakeAPI
 from ...wechat.credentials import Credentials, Mode
 from ...wechat.errors import CredentialsError
 from ...wiring import services
+from .access import check_sender, in_production
 
 
 def folder() -> Path:
@@ -22,7 +24,7 @@ def folder() -> Path:
 
 
 def journal() -> Journal:
-    return Journal(folder() / "journal.db")
+    return Journal(folder() / "journal.db", "" if in_production() else OPENID)
 
 
 def flood_file() -> FloodFile:
@@ -38,7 +40,11 @@ def platform_api() -> FakeAPI:
 
 
 def push_delivery(openid: str) -> PushDelivery:
-    """Return the delivery of a follower's pushes, with the options of the journal."""
+    """Return the delivery of a follower's pushes, with the options of the journal.
+
+    Aborts in production, if the follower is none of the simulator's.
+    """
+    check_sender(openid)
     options = journal().options()
     url = f"{base_url()}/wechat"
     platform = faulty_platform(url, credentials(options.mode), options, platform_api()).follower(openid)

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from hmac import compare_digest
 from typing import Any
 
 import httpx2
@@ -26,7 +27,7 @@ from ..state import (
     SimulatedFollower,
     SimulatedToken,
 )
-from ..store import MemoryStore, StateStore
+from ..store import MemoryStore, StateStore, StoreFull
 from . import (
     account,
     agents,
@@ -71,10 +72,14 @@ ENDPOINTS: dict[str, Endpoint] = {
     path: endpoint for family in _FAMILIES for path, endpoint in family.endpoints.items()
 }
 
-_MAX_CALLS = 10_000
+_MAX_BODY = 20 << 20
+"""Bytes of a request."""
+_MAX_CALLS = 5000
 """Number of calls whose paths are kept."""
-_MAX_FAILED = 1000
+_MAX_FAILED = 100
 """Number of failed calls that are kept, with request and response."""
+_MAX_KEPT = 4096
+"""Characters of the request of a failed call that are kept."""
 _ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u(?!00[0-7])")
 """The JSON escape of a character beyond ASCII."""
 
@@ -115,6 +120,18 @@ class SimulatedAPI:
     def transport(self) -> httpx2.WSGITransport:
         """The transport of clients in this process, to be passed to `create_app`."""
         return httpx2.WSGITransport(app=self)
+
+    def admits(self, request: Request) -> bool:
+        """Whether a request has a valid access token or the AppSecret in its query. Changes nothing."""
+        if "access_token" not in request.args:
+            secret = request.args.get("secret", "").encode()
+            return compare_digest(secret, self.credentials.app_secret.encode()) and secret != b""
+        with self.store.opened() as state:
+            try:
+                _check_token(state.tokens, request.args["access_token"], self._now(state))
+            except CallRefused:
+                return False
+        return True
 
     # Recorded calls
 
@@ -226,10 +243,14 @@ class SimulatedAPI:
         if self.before_call:
             self.before_call()
         with Request(environ) as request:
+            request.max_content_length = _MAX_BODY
             request.get_data(parse_form_data=True)  # while the state is not yet locked
-            with self.store.opened() as state:
-                fault = _next_fault(state, request.path)
-                response = self._respond(request, state, fault)
+            try:
+                with self.store.opened() as state:
+                    fault = _next_fault(state, request.path)
+                    response = self._respond(request, state, fault)
+            except StoreFull:
+                response = _json({"errcode": -1, "errmsg": "the simulator is full, it must be reset"})
         self.sleep(self.delay + (fault.seconds if fault else 0))
         return apply_fault(response, fault)(environ, start_response)
 
@@ -247,6 +268,8 @@ class SimulatedAPI:
             answer = self._answer(request, state, now)
         except CallRefused as refused:
             return _refusal(request, state, now, refused)
+        except FileNotFoundError:  # the medium has made room for others
+            return _refusal(request, state, now, CallRefused(40007))
         if isinstance(answer, Response):
             return answer
         return _json(answer if answer is not None else {"errcode": 0, "errmsg": "ok"})
@@ -337,7 +360,7 @@ def _refusal(request: Request, state: PlatformState, now: float, refused: CallRe
     errmsg = f"{refused.errmsg} rid: {rid}"
     response = _json({"errcode": refused.errcode, "errmsg": errmsg, **refused.more})
     if "access_token" in request.args:
-        body = request.get_data(parse_form_data=True).decode(errors="replace")
+        body = request.get_data(parse_form_data=True)[:_MAX_KEPT].decode(errors="replace")
         answer = response.get_data(as_text=True)
         state.failed[rid] = SimulatedFailedCall(now, request.path, body, answer, request.remote_addr or "")
     if len(state.failed) > _MAX_FAILED:
