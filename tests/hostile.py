@@ -34,6 +34,10 @@ HACKED = re.compile("window.hacked|parent.hacked")
 """In the source of a page it is harmless; as a property of its window it is not."""
 
 
+ACTIVE = "\x1b]0;evil\x07\x1b[2J\x9b31m\nevil\r\u202eevil\u2066\u200f\x7f"
+"""A text that would change the title of a terminal, clear it, colour it, and write from right to left."""
+
+
 def for_xml(text: str) -> str:
     """`text` as character data in the platform's XML: control characters, which XML forbids, stay."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")

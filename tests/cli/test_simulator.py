@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from click.testing import Result
 from flask import Flask
 
 from tests.conftest import MakeApp
+from tests.hostile import ACTIVE
+from wechat_bot.routing import Answer, Context, Router
 from wechat_bot.testing import NOTICE, listening
+from wechat_bot.wechat.messages import Message
 
 Run = Callable[..., Result]
 
@@ -80,6 +84,36 @@ def test_a_conversation_goes_on_until_the_input_ends(run: Run) -> None:
         "（没有回复）",
         "欢迎回来！你扫描了「door」的二维码。发送“帮助”看看我会什么。",
     ]
+
+
+@pytest.fixture
+def parrot(make_app: MakeApp) -> Iterator[Run]:
+    """Runs a command against a bot that says `ACTIVE`."""
+    router = Router()
+
+    @router.on(Message)
+    def say(message: Message, ctx: Context) -> Answer:
+        return ACTIVE
+
+    app = make_app(router)
+    with listening(app) as url:
+        yield lambda *arguments, **more: app.test_cli_runner().invoke(
+            args=["wechat", *arguments, "--url", f"{url}/wechat"], **more
+        )
+
+
+@pytest.mark.parametrize(
+    "command", [("chat",), ("push", "--content", "\x9b\u202e"), ("play",)], ids=lambda c: c[0]
+)
+def test_what_a_bot_says_does_nothing_to_the_terminal(
+    parrot: Run, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    scenario = tmp_path / "talk.yaml"
+    scenario.write_text('name: "\\e[2J"\nsteps: [{send: "\\e]0;evil\\a", expect: "\\u202e"}]\n')
+    files = [str(scenario)] if command == ("play",) else []
+    shown = parrot(*command, *files, input="你好\n").output
+    assert "evil" in shown
+    assert not set(ACTIVE) & set(shown) - set("evil\n0;[]2J31m")
 
 
 def test_nobody_listening_is_told(app: Flask) -> None:

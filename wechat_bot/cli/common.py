@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -21,7 +22,20 @@ ACTOR = Actor(None, "command line", "")
 
 Command = Callable[..., None]
 
+_ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but tabs and line feeds, marks of the direction of writing, and lone surrogates."""
+
 wechat = AppGroup("wechat", help="Talk to a bot as the platform does, and look after this one.")
+
+
+def inert(text: object) -> str:
+    """Return a text of others so that it can do nothing to a terminal.
+
+    Escape sequences could move the cursor, change the title or the clipboard; marks of the direction could
+    show another text than the one that is there. Each such character is shown as ``\\u001b``, which JSON
+    reads as the same character.
+    """
+    return _ACTIVE.sub(lambda match: f"\\u{ord(match[0]):04x}", str(text))
 
 
 def handle_errors(command: Command) -> Command:

@@ -13,7 +13,7 @@ from ..models import FollowerSync, SyncState
 from ..services.accounts.capabilities import Feature
 from ..wechat.errcodes import explain
 from ..wiring import services
-from .common import ACTOR, handle_errors, wechat
+from .common import ACTOR, handle_errors, inert, wechat
 
 Progress = Callable[[int, int], object]
 
@@ -43,7 +43,7 @@ def _report(run: FollowerSync) -> None:
     if run.state == SyncState.FAILED:
         remedy = explain(run.errcode, run.error).remedy.en if run.errcode else ""
         raise click.ClickException(
-            f"{run.done} of {run.total} followers, then: {run.error}. {remedy} Go on with --resume."
+            f"{run.done} of {run.total} followers, then: {inert(run.error)}. {remedy} Go on with --resume."
         )
     if run.state == SyncState.RUNNING:
         raise click.ClickException("Another process is about it and goes on.")

@@ -13,7 +13,7 @@ from flask_babel import force_locale
 from ..languages import LANGUAGES
 from ..services.health.checks import Check, Health
 from ..wiring import services
-from .common import wechat
+from .common import inert, wechat
 
 MARKS = {Health.OK: "✓", Health.WARN: "!", Health.FAIL: "✗", Health.UNKNOWN: "·"}
 COLOURS = {Health.OK: "green", Health.WARN: "yellow", Health.FAIL: "red", Health.UNKNOWN: None}
@@ -34,9 +34,8 @@ def doctor(as_json: bool, offline: bool, language: str) -> None:
     services().call_stats.flush()
     with force_locale(language):
         if as_json:
-            click.echo(
-                json.dumps([check.as_json() for check in diagnosis.checks], ensure_ascii=False, indent=2)
-            )
+            checks = [check.as_json() for check in diagnosis.checks]
+            click.echo(inert(json.dumps(checks, ensure_ascii=False, indent=2)))
         else:
             _print(diagnosis.checks)
     if diagnosis.failed:
@@ -47,9 +46,14 @@ def _print(checks: Sequence[Check]) -> None:
     width = max(_width(check.name) for check in checks) + 2
     for check in checks:
         mark = click.style(MARKS[check.state], fg=COLOURS[check.state])
-        click.echo(f"{mark} {check.name}{' ' * (width - _width(check.name))}{check.said}")
+        click.echo(f"{mark} {check.name}{' ' * (width - _width(check.name))}{_line(check.said)}")
         if check.remedy:
-            click.echo(f"{' ' * (width + 2)}→ {check.remedy}")
+            click.echo(f"{' ' * (width + 2)}→ {_line(check.remedy)}")
+
+
+def _line(text: str) -> str:
+    """Return what is said in one line, since a line of its own could look like another check."""
+    return inert(" ".join(text.splitlines()))
 
 
 def _width(text: str) -> int:

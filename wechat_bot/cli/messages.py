@@ -17,7 +17,7 @@ from ..services import audit
 from ..services.messages.export import ExportFormat, stream
 from ..services.messages.filters import FilterError, MessageFilter
 from ..wiring import services
-from .common import ACTOR, handle_errors, wechat
+from .common import ACTOR, handle_errors, inert, wechat
 
 FILTERS = {
     "q": "Words, all of which occur.",
@@ -79,7 +79,8 @@ def export(form: str, output: str, bom: bool, zone: ZoneInfo, **filters: str) ->
         )
         if output == "-":
             for piece in pieces:
-                sys.stdout.buffer.write(piece.encode())
+                shown = inert(piece) if sys.stdout.isatty() else piece
+                sys.stdout.buffer.write(shown.encode())
             return
         part = Path(f"{output}.part")
         with part.open("w", encoding="utf-8", newline="") as file:

@@ -14,7 +14,7 @@ from ..wechat.credentials import Credentials, Mode
 from ..wechat.errors import CredentialsError
 from ..wechat.replies import TextReply
 from ..wiring import services
-from .common import wechat
+from .common import inert, wechat
 
 
 def _platform_options(command: Any) -> Any:
@@ -68,9 +68,9 @@ def push(kind: str, content: str | None, fields: tuple[str, ...], **options: Any
         own = {"EventKey": content} if content else {}
         message = platform.event(kind, **sample_messages.EVENTS.get(kind, {}) | own | more)
     attempt = platform.push_once(message)
-    click.echo(_show(attempt))
+    click.echo(inert(_show(attempt)))
     if attempt.problem:
-        raise click.ClickException(f"{attempt.problem}. A follower would read: {NOTICE}")
+        raise click.ClickException(f"{inert(attempt.problem)}. A follower would read: {NOTICE}")
 
 
 @wechat.command()
@@ -110,17 +110,17 @@ def _play(platform: SimulatedPlatform, file: TextIO) -> int:
         conversation = scenarios.load(file.read())
     except scenarios.ScenarioError as error:
         raise click.ClickException(f"{file.name}: {error}") from error
-    click.echo(f"{file.name}: {conversation.name}")
+    click.echo(inert(f"{file.name}: {conversation.name}"))
     failed = 0
     for result in scenarios.run(platform, conversation):
         failed += not result.passed
         click.secho(
-            f"  {'✓' if result.passed else '✗'} {scenarios.describe_action(result.step)}",
+            f"  {'✓' if result.passed else '✗'} {inert(scenarios.describe_action(result.step))}",
             fg=_COLOURS[result.passed],
         )
         if not result.passed:
             expected = scenarios.describe_expectation(result.step)
-            click.echo(f"    expected {expected}, got {result.outcome}: {result.text!r}")
+            click.echo(f"    expected {inert(expected)}, got {result.outcome}: {result.text!r}")
     return failed
 
 
@@ -146,10 +146,10 @@ def _print(delivery: Delivery) -> None:
     last = delivery.attempts[-1]
     seconds = sum(attempt.seconds for attempt in delivery.attempts)
     if delivery.failed:
-        click.secho(f"{NOTICE}  ({last.problem})", fg="red", err=True)
+        click.secho(f"{NOTICE}  ({inert(last.problem)})", fg="red", err=True)
         return
     shown = delivery.reply.content if isinstance(delivery.reply, TextReply) else delivery.reply
-    click.echo(f"号> {shown if shown is not None else '（没有回复）'}")
+    click.echo(f"号> {inert(shown) if shown is not None else '（没有回复）'}")
     click.secho(f"    {seconds * 1000:.0f} ms, {len(delivery.attempts)} push(es)", dim=True)
 
 
@@ -159,9 +159,8 @@ def _show(attempt: Attempt) -> str:
     parts = [f"→ POST, query:\n{query}", f"→ body:\n  {attempt.body.decode(errors='replace')}"]
     if attempt.plain.encode() != attempt.body:
         parts.append(f"→ decrypted:\n  {attempt.plain}")
-    parts.append(
-        f"← status {attempt.status}, {attempt.seconds * 1000:.0f} ms, body:\n  {attempt.answer.decode()}"
-    )
+    answer = attempt.answer.decode(errors="replace")
+    parts.append(f"← status {attempt.status}, {attempt.seconds * 1000:.0f} ms, body:\n  {answer}")
     if attempt.opened and attempt.opened.encode() != attempt.answer:
         parts.append(f"← decrypted:\n  {attempt.opened}")
     return "\n".join(parts)

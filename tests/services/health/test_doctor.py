@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -19,6 +20,7 @@ from flask_babel import force_locale
 from sqlalchemy import text, update
 
 from tests.conftest import APP_ID, APP_SECRET, MakeApp
+from tests.hostile import ACTIVE
 from wechat_bot import create_app
 from wechat_bot.extensions import db
 from wechat_bot.models import CallbackOutcome, Direction, MessageLog, MessageState, Worker
@@ -362,8 +364,6 @@ def test_messages_that_failed_are_counted(app: Flask, platform: FakePlatform) ->
     assert dict(queue.values) == {"failed": 0, "unknown": 1}
 
 
-@pytest.mark.parametrize(
-    ("origin", "proxies", "code"),
 PRODUCTION = {"app_env": Environment.PRODUCTION, "secret_key": "0123456789abcdef" * 4}
 
 
@@ -390,6 +390,8 @@ def test_a_mode_that_has_failed_is_told_before_the_plain_one(make_app: MakeApp) 
     assert codes(app)["mode"] == "encrypted_without_key"
 
 
+@pytest.mark.parametrize(
+    ("origin", "proxies", "code"),
     [
         (RequestOrigin(secure=False, local=True, forwarded=False), 0, None),
         (RequestOrigin(secure=False, local=False, forwarded=False), 0, "plain"),
@@ -413,6 +415,18 @@ def test_problems_are_counted_once_a_minute(app: Flask, platform: FakePlatform) 
 
 
 # flask wechat doctor
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_what_others_sent_does_nothing_to_the_terminal(
+    app: Flask, platform: FakePlatform, options: list[str]
+) -> None:
+    assert send(app, platform, f"/{quote(ACTIVE)}") == 404
+    services(app).call_stats.flush()
+    shown = app.test_cli_runner().invoke(args=["wechat", "doctor", "--offline", *options]).output
+    assert "evil" in shown
+    assert not set(ACTIVE) & set(shown) - set("evil\n0;[]2J31m")
+    assert not any(line.startswith("evil") for line in shown.splitlines())
 
 
 def test_the_command_fails_while_a_step_has_failed(app: Flask) -> None:
