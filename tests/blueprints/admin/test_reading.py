@@ -18,7 +18,7 @@ from tests.conftest import APP_SECRET, MakeApp, statements
 from tests.hostile import HOSTILE
 from wechat_bot.database.transactions import transaction
 from wechat_bot.extensions import db
-from wechat_bot.models import Conversation, Direction, Follower, MessageLog, Operator, Role, Tag
+from wechat_bot.models import AuditEntry, Conversation, Direction, Follower, MessageLog, Operator, Role, Tag
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.operators import management
 from wechat_bot.testing import FakePlatform
@@ -82,6 +82,16 @@ def test_pages_of_the_list_join_without_a_gap(admin: Browser, engine: Engine, fo
         path = answer["older"]
     with engine.connect() as connection:
         assert seen == list(connection.scalars(select(MessageLog.id).order_by(MessageLog.id.desc())))
+
+
+def test_pages_for_programs_are_exports(
+    admin: Browser, signed_in: SignIn, engine: Engine, follower_id: int
+) -> None:
+    assert signed_in(Role.VIEWER, "wang").get("/admin/messages.json").status_code == 403
+    assert "exported" not in audited(engine)
+    assert signed_in(Role.OPERATOR, "zhao").get("/admin/messages.json?q=退款").status_code == 200
+    entry = one(engine, select(AuditEntry.detail).where(AuditEntry.action == "exported"))
+    assert entry == "json: q=退款"
 
 
 NONSENSE = (

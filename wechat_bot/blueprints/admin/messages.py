@@ -108,9 +108,12 @@ def _choices() -> dict[str, Any]:
 
 
 @bp.get("/messages.json")
+@role(Role.OPERATOR)
 def index_json() -> ResponseReturnValue:
+    """Return one page of the list for programs, which is an export like the files."""
     catch_up()
     page = _page(chosen_filter())
+    _record_export("json")
     return jsonify(
         messages=[_as_json(row) for row in page.rows],
         older=page.older and link(before=page.older),
@@ -124,11 +127,15 @@ def index_json() -> ResponseReturnValue:
 def download() -> ResponseReturnValue:
     chosen, format_ = chosen_filter(), request.path.rpartition(".")[2]
     catch_up()
-    query = request.query_string.decode(errors="replace")
-    audit.record_now(db.engine, actor(), "exported", detail=f"{format_}: {query[:1000]}")
+    _record_export(format_)
     pieces = export.stream(db.engine, chosen, format_, bom="bom" in request.args, zone=get_timezone())
     headers = {"Content-Disposition": f"attachment; filename=messages.{format_}"}
     return Response(pieces, mimetype=MIMETYPES[format_], headers=headers)
+
+
+def _record_export(format_: str) -> None:
+    query = request.query_string.decode(errors="replace")
+    audit.record_now(db.engine, actor(), "exported", detail=f"{format_}: {query[:1000]}")
 
 
 @bp.get("/messages/<int:message_id>")
