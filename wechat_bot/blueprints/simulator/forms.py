@@ -28,13 +28,18 @@ def flatten(fields: Fields, path: str = PREFIX) -> Iterator[tuple[str, str]]:
 
 
 def unflatten(values: Mapping[str, str]) -> Fields:
-    """Return the fields that `flatten` turns into `values`."""
+    """Return the fields that `flatten` turns into `values`.
+
+    :raises MalformedMessage: if an element has both a text and elements.
+    """
     fields: Fields = {}
     for path, text in values.items():
         *branches, name = path.removeprefix(PREFIX).split("/")
         inner = fields
         for branch in branches:
             inner = inner.setdefault(branch, {})
+            if not isinstance(inner, dict):
+                raise MalformedMessage(f"{branch} is a text and has elements")
         inner[name] = text
     return fields
 
@@ -62,7 +67,7 @@ def read(form: Mapping[str, str]) -> Fields:
 def _parse_json(text: str) -> Fields:
     try:
         fields = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedMessage("not JSON") from error
     if not isinstance(fields, dict) or not isinstance(fields.get("MsgType"), str):
         raise MalformedMessage("no MsgType")

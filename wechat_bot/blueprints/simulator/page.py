@@ -13,6 +13,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from ...application import row_id
 from ...extensions import db
 from ...models import Channel, MessageLog, MessageState
 from ...models import Follower as KnownFollower
@@ -77,7 +78,7 @@ def _context() -> dict[str, Any]:
         "kind": kind,
         "sample": list(forms.flatten(forms.sample(kind))),
         "kinds": [*MESSAGES, *EVENTS],
-        "stored": stored_message(request.args.get("message", type=int)),
+        "stored": stored_message(request.args.get("message", type=row_id)),
         "api_used": urlsplit(services().settings.api_base_url).path.startswith("/simulator/api"),
         "link": _link,
         "notice": NOTICE,
@@ -101,7 +102,7 @@ def _is_typing(state: PlatformState, follower: PhoneUser) -> bool:
 
 def _chosen(exchanges: list[JournalEntry]) -> JournalEntry | None:
     """Return the exchange in the panel: that of the query, by default the latest."""
-    number = request.args.get("exchange", type=int)
+    number = request.args.get("exchange", type=row_id)
     named = next((each for each in exchanges if each.id == number), None)
     return named or (exchanges[-1] if exchanges else None)
 

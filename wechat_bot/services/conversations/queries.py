@@ -80,6 +80,6 @@ def assignable_operators(connection: Connection, follower_id: int | None = None)
         Presence.seen_at.is_not(None).label("present"),
         Draft.written_at.is_not(None).label("writing"),
     ).select_from(Operator)
-    found = found.outerjoin(Presence, and_(*here, Presence.seen_at > recent) if follower_id else false())
-    found = found.outerjoin(Draft, and_(*writing, Draft.written_at > recent) if follower_id else false())
+    found = found.outerjoin(Presence, and_(*here, Presence.seen_at > recent))
+    found = found.outerjoin(Draft, and_(*writing, Draft.written_at > recent))
     return connection.execute(found.where(Operator.disabled == false()).order_by(Operator.name)).all()

@@ -13,6 +13,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import select
 
+from ....application import row_id
 from ....extensions import db
 from ....models import Operator
 from ....services.audit import Actor
@@ -42,6 +43,7 @@ KINDS = {"image": "image", "audio": "voice", "video": "video"}
 @bp.post("/conversations/<int:follower_id>/answers")
 def create(follower_id: int) -> ResponseReturnValue:
     request.max_content_length = MAX_UPLOAD
+    follower = get_follower(follower_id)
     try:
         _send(follower_id)
     except InvalidReply:
@@ -53,8 +55,8 @@ def create(follower_id: int) -> ResponseReturnValue:
         services().answers.keep_draft(actor(), follower_id, request.form.get("text", ""))
         flash(SEND_BLOCKS[error.block], "danger")
         return back(follower_id)
-    if used := request.form.get("canned", type=int):
-        canned_replies.count_use(db.engine, get_follower(follower_id).account_id, used)
+    if used := request.form.get("canned", type=row_id):
+        canned_replies.count_use(db.engine, follower.account_id, used)
     return back(follower_id)
 
 

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
+from ....application import row_id
 from ....extensions import db
 from ....models import Role
 from ....services.conversations import canned_replies as service
@@ -25,7 +26,7 @@ def index() -> ResponseReturnValue:
 
 def _page(status: int = 200) -> ResponseReturnValue:
     rows = service.at_hand(db.session.connection(), services().account_id, current_user.id)
-    changed = request.args.get("change", type=int)
+    changed = request.args.get("change", type=row_id)
     return render_template(
         "admin/canned.html",
         rows=rows,
@@ -41,7 +42,9 @@ def save() -> ResponseReturnValue:
     form = request.form
     content = CannedText(form["shortcut"], form["title"], form["text"], own="own" in form)
     try:
-        service.save(db.engine, actor(), services().account_id, content, request.args.get("change", type=int))
+        service.save(
+            db.engine, actor(), services().account_id, content, request.args.get("change", type=row_id)
+        )
     except InvalidCannedReply:
         flash(_("没有保存：口令和内容都要有，口令不能重复，变量只能用列出的几个。"), "danger")
         return _page(422)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -13,6 +13,7 @@ from flask_babel import get_timezone
 from flask_babel import gettext as _
 from flask_login import current_user
 
+from ....application import row_id
 from ....extensions import db
 from ....models import ConversationStatus, Role
 from ....services.accounts.capabilities import Feature
@@ -70,7 +71,7 @@ def messages(follower_id: int) -> ResponseReturnValue:
     With `id`, render these messages again, since their state may have changed.
     """
     follower = get_follower(follower_id)
-    if ids := request.args.getlist("id", type=int):
+    if ids := request.args.getlist("id", type=row_id):
         page = history.reload_messages(db.session.connection(), follower_id, ids[:PAGE_SIZE])
         return _log(follower, page, ())
     page = history.conversation_page(
@@ -170,7 +171,7 @@ def back(follower_id: int) -> ResponseReturnValue:
 
 def _list_of_referrer() -> dict[str, Any]:
     """Return the parameters of the list on the page from which the form was sent."""
-    return list_place(dict(parse_qsl(urlsplit(request.referrer or "").query)))
+    return list_place(dict(parse_qsl((request.referrer or "").partition("?")[2])))
 
 
 @bp.post("/conversations/<int:follower_id>/status")
@@ -204,7 +205,7 @@ def create_note(follower_id: int) -> ResponseReturnValue:
 
 @bp.post("/conversations/bulk")
 def update_many() -> ResponseReturnValue:
-    ids = request.form.getlist("id", type=int)
+    ids = request.form.getlist("id", type=row_id)
     match request.form["action"]:
         case "status":
             actions.set_status(db.engine, actor(), ids, _status(request.form["status"]))
@@ -229,6 +230,6 @@ def _status(text: str) -> ConversationStatus:
 def _assign(ids: Sequence[int]) -> None:
     try:
         wanted = request.form["assignee"]
-        actions.assign(db.engine, actor(), ids, int(wanted) if wanted else None)
+        actions.assign(db.engine, actor(), ids, row_id(wanted) if wanted else None)
     except (ValueError, LookupError):
         abort(400, _("没有这个操作员。"))

@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from sqlalchemy import ColumnElement, Row, Select, exists, false, func, or_, select, true
 
+from ....application import row_id
 from ....extensions import db
 from ....models import (
     AuditEntry,
@@ -275,6 +276,6 @@ def retry_updates(follower_id: int) -> ResponseReturnValue:
 
 @bp.post("/followers/bulk")
 def tag_many() -> ResponseReturnValue:
-    ids = request.form.getlist("id", type=int)
+    ids = request.form.getlist("id", type=row_id)
     profiles.tag(db.engine, services().capabilities, actor(), ids, request.form["tag"])
     return redirect(url_for("admin.followers.index"), 303)
