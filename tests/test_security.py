@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import stat
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from flask import Flask
 
 from tests.conftest import MakeApp
+from wechat_bot import create_app
 from wechat_bot.security import HEADERS, HSTS
+from wechat_bot.settings import Settings
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self';"
@@ -28,6 +34,23 @@ def test_every_answer_carries_the_headers(app: Flask, path: str) -> None:
 def test_https_is_asked_for_over_https_alone(app: Flask) -> None:
     answer = app.test_client().get("/demo/", base_url="https://bot.example")
     assert answer.headers["Strict-Transport-Security"] == HSTS
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_folder_of_the_program_is_for_its_user_alone(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "instance"
+    folder.mkdir(mode=0o755)
+    create_app(replace(settings, instance_path=str(folder), database_url=""))
+    assert mode_of(folder) == 0o700
+
+
+def test_an_export_is_for_its_user_alone(app: Flask, tmp_path: Path) -> None:
+    export = ["wechat", "export", "--format", "csv", "--output", str(tmp_path / "messages.csv")]
+    assert app.test_cli_runner().invoke(args=export).exit_code == 0
+    assert mode_of(tmp_path / "messages.csv") == 0o600
 
 
 def test_answers_to_the_platform_are_left_alone(app: Flask) -> None:

@@ -1,13 +1,18 @@
-"""Security headers of responses, and protection from cross-site request forgery."""
+"""Security headers of responses, protection from cross-site request forgery, and modes of files."""
 
 from __future__ import annotations
 
 import functools
+import logging
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from flask import Flask, Response, abort, request
 from flask_babel import gettext as _
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,7 +34,19 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 def init_app(app: Flask) -> None:
+    _keep_files_private(Path(app.instance_path))
     app.after_request(add_headers)
+
+
+def _keep_files_private(folder: Path) -> None:
+    """Let no other user of the machine read what this process writes, nor what `folder` holds already."""
+    os.umask(0o077)
+    try:
+        folder.chmod(0o700)
+    except FileNotFoundError:  # it is created when it is needed
+        pass
+    except PermissionError:
+        log.warning("%s belongs to another user: it should have the mode 700", folder)
 
 
 def add_headers(response: Response) -> Response:
