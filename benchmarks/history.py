@@ -26,6 +26,7 @@ from wechat_bot.services.audit import Actor
 from wechat_bot.services.messages import export
 from wechat_bot.services.messages.filters import MessageFilter
 from wechat_bot.services.operators import management
+from wechat_bot.services.operators.passwords import generate
 from wechat_bot.services.projections.projector import Projector
 from wechat_bot.wechat.credentials import Mode
 from wechat_bot.wiring import services
@@ -199,7 +200,9 @@ def _requests(stored: Stored) -> dict[str, Request]:
 
 
 def _signed_in(stored: Stored) -> FlaskClient:
-    management.create(stored.engine, Actor(None, "benchmarks", ""), "li", Role.VIEWER, PASSWORD)
+    actor = Actor(None, "benchmarks", "")
+    operator_id = management.create(stored.engine, actor, "li", Role.VIEWER, generate())
+    management.change_password(stored.engine, actor, operator_id, PASSWORD, None)
     browser = stored.app.test_client()
     found = re.search(r'name="csrf_token" value="([^"]+)"', browser.get("/admin/sign-in").text)
     assert found

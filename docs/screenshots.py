@@ -28,6 +28,7 @@ from wechat_bot.sample_data.pictures import attach_pictures
 from wechat_bot.sample_data.team import add_team_activity
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.operators import management
+from wechat_bot.services.operators.passwords import generate
 from wechat_bot.settings import LogLevel, Settings
 from wechat_bot.wiring import services
 
@@ -72,8 +73,10 @@ def add_sample_data(app: Flask) -> int:
     """Create operators and sample data; return the id of a follower whose page has many details."""
     with app.app_context():
         upgrade()
+        actor = Actor(None, "pictures", "")
         for name in (NAME, "小李", "阿珍"):
-            management.create(db.engine, Actor(None, "pictures", ""), name, Role.ADMIN, PASSWORD)
+            operator_id = management.create(db.engine, actor, name, Role.ADMIN, generate())
+            management.change_password(db.engine, actor, operator_id, PASSWORD, None)
         app_id = services(app).settings.wechat_app_id
         sample_data.seed(
             db.engine, handlers.router, app_id, sample_data.Plan(messages=MESSAGES, until=datetime.now(UTC))

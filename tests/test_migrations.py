@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from flask_migrate import check, downgrade, upgrade
-from sqlalchemy import inspect, select, text
+from sqlalchemy import inspect, select, text, update
 
 from tests.conftest import MakeApp
+from tests.operators import add_operator
+from wechat_bot.database.transactions import write
 from wechat_bot.extensions import db
 from wechat_bot.models import (
     BotSession,
@@ -16,9 +18,12 @@ from wechat_bot.models import (
     FollowerSync,
     HourIndex,
     MessageLog,
+    Operator,
     PendingUpdate,
+    Role,
     UpdateKind,
 )
+from wechat_bot.wiring import services
 
 TABLES = set(MessageLog.metadata.tables)
 SEARCH_TABLES = {"message_search", "follower_search"}
@@ -105,6 +110,26 @@ def test_names_change_and_every_row_stays(make_app: MakeApp, any_database: str) 
         downgrade(revision="0004")
         assert _rows(OLD_NAMES) == before
         upgrade()
+        db.engine.dispose()
+
+
+def test_secrets_of_second_factors_are_sealed_and_opened(make_app: MakeApp, any_database: str) -> None:
+    app = make_app(database_url=any_database)
+    secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+    stored = text("SELECT totp_secret FROM operators ORDER BY id")
+    with app.app_context():
+        for name, code in (("li", secret), ("wang", "")):
+            operator_id = add_operator(db.engine, name, Role.ADMIN)
+            sealed = services(app).sealer.seal(code) if code else ""
+            changed = update(Operator).where(Operator.id == operator_id)
+            write(db.engine, changed.values(totp_secret=sealed))
+        downgrade(revision="0006")
+        with db.engine.connect() as connection:
+            assert connection.scalars(stored).all() == [secret, ""]
+        upgrade()
+        with db.engine.connect() as connection:
+            li, wang = connection.scalars(stored)
+        assert (services(app).sealer.open(li), wang) == (secret, "")
         db.engine.dispose()
 
 

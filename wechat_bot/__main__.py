@@ -77,7 +77,7 @@ def _welcome(settings: Settings, first_password: str | None) -> str:
         console = f"\n  Read what followers wrote, in the console:\n    {address}/admin/\n"
     if first_password:  # also outside a terminal, because nobody could sign in otherwise
         console += (
-            f"    Name {FIRST_ADMIN_NAME}, password {first_password}  (shown once; change it there)\n"
+            f"    Name {FIRST_ADMIN_NAME}, password {first_password}  (shown once, for the first sign-in)\n"
             "\n  See it with made-up conversations, in another terminal:\n    .venv/bin/flask wechat seed\n"
         )
     demos = f"\n  Learn Flask from the demos:\n    {address}/demo/\n" if settings.demos_are_on else ""

@@ -142,8 +142,13 @@ class Settings:
     app_env: Environment = _setting(
         Environment.DEVELOPMENT, "development or production. Production refuses well-known secrets."
     )
-    secret_key: str = _secret("Signs cookies: at least 16 characters, preferably 64 random hex digits.")
-    secret_key_previous: str = _secret("The previous SECRET_KEY, while its cookies are still valid.")
+    secret_key: str = _secret(
+        "Signs cookies and seals second factors: at least 16 characters, preferably 64 random hex digits."
+        " After another one, operators sign in again, those with a second factor by a recovery code."
+    )
+    secret_key_previous: str = _secret(
+        "The previous SECRET_KEY, with which cookies and second factors from its time remain valid."
+    )
     trusted_proxies: int = _setting(0, "The number of reverse proxies in front of the program.")
     log_level: LogLevel = _setting(
         LogLevel.INFO, "DEBUG, INFO, WARNING or ERROR. Only DEBUG logs the content of messages."
@@ -376,6 +381,11 @@ class Settings:
             return not ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host != "localhost"
+
+    @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """SECRET_KEY and, while it is being changed, the previous one."""
+        return _present(self.secret_key, self.secret_key_previous)
 
     @property
     def secrets_are_known(self) -> bool:

@@ -30,6 +30,7 @@ from .services.inbox.receiving import Inbox
 from .services.media.archive import Archive
 from .services.media.blobs import open_store
 from .services.media.converter import Converter
+from .services.operators.sealing import Sealer
 from .services.outbox.answers import Answers
 from .services.outbox.sending import Outbox
 from .services.projections.projector import Projector
@@ -60,6 +61,7 @@ class SharedServices:
     migrations: str
     """The folder of the migrations."""
     jobs: Jobs
+    sealer: Sealer
     metrics: Metrics | None
     """None unless METRICS_ENABLED is on."""
     projector: Projector
@@ -117,6 +119,7 @@ def build_services(app: Flask, settings: Settings, router: Router, transport: Tr
         instance=Path(app.instance_path),
         migrations=migrations_folder(),
         jobs=Jobs(settings, Path(app.instance_path)),
+        sealer=Sealer(*settings.secret_keys),
         metrics=_create_metrics(engine, projector) if settings.metrics_are_on else None,
         projector=projector,
     )

@@ -12,7 +12,8 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import Engine, select
 
-from tests.blueprints.admin.conftest import PASSWORD, operator_of
+from tests.blueprints.admin.conftest import operator_of
+from tests.operators import PASSWORD
 from wechat_bot import create_app
 from wechat_bot.models import AuditEntry
 from wechat_bot.settings import Settings
@@ -83,6 +84,12 @@ def test_an_operator_is_looked_after(engine: Engine, run: Run, li: str) -> None:
         "operator_enabled",
         "password_reset",
     ]
+
+
+def test_a_password_from_the_command_line_is_temporary(engine: Engine, run: Run, li: str) -> None:
+    assert operator_of(engine, li).password_temporary
+    run("reset-password", "li")
+    assert operator_of(engine, li).password_temporary
 
 
 @pytest.mark.parametrize(

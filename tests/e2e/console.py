@@ -10,14 +10,11 @@ from flask import Flask
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
+from tests.operators import PASSWORD, add_operator
 from wechat_bot.extensions import db
 from wechat_bot.models import Follower, Role
-from wechat_bot.services.audit import Actor
-from wechat_bot.services.operators import management
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wiring import services
-
-PASSWORD = "correct horse battery"
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class Console:
     def add_operators(self) -> None:
         with self.app.app_context():
             for name, role in (("admin", Role.ADMIN), ("小王", Role.OPERATOR), ("看客", Role.VIEWER)):
-                management.create(db.engine, Actor(None, "test", ""), name, role, PASSWORD)
+                add_operator(db.engine, name, role)
 
     def says(self, openid: str, *texts: str) -> int:
         """What a follower writes; the follower's id."""

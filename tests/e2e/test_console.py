@@ -12,10 +12,12 @@ from sqlalchemy import select
 
 from tests.e2e.console import Console, check_page, expect_no_script
 from tests.hostile import PUSHED
+from tests.operators import PASSWORD
 from wechat_bot.extensions import db
-from wechat_bot.models import Conversation, ConversationStatus, Follower, MessageLog, Note
+from wechat_bot.models import Conversation, ConversationStatus, Follower, MessageLog, Note, Role
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.followers import profiles
+from wechat_bot.services.operators import management
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wiring import services
 
@@ -34,7 +36,10 @@ PAGES = [
     "/admin/health",
     "/admin/operators",
     "/admin/audit",
+    "/admin/operators/1",
+    "/admin/operators/new",
     "/admin/profile",
+    "/admin/profile/second-factor",
 ]
 
 
@@ -95,6 +100,33 @@ def test_a_day_of_an_operator(console: Console) -> None:
     expect(boss.locator(".inbox-list .who")).to_have_text("王姐")
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_first_admin_signs_in_and_takes_a_password_with_the_keyboard_alone(
+    console: Console, width: int
+) -> None:
+    first = "as-it-was-printed"
+    with console.app.app_context():
+        management.create(db.engine, Actor(None, "first start", ""), "newcomer", Role.ADMIN, first)
+    page = console.open_page("/admin/followers", width=width)
+    page.locator("[name=name]").focus()
+    press(page, "newcomer", "Tab", first, "Enter")
+    expect(page.locator("h1")).to_have_text("换一个密码")
+    check_page(page)
+    page.locator("[name=current]").focus()
+    press(page, first, "Tab", "1234567890", "Tab", "1234567890", "Enter")
+    expect(page.get_by_role("alert")).to_contain_text("太容易猜到")
+    check_page(page)
+    page.locator("[name=current]").focus()
+    press(page, first, "Tab", PASSWORD, "Tab", PASSWORD, "Enter")
+    page.wait_for_url(re.compile("/admin/followers$"))
+
+
+def press(page: Page, *what: str) -> None:
+    """Press the keys Tab and Enter, and type anything else."""
+    for keys in what:
+        page.keyboard.press(keys) if keys in {"Tab", "Enter"} else page.keyboard.type(keys)
+
+
 def test_the_back_button_brings_the_view_back(console: Console) -> None:
     page = console.sign_in("/admin/messages?direction=in&kind=text")
     first = page.locator("tbody tr").first.inner_text()
@@ -137,10 +169,7 @@ def test_the_keyboard_alone_leads_from_signing_in_to_a_found_message(console: Co
     console.says("oTypist", "钥匙丢了怎么办")
     page = console.open_page("/admin/")
     page.locator("[name=name]").focus()
-    for text in ("admin", "\t", "correct horse battery", "\n"):
-        page.keyboard.press({"\t": "Tab", "\n": "Enter"}[text]) if text in "\t\n" else page.keyboard.type(
-            text
-        )
+    press(page, "admin", "Tab", PASSWORD, "Enter")
     page.wait_for_url(re.compile("/admin/conversations"))
     page.keyboard.press("/")
     page.keyboard.type("钥匙")

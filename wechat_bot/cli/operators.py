@@ -33,7 +33,7 @@ password_option = click.option(
 @password_option
 @handle_errors
 def create(name: str, role: str, password_stdin: bool) -> None:
-    """Let NAME sign in."""
+    """Let NAME sign in, with a password that has to be changed at the first sign-in."""
     password = _password(password_stdin)
     management.create(db.engine, ACTOR, name, Role(role), password)
     click.echo(f"{name} may sign in as {role}.")
@@ -89,7 +89,7 @@ def enable(name: str) -> None:
 @password_option
 @handle_errors
 def reset_password(name: str, password_stdin: bool) -> None:
-    """Give NAME another password, and end the wait after failed sign-ins."""
+    """Give NAME a password to be changed at the next sign-in, and end the wait after failed ones."""
     password = _password(password_stdin)
     management.reset_password(db.engine, ACTOR, _id(name), password)
     click.echo(f"{name} has another password, and is signed out everywhere.")

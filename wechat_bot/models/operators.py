@@ -42,12 +42,14 @@ class Operator(Model):
     role: Mapped[Role] = mapped_column(String(16))
     password_hash: Mapped[str] = mapped_column(String(255))
     """Argon2id, with its parameters."""
+    password_temporary: Mapped[bool] = mapped_column(default=False)
+    """Whether somebody else knows the password, so that it must be changed before anything else."""
     disabled: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     last_sign_in_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_sign_in_address: Mapped[str] = mapped_column(String(64), default="")
-    totp_secret: Mapped[str] = mapped_column(String(64), default="")
-    """Base32; empty without a second factor."""
+    totp_secret: Mapped[str] = mapped_column(String(255), default="")
+    """Base32, sealed; empty without a second factor."""
     totp_step: Mapped[int] = mapped_column(default=0)
     """The last time step whose code was used; a code is good once."""
     recovery_hashes: Mapped[list[str]] = mapped_column(JSON, default=list)
@@ -84,15 +86,18 @@ class OperatorSession(Model):
 
 
 class Lockout(Model):
-    """Failed sign-ins under a name or from an address, and until when no more are tried."""
+    """Failed sign-ins under a name, from an address, or in a browser that its operator has used before."""
 
     __tablename__ = "lockouts"
     __table_args__ = (UniqueConstraint("kind", "value"), MYSQL)
 
     id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
     kind: Mapped[str] = mapped_column(String(8))
-    """name or address."""
+    """name, address or device."""
     value: Mapped[str] = mapped_column(exact(64))
-    failures: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[list[float]] = mapped_column(JSON)
+    """Seconds since 1970 of each failure of the last day, the last one at the end."""
     failed_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """The time of the last failure."""
+    blocked: Mapped[int] = mapped_column(default=0)
+    """The number of attempts that were refused since the last failure."""

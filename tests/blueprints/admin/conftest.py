@@ -13,11 +13,9 @@ from sqlalchemy import ColumnElement, Engine, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 from werkzeug.test import TestResponse
 
+from tests.operators import PASSWORD, add_operator
 from wechat_bot.models import AuditEntry, Operator, Role
-from wechat_bot.services.audit import Actor
-from wechat_bot.services.operators import management
 
-PASSWORD = "correct horse battery"
 PAGE = {"Accept": "text/html,application/xhtml+xml", "Accept-Language": "zh"}
 
 
@@ -75,7 +73,7 @@ def signed_in(engine: Engine, browse: Browse) -> SignIn:
         with engine.connect() as connection:
             known = connection.scalar(select(Operator.id).where(Operator.name == name))
         if known is None:
-            management.create(engine, Actor(None, "tests", ""), name, role, PASSWORD)
+            add_operator(engine, name, role)
         browser = browse()
         assert browser.sign_in(name).status_code == 303
         return browser

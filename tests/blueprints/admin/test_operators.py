@@ -7,7 +7,8 @@ import re
 import pytest
 from sqlalchemy import Engine
 
-from tests.blueprints.admin.conftest import PASSWORD, Browse, Browser, SignIn, audited, operator_of
+from tests.blueprints.admin.conftest import Browse, Browser, SignIn, audited, operator_of
+from tests.operators import PASSWORD
 from wechat_bot.models import Role
 
 NEW = "/admin/operators/new"
@@ -22,7 +23,7 @@ def password_in(page: str) -> str:
 def test_a_colleague_gets_a_password_that_is_shown_once(
     engine: Engine, admin: Browser, browse: Browse
 ) -> None:
-    shown = admin.post(NEW, name="小王", role="operator", password="")
+    shown = admin.post(NEW, name="小王", role="operator", password="", current=PASSWORD)
     password = password_in(shown.text)
     assert "小王" in admin.get("/admin/operators").text
     assert password not in admin.get(f"/admin/operators/{operator_of(engine, '小王').id}").text
@@ -31,7 +32,12 @@ def test_a_colleague_gets_a_password_that_is_shown_once(
 
 
 def test_a_colleague_gets_the_password_that_was_typed(admin: Browser, browse: Browse) -> None:
-    assert admin.post(NEW, name="wang", role="viewer", password="long enough it is").status_code == 303
+    assert (
+        admin.post(
+            NEW, name="wang", role="viewer", password="long enough it is", current=PASSWORD
+        ).status_code
+        == 303
+    )
     assert browse().sign_in("wang", "long enough it is").status_code == 303
 
 
@@ -41,23 +47,32 @@ def test_a_colleague_gets_the_password_that_was_typed(admin: Browser, browse: Br
         ({"name": "li"}, "已经有叫这个名称的操作员"),
         ({"name": "li wang"}, "不能有空格"),
         ({"password": "short"}, "密码要有 10 到 256 个字符"),
+        ({"password": "1234567890"}, "太容易猜到"),
+        ({"current": "wrong"}, "现在的密码不对"),
     ],
 )
 def test_what_is_wrong_is_told_on_the_form(admin: Browser, wrong: dict[str, str], told: str) -> None:
-    answer = admin.post(NEW, **{"name": "wang", "role": "viewer", "password": "", **wrong})
+    answer = admin.post(
+        NEW, **{"name": "wang", "role": "viewer", "password": "", "current": PASSWORD, **wrong}
+    )
     assert answer.status_code == 422
     assert told in answer.text
 
 
 def test_roles_that_do_not_exist_are_400(engine: Engine, admin: Browser) -> None:
-    assert admin.post(NEW, name="wang", role="god", password="").status_code == 400
-    assert admin.post(f"/admin/operators/{operator_of(engine, 'li').id}/role", role="").status_code == 400
+    assert admin.post(NEW, name="wang", role="god", password="", current=PASSWORD).status_code == 400
+    assert (
+        admin.post(
+            f"/admin/operators/{operator_of(engine, 'li').id}/role", role="", current=PASSWORD
+        ).status_code
+        == 400
+    )
 
 
 def test_operators_that_do_not_exist_are_404(admin: Browser) -> None:
     assert admin.get("/admin/operators/999").status_code == 404
     for action in ("disable", "enable", "password", "second-factor/remove"):
-        assert admin.post(f"/admin/operators/999/{action}").status_code == 404, action
+        assert admin.post(f"/admin/operators/999/{action}", current=PASSWORD).status_code == 404, action
 
 
 @pytest.fixture
@@ -74,9 +89,9 @@ def wang_page(engine: Engine, wang: Browser) -> str:
 
 def test_another_role_counts_with_the_next_click(admin: Browser, wang: Browser, wang_page: str) -> None:
     assert wang.get("/admin/operators").status_code == 403
-    admin.post(f"{wang_page}/role", role="admin")
+    admin.post(f"{wang_page}/role", role="admin", current=PASSWORD)
     assert wang.get("/admin/operators").status_code == 200
-    admin.post(f"{wang_page}/role", role="viewer")
+    admin.post(f"{wang_page}/role", role="viewer", current=PASSWORD)
     assert wang.get("/admin/operators").status_code == 403
 
 
@@ -90,7 +105,7 @@ def test_who_is_disabled_is_out_until_enabled(admin: Browser, wang: Browser, wan
 
 
 def test_a_forgotten_password_is_replaced(admin: Browser, wang: Browser, wang_page: str) -> None:
-    password = password_in(admin.post(f"{wang_page}/password").text)
+    password = password_in(admin.post(f"{wang_page}/password", current=PASSWORD).text)
     assert not wang.is_signed_in()
     assert wang.sign_in("wang", PASSWORD).status_code == 401
     assert wang.sign_in("wang", password).status_code == 303
@@ -105,7 +120,20 @@ def test_a_colleague_is_signed_out_everywhere(admin: Browser, wang: Browser, wan
 
 def test_the_last_admin_cannot_lock_everybody_out(engine: Engine, admin: Browser) -> None:
     page = f"/admin/operators/{operator_of(engine, 'li').id}"
-    for answer in (admin.post(f"{page}/disable"), admin.post(f"{page}/role", role="viewer")):
+    demoted = admin.post(f"{page}/role", role="viewer", current=PASSWORD)
+    for answer in (admin.post(f"{page}/disable"), demoted):
         assert answer.status_code == 400
         assert "这是最后一个管理员" in answer.text
     assert admin.get("/admin/operators").status_code == 200
+
+
+def test_a_stolen_session_changes_neither_passwords_nor_roles_nor_second_factors(
+    engine: Engine, admin: Browser, wang: Browser, wang_page: str
+) -> None:
+    before = operator_of(engine, "wang")
+    for action in ("role", "password", "second-factor/remove"):
+        answer = admin.post(f"{wang_page}/{action}", role="admin", current="a guess")
+        assert answer.status_code == 400
+        assert "现在的密码不对" in answer.text
+    assert operator_of(engine, "wang") == before
+    assert admin.post("/admin/operators/999/role", role="admin", current="a guess").status_code == 404

@@ -13,14 +13,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, select, update
 
-from tests.blueprints.admin.conftest import PASSWORD, Browser, SignIn, audited, newest
+from tests.blueprints.admin.conftest import Browser, SignIn, audited, newest
 from tests.conftest import APP_SECRET, MakeApp, statements
 from tests.hostile import HOSTILE
+from tests.operators import add_operator
 from wechat_bot.database.transactions import transaction
 from wechat_bot.extensions import db
 from wechat_bot.models import AuditEntry, Conversation, Direction, Follower, MessageLog, Operator, Role, Tag
-from wechat_bot.services.audit import Actor
-from wechat_bot.services.operators import management
 from wechat_bot.testing import FakePlatform
 
 HTMX = {"HX-Request": "true"}
@@ -228,7 +227,7 @@ def test_conversations_that_close_soonest_come_first_and_show_what_is_left(make_
     app = make_app(wechat_app_secret=APP_SECRET)
     admin = Browser(app.test_client())
     with app.app_context():
-        management.create(db.engine, Actor(None, "tests", ""), "li", Role.ADMIN, PASSWORD)
+        add_operator(db.engine, "li", Role.ADMIN)
         engine = db.engine
     admin.sign_in("li")
     for number in range(42):

@@ -10,19 +10,22 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine
 
-from tests.blueprints.admin.conftest import PASSWORD, Browse, Browser
+from tests.blueprints.admin.conftest import Browse, Browser
 from tests.conftest import MakeApp
+from tests.operators import PASSWORD, add_operator
 from wechat_bot.models import Role
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.operators import management, two_factor
+from wechat_bot.services.operators.sealing import Sealer
 from wechat_bot.settings import Switch
+from wechat_bot.wiring import services
 
 ACTOR = Actor(None, "tests", "")
 
 
 @pytest.fixture(autouse=True)
 def li(engine: Engine) -> int:
-    return management.create(engine, ACTOR, "li", Role.VIEWER, PASSWORD)
+    return add_operator(engine, "li", Role.VIEWER)
 
 
 def test_name_and_password_lead_to_the_page_that_was_asked_for(browser: Browser) -> None:
@@ -83,10 +86,11 @@ def test_nobody_is_led_to_another_site(browser: Browser, target: str) -> None:
 
 
 def test_the_cookie_is_for_the_server_alone_and_ends_with_the_browser(browser: Browser) -> None:
-    cookie = browser.sign_in("li").headers["Set-Cookie"]
-    assert "HttpOnly" in cookie
-    assert "SameSite=Lax" in cookie
-    assert "Expires" not in cookie
+    device, session = browser.sign_in("li").headers.getlist("Set-Cookie")
+    for cookie in (device, session):
+        assert "HttpOnly" in cookie
+        assert "SameSite=Lax" in cookie
+    assert "Expires" not in session
 
 
 def test_the_cookie_of_who_stays_signed_in_lasts_fourteen_days(browser: Browser) -> None:
@@ -126,6 +130,33 @@ def test_signing_out_ends_the_session_on_the_server(browse: Browse) -> None:
     assert not thief.is_signed_in()
 
 
+def test_strangers_keep_nobody_out_of_a_browser_that_was_used_before(browse: Browse) -> None:
+    known, stranger, new = browse(), browse(), browse()
+    known.sign_in("li")
+    known.post("/admin/sign-out")
+    for _ in range(5):
+        stranger.sign_in("li", "wrong")
+    assert new.sign_in("li").status_code == 429
+    assert known.sign_in("li").status_code == 303
+
+
+def test_a_device_cookie_is_signed_and_for_one_operator(engine: Engine, browse: Browse) -> None:
+    add_operator(engine, "wang", Role.VIEWER)
+    known, forger, stranger = browse(), browse(), browse()
+    known.sign_in("wang")
+    device = known.client.get_cookie("device", path="/admin/")
+    assert device
+    forger.client.set_cookie("device", f"x{device.value}", path="/admin/")
+    for _ in range(5):
+        stranger.sign_in("li", "wrong")
+    known.post("/admin/sign-out")
+    assert known.sign_in("li").status_code == 429
+    for _ in range(5):
+        stranger.sign_in("wang", "wrong")
+    assert forger.sign_in("wang").status_code == 429
+    assert known.sign_in("wang").status_code == 303
+
+
 def test_signing_out_takes_a_form(browser: Browser) -> None:
     browser.sign_in("li")
     assert browser.get("/admin/sign-out").status_code == 405
@@ -133,15 +164,16 @@ def test_signing_out_takes_a_form(browser: Browser) -> None:
 
 
 @pytest.fixture
-def secret(engine: Engine, li: int) -> str:
+def secret(app: Flask, engine: Engine, li: int) -> str:
     """Of the second factor of li, with no code of now used."""
     secret, past = two_factor.make_secret(), datetime.now(UTC) - timedelta(minutes=5)
-    two_factor.turn_on(engine, ACTOR, li, secret, pyotp.TOTP(secret).at(past), past)
+    two_factor.turn_on(engine, services(app).sealer, ACTOR, li, secret, pyotp.TOTP(secret).at(past), past)
     return secret
 
 
 def test_a_second_factor_is_asked_for_after_the_password(browser: Browser, secret: str) -> None:
     answer = browser.sign_in("li", next="/admin/profile")
+    assert "SECRET_KEY" not in browser.get(answer.location).text
     assert answer.location == "/admin/sign-in/code?next=/admin/profile"
     assert not browser.is_signed_in()
     assert browser.enter_code("000000").status_code == 401
@@ -151,6 +183,16 @@ def test_a_second_factor_is_asked_for_after_the_password(browser: Browser, secre
     )
     assert sent.location == "/admin/profile"
     assert browser.is_signed_in()
+
+
+def test_another_secret_key_leaves_the_recovery_codes(engine: Engine, li: int, browser: Browser) -> None:
+    secret, now = two_factor.make_secret(), datetime.now(UTC)
+    lost = Sealer("another key")
+    codes = two_factor.turn_on(engine, lost, ACTOR, li, secret, pyotp.TOTP(secret).at(now), now)
+    assert browser.sign_in("li").location == "/admin/sign-in/code?next=/admin/"
+    assert "SECRET_KEY" in browser.get("/admin/sign-in/code").text
+    assert browser.enter_code(pyotp.TOTP(secret).at(now + timedelta(seconds=30))).status_code == 401
+    assert browser.enter_code(codes[0]).status_code == 303
 
 
 def test_no_code_is_asked_for_without_a_password(browser: Browser, secret: str) -> None:
@@ -176,3 +218,52 @@ def test_without_the_console_there_is_no_page(make_app: MakeApp) -> None:
 
 def test_who_is_signed_in_needs_no_form(admin: Browser) -> None:
     assert admin.get("/admin/sign-in?next=/admin/profile").location == "/admin/profile"
+
+
+FIRST = "first-password-of-wang"
+NEW = {"current": FIRST, "password": PASSWORD, "again": PASSWORD}
+
+
+@pytest.fixture
+def newcomer(engine: Engine, browser: Browser) -> Browser:
+    """The browser of wang, whose password an admin knows, too."""
+    management.create(engine, ACTOR, "wang", Role.OPERATOR, FIRST)
+    assert browser.sign_in("wang", FIRST, next="/admin/messages").location == "/admin/messages"
+    return browser
+
+
+def test_the_first_sign_in_asks_for_another_password_and_leads_on(newcomer: Browser) -> None:
+    asked = newcomer.get("/admin/messages")
+    assert (asked.status_code, asked.location) == (303, "/admin/profile?next=/admin/messages")
+    page = newcomer.get(asked.location).text
+    assert "换成自己的密码" in page
+    assert "时区" not in page
+    changed = newcomer.post("/admin/profile/password", **NEW, next="/admin/messages")
+    assert changed.location == "/admin/messages"
+    assert newcomer.get("/admin/messages").status_code == 200
+
+
+def test_nothing_else_is_open_before_the_password_is_changed(newcomer: Browser) -> None:
+    assert newcomer.get("/admin/live", Accept="application/json").status_code == 403
+    assert newcomer.get("/admin/messages.csv").status_code == 303
+    saved = newcomer.post("/admin/profile/preferences", language="en", time_zone="UTC", theme="dark")
+    assert saved.location == "/admin/profile"
+    assert newcomer.get("/admin/profile/second-factor").status_code == 303
+    assert newcomer.post("/admin/sign-out").location == "/admin/sign-in"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"current": "wrong"}, "现在的密码不对"),
+        ({"password": FIRST, "again": FIRST}, "这就是现在的密码"),
+        ({"password": "1234567890", "again": "1234567890"}, "太容易猜到"),
+    ],
+)
+def test_what_is_wrong_with_the_new_password_is_told(
+    newcomer: Browser, wrong: dict[str, str], told: str
+) -> None:
+    answer = newcomer.post("/admin/profile/password", **NEW | wrong)
+    assert answer.status_code == 422
+    assert told in answer.text
+    assert newcomer.get("/admin/messages").status_code == 303

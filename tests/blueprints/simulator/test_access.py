@@ -8,15 +8,15 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tests.blueprints.simulator.conftest import MakeSimulator, Simulator
 from tests.conftest import APP_ID, APP_SECRET, MakeApp
+from tests.operators import PASSWORD, add_operator
 from wechat_bot.blueprints.simulator.actions import MAX_FAULTS
+from wechat_bot.database.transactions import write
 from wechat_bot.extensions import db
-from wechat_bot.models import AuditEntry, Follower, Role
-from wechat_bot.services.audit import Actor
-from wechat_bot.services.operators import management
+from wechat_bot.models import AuditEntry, Follower, Operator, Role
 from wechat_bot.settings import Environment, Switch
 from wechat_bot.simulator import store
 from wechat_bot.simulator.journal import MAX_FOLLOWERS
@@ -28,7 +28,6 @@ PRODUCTION = {
     "secret_key": "0123456789abcdef" * 4,
     "wechat_token": "blueheron2026",
 }
-PASSWORD = "correct horse battery"
 
 
 def test_production_has_no_simulator(make_app: MakeApp) -> None:
@@ -73,6 +72,15 @@ def test_requests_through_a_tunnel_require_a_sign_in(
     simulator = make_simulator(console_enabled=Switch.NO)
     assert simulator.client.get("/simulator/").status_code == 200
     assert simulator.client.get("/simulator/", headers=headers).status_code == 404
+
+
+def test_a_temporary_password_is_changed_before_anything_else(make_simulator: MakeSimulator) -> None:
+    simulator = make_simulator(host="0.0.0.0")
+    client = sign_in(simulator, Role.OPERATOR)
+    with simulator.app.app_context():
+        write(db.engine, update(Operator).values(password_temporary=True))
+    answer = client.get("/simulator/")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/profile?next=/simulator/")
 
 
 def test_the_token_is_shown_to_this_machine_alone(make_simulator: MakeSimulator) -> None:
@@ -185,7 +193,7 @@ def test_media_are_kept_by_no_browser(simulator: Simulator) -> None:
 def sign_in(simulator: Simulator, role: Role) -> httpx2.Client:
     """Return a browser in which an operator with that role is signed in."""
     with simulator.app.app_context():
-        management.create(db.engine, Actor(None, "test", ""), role, role, PASSWORD)
+        add_operator(db.engine, role, role)
     client = httpx2.Client(base_url=simulator.client.base_url, headers=simulator.client.headers)
     page = client.get("/admin/sign-in").text
     token = page.partition('name="csrf_token" value="')[2].partition('"')[0]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pyotp
@@ -16,8 +18,9 @@ from tests.conftest import MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import AuditEntry, Lockout, Operator, OperatorSession, Role
 from wechat_bot.services.audit import Actor
-from wechat_bot.services.operators import management, passwords, two_factor
+from wechat_bot.services.operators import management, passwords, throttle, two_factor
 from wechat_bot.services.operators.management import OperatorError, Problem
+from wechat_bot.services.operators.sealing import Sealer
 from wechat_bot.services.operators.sign_in import (
     IDLE_TIMEOUT,
     PERSISTENT_TIMEOUT,
@@ -38,6 +41,7 @@ PASSWORD = "correct horse battery"
 ACTOR = Actor(None, "tests", "")
 HOME, ELSEWHERE = ClientInfo("198.51.100.7", "Firefox"), ClientInfo("203.0.113.9")
 THREADS = 8
+SEALER = Sealer("a key for tests only")
 
 Attempt = Callable[[], Any]
 
@@ -140,10 +144,49 @@ def test_a_name_waits_ever_longer_after_five_failures(engine: Engine, li: int) -
         later += wait
     assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
     assert actions(engine).count("locked_out") == 9
-    assert actions(engine).count("sign_in_failed") == 13, "attempts that are not made are not in the log"
+    assert actions(engine).count("sign_in_failed") == 13, "attempts that are not made are no failures"
+    assert actions(engine).count("sign_in_blocked") == 9, "but the log tells that there were some"
     assert signed_in(engine, later).token
     assert refused(engine, "li", "wrong", HOME, later) is None
     assert signed_in(engine, later).token, "a success resets the failures"
+
+
+def test_a_flood_of_attempts_during_a_wait_is_no_flood_of_entries_in_the_log(engine: Engine, li: int) -> None:
+    for _ in range(5 + 100):
+        refused(engine, "li", "wrong", HOME, NOON)
+    with engine.connect() as connection:
+        found = select(AuditEntry.detail, AuditEntry.subject).where(AuditEntry.action == "sign_in_blocked")
+        entries = connection.execute(found.order_by(AuditEntry.id)).all()
+    assert [entry.detail for entry in entries] == ["1", "2", "4", "8", "16", "32", "64"]
+    assert {entry.subject for entry in entries} == {f"operator:{li}"}
+
+
+def test_a_success_does_not_make_the_office_wait_again(engine: Engine, li: int) -> None:
+    management.create(engine, ACTOR, "wang", Role.VIEWER, PASSWORD)
+    for number in range(20):
+        refused(engine, f"name{number}", "wrong", HOME, NOON)
+    assert signed_in(engine, NOON + MINUTE)
+    assert isinstance(sign_in(engine, "wang", PASSWORD, HOME, NOON + MINUTE), SignedIn)
+
+
+def test_five_failures_of_strangers_lock_no_browser_that_was_used_before(engine: Engine, li: int) -> None:
+    known = replace(HOME, device=throttle.new_device(li))
+    of_another = replace(HOME, device=throttle.new_device(li + 1))
+    for number in range(20):
+        refused(engine, "li" if number < 5 else f"name{number}", "wrong", HOME, NOON)
+    assert refused(engine, "li", PASSWORD, of_another, NOON) == MINUTE
+    assert isinstance(sign_in(engine, "li", PASSWORD, known, NOON), SignedIn)
+    assert refused(engine, "li", PASSWORD, ELSEWHERE, NOON) == MINUTE, "strangers go on waiting"
+
+
+def test_a_browser_that_was_used_before_has_five_tries_of_its_own(engine: Engine, li: int) -> None:
+    known = replace(HOME, device=throttle.new_device(li))
+    for _ in range(5):
+        assert refused(engine, "li", "wrong", known, NOON) is None
+    assert refused(engine, "li", PASSWORD, known, NOON) == MINUTE
+    assert signed_in(engine)
+    management.reset_password(engine, ACTOR, li, PASSWORD)
+    assert isinstance(sign_in(engine, "li", PASSWORD, known, NOON), SignedIn), "a new password ends the wait"
 
 
 def test_a_day_without_failure_makes_them_forgotten(engine: Engine, li: int) -> None:
@@ -212,10 +255,10 @@ def test_one_code_is_good_for_one_of_many_browsers(shared: Engine) -> None:
     li = management.create(shared, ACTOR, "li", Role.ADMIN, PASSWORD)
     secret = two_factor.make_secret()
     code = pyotp.TOTP(secret).at(NOON)
-    two_factor.turn_on(shared, ACTOR, li, secret, pyotp.TOTP(secret).at(NOON - MINUTE), NOON - MINUTE)
+    two_factor.turn_on(shared, SEALER, ACTOR, li, secret, pyotp.TOTP(secret).at(NOON - MINUTE), NOON - MINUTE)
     pending = sign_in(shared, "li", PASSWORD, HOME, NOON)
     assert isinstance(pending, CodeNeeded)
-    outcomes = at_once([lambda: enter_code(shared, pending, code, HOME, NOON)] * 4)
+    outcomes = at_once([lambda: enter_code(shared, SEALER, pending, code, HOME, NOON)] * 4)
     assert [isinstance(outcome, SignedIn) for outcome in outcomes].count(True) == 1
 
 
@@ -239,7 +282,7 @@ def test_one_first_admin_is_made_by_many_processes(shared: Engine) -> None:
 def secret(engine: Engine, li: int) -> str:
     """The secret of the second factor of li."""
     secret = two_factor.make_secret()
-    two_factor.turn_on(engine, ACTOR, li, secret, pyotp.TOTP(secret).at(NOON), NOON)
+    two_factor.turn_on(engine, SEALER, ACTOR, li, secret, pyotp.TOTP(secret).at(NOON), NOON)
     return secret
 
 
@@ -254,30 +297,59 @@ def test_a_code_is_good_for_a_while_and_once(engine: Engine, secret: str) -> Non
     code = pyotp.TOTP(secret).at(later)
     for wrong in ("", "000000x", "１２", pyotp.TOTP(secret).at(later - MINUTE)):
         with pytest.raises(SignInRefused):
-            enter_code(engine, pending(engine, later), wrong, HOME, later)
+            enter_code(engine, SEALER, pending(engine, later), wrong, HOME, later)
     fullwidth = code.translate({ord("0") + digit: ord("０") + digit for digit in range(10)})
     drifted = later + timedelta(seconds=two_factor.STEP_SECONDS)
-    assert enter_code(engine, pending(engine, later), f" {fullwidth[:3]} {fullwidth[3:]}", HOME, drifted)
+    assert enter_code(
+        engine, SEALER, pending(engine, later), f" {fullwidth[:3]} {fullwidth[3:]}", HOME, drifted
+    )
     with pytest.raises(SignInRefused):
-        enter_code(engine, pending(engine, later), code, HOME, drifted)
+        enter_code(engine, SEALER, pending(engine, later), code, HOME, drifted)
 
 
 def test_wrong_codes_lock_the_name_however_often_the_password_is_right(engine: Engine, secret: str) -> None:
     for _ in range(5):
         with pytest.raises(SignInRefused):
-            enter_code(engine, pending(engine, NOON), "000000", HOME, NOON)
+            enter_code(engine, SEALER, pending(engine, NOON), "000000", HOME, NOON)
     assert refused(engine, "li", PASSWORD, ELSEWHERE, NOON) == MINUTE
+
+
+def test_a_right_password_leaves_the_wait_after_wrong_codes_as_it_was(engine: Engine, secret: str) -> None:
+    for _ in range(5):
+        with pytest.raises(SignInRefused):
+            enter_code(engine, SEALER, pending(engine, NOON), "000000", HOME, NOON)
+    later = NOON + MINUTE
+    code = pyotp.TOTP(secret).at(later)
+    assert enter_code(engine, SEALER, pending(engine, later), code, HOME, later)
+
+
+def test_right_passwords_do_not_delay_that_failures_are_forgotten(engine: Engine, secret: str) -> None:
+    for _ in range(4):
+        refused(engine, "li", "wrong", HOME, NOON)
+    for hours in range(1, 24):
+        pending(engine, NOON + timedelta(hours=hours))
+    tomorrow = NOON + timedelta(hours=24)
+    assert refused(engine, "li", "wrong", HOME, tomorrow) is None
+    assert pending(engine, tomorrow)
+
+
+def test_the_secret_is_sealed_again_with_the_present_key(engine: Engine, li: int, secret: str) -> None:
+    assert secret not in operator_of(engine, li).totp_secret
+    changing, later = Sealer("a new key", "a key for tests only"), NOON + MINUTE
+    assert enter_code(engine, changing, pending(engine, later), pyotp.TOTP(secret).at(later), HOME, later)
+    assert Sealer("a new key").open(operator_of(engine, li).totp_secret) == secret
+    assert SEALER.open(operator_of(engine, li).totp_secret) is None
 
 
 def test_a_recovery_code_is_good_once_and_kept_as_a_digest(engine: Engine, li: int) -> None:
     secret = two_factor.make_secret()
-    codes = two_factor.turn_on(engine, ACTOR, li, secret, pyotp.TOTP(secret).at(NOON), NOON)
+    codes = two_factor.turn_on(engine, SEALER, ACTOR, li, secret, pyotp.TOTP(secret).at(NOON), NOON)
     assert len(set(codes)) == 10
     assert not set(codes) & set(operator_of(engine, li).recovery_hashes)
-    assert enter_code(engine, pending(engine, NOON), codes[3].upper(), HOME, NOON)
+    assert enter_code(engine, SEALER, pending(engine, NOON), codes[3].upper(), HOME, NOON)
     with pytest.raises(SignInRefused):
-        enter_code(engine, pending(engine, NOON), codes[3], HOME, NOON)
-    assert enter_code(engine, pending(engine, NOON), codes[4].replace("-", ""), HOME, NOON)
+        enter_code(engine, SEALER, pending(engine, NOON), codes[3], HOME, NOON)
+    assert enter_code(engine, SEALER, pending(engine, NOON), codes[4].replace("-", ""), HOME, NOON)
     assert len(operator_of(engine, li).recovery_hashes) == 8
     assert actions(engine).count("recovery_code_used") == 2
 
@@ -285,7 +357,7 @@ def test_a_recovery_code_is_good_once_and_kept_as_a_digest(engine: Engine, li: i
 def test_a_second_factor_begins_with_one_of_its_codes(engine: Engine, li: int) -> None:
     secret = two_factor.make_secret()
     wrong = pyotp.TOTP(two_factor.make_secret()).at(NOON)
-    assert problem(lambda: two_factor.turn_on(engine, ACTOR, li, secret, wrong, NOON)) is Problem.CODE
+    assert problem(lambda: two_factor.turn_on(engine, SEALER, ACTOR, li, secret, wrong, NOON)) is Problem.CODE
     assert signed_in(engine)
 
 
@@ -295,7 +367,7 @@ def test_a_password_that_was_verified_is_worth_nothing_after_it_is_changed(
     verified, later = pending(engine, NOON), NOON + MINUTE
     management.reset_password(engine, ACTOR, li, "another long password")
     with pytest.raises(SignInRefused):
-        enter_code(engine, verified, pyotp.TOTP(secret).at(later), HOME, later)
+        enter_code(engine, SEALER, verified, pyotp.TOTP(secret).at(later), HOME, later)
 
 
 def test_a_second_factor_that_is_off_is_not_asked_for(engine: Engine, li: int, secret: str) -> None:
@@ -375,6 +447,37 @@ def test_passwords_that_are_too_short_or_long_are_told(engine: Engine, li: int, 
     )
     assert problem(lambda: management.reset_password(engine, ACTOR, li, password)) is Problem.PASSWORD
     assert signed_in(engine)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "1234567890",
+        "１２３４５６７８９０",
+        " " * 10,
+        "qwertyuiop",
+        "password123",
+        "5201314520",
+        "2026112420",
+        "wechat_bot",
+        "liuxiaoming",
+        "x" * 256,
+    ],
+)
+def test_passwords_that_are_easily_guessed_are_told(engine: Engine, li: int, password: str) -> None:
+    create = partial(management.create, engine, ACTOR, "liuxiaoming", Role.VIEWER, password)
+    assert problem(create) is Problem.PASSWORD_GUESSABLE
+    if password != "liuxiaoming":
+        reset = partial(management.reset_password, engine, ACTOR, li, password)
+        assert problem(reset) is Problem.PASSWORD_GUESSABLE
+
+
+def test_a_password_is_temporary_until_its_operator_changes_it(engine: Engine, li: int) -> None:
+    assert operator_of(engine, li).password_temporary
+    management.change_password(engine, ACTOR, li, "another long password", None)
+    assert not operator_of(engine, li).password_temporary
+    management.reset_password(engine, ACTOR, li, PASSWORD)
+    assert operator_of(engine, li).password_temporary
 
 
 def test_other_problems_are_told(engine: Engine, li: int) -> None:

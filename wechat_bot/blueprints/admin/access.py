@@ -22,9 +22,10 @@ from ...security import SAFE_METHODS
 from ...services.audit import Actor
 from ...services.operators import management
 from ...services.operators.management import OperatorError, Problem
-from ...services.operators.sign_in import Authenticated, authenticate
+from ...services.operators.sign_in import Authenticated, SignInRefused, authenticate, check_password
 from ..shared.labels import PROBLEMS, ROLES
 from ..site import explain
+from .devices import address, client
 
 View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
 
@@ -81,28 +82,54 @@ def guard() -> ResponseReturnValue | None:
     needed: Role | None = getattr(current_app.view_functions[request.endpoint or ""], "role", default)
     if needed is None or request.endpoint == STATIC:
         return None
-    if not current_user.is_authenticated:
-        return ask_to_sign_in()
-    check_role(needed)
+    if refusal := require(needed):
+        return refusal
     _remember_language()
     return None
 
 
-def check_role(needed: Role) -> None:
-    """Abort with 403 if the role of the signed-in operator does not include `needed`."""
+def require(needed: Role) -> ResponseReturnValue | None:
+    """Return the response to a request without a session or before the account is secured, otherwise None.
+
+    Aborts with 403 if the role of the signed-in operator does not include `needed`.
+    """
+    if not current_user.is_authenticated:
+        if g.get("authentication_failed"):
+            abort(503, _("数据库暂时连接不上，请过一会儿再试。"))
+        return _lead_to("admin.sign_in.show", 401)
     own = Role(current_user.role)
     if not own.includes(needed):
         abort(403, _("这需要“%(needed)s”的权限，你的角色是“%(own)s”。", needed=ROLES[needed], own=ROLES[own]))
+    open_views = _views_to_secure_account()
+    if open_views and request.endpoint not in {*open_views, "admin.sign_in.sign_out"}:
+        return _lead_to(open_views[0], 403)
+    return None
 
 
-def ask_to_sign_in() -> ResponseReturnValue:
-    """Return the response to a request without a session: for pages a redirect, otherwise 401."""
-    if g.get("authentication_failed"):
-        abort(503, _("数据库暂时连接不上，请过一会儿再试。"))
+def _views_to_secure_account() -> tuple[str, ...]:
+    """Return the only views that are open, the first of them a page, while the account is not secure."""
+    if current_user.password_temporary:
+        return "admin.profile.show", "admin.profile.change_password"
+    return ()
+
+
+def _lead_to(endpoint: str, code: int) -> ResponseReturnValue:
+    """Redirect a page to another one, from which it is reached again. Abort with `code` what is no page."""
     if "HX-Request" in request.headers or "text/html" not in request.headers.get("Accept", "text/html"):
-        abort(401)
+        abort(code)
     here = request.script_root + request.full_path.removesuffix("?")
-    return redirect(url_for("admin.sign_in.show", next=here if request.method == "GET" else None), 303)
+    return redirect(url_for(endpoint, next=here if request.method == "GET" else None), 303)
+
+
+def require_password() -> None:
+    """Check the field ``current`` of the form, which a stolen session does not know.
+
+    :raises OperatorError: if it is not the operator's password, or too many attempts have failed.
+    """
+    try:
+        check_password(db.engine, current_user.name, request.form["current"], client(), datetime.now(UTC))
+    except SignInRefused as error:
+        raise OperatorError(Problem.OWN_PASSWORD) from error
 
 
 def _remember_language() -> None:
@@ -130,10 +157,6 @@ def explain_problem(error: OperatorError) -> Response:
 
 def actor() -> Actor:
     return Actor(current_user.id, current_user.name, address())
-
-
-def address() -> str:
-    return request.remote_addr or ""
 
 
 def safe_next_url() -> str:

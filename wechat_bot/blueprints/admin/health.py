@@ -29,7 +29,8 @@ from ...wechat.errors import Refusal
 from ...wiring import services
 from ..health import is_loopback
 from ..shared.labels import PERMISSION_REASONS
-from .access import actor, address, role
+from .access import actor, role
+from .devices import address
 
 bp = Blueprint("health", __name__)
 bp.add_app_template_filter(localized)

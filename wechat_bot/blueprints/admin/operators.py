@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -18,7 +19,7 @@ from ...services.operators.management import OperatorError, Problem
 from ...services.operators.passwords import generate
 from ...services.operators.sign_in import end_all_sessions
 from ..shared.labels import PROBLEMS
-from .access import actor, role
+from .access import actor, explain_problem, require_password, role
 from .profile import sessions_of
 
 bp = Blueprint("operators", __name__)
@@ -53,6 +54,7 @@ def create() -> ResponseReturnValue:
     name, typed = request.form["name"].strip(), request.form["password"]
     password = typed or generate()
     try:
+        require_password()
         service.create(db.engine, actor(), name, _chosen_role(), password)
     except OperatorError as error:
         return render_template("admin/operator_new.html", problem=PROBLEMS[error.problem]), 422
@@ -66,12 +68,22 @@ def create() -> ResponseReturnValue:
 @role(Role.ADMIN)
 def show(operator_id: int) -> ResponseReturnValue:
     found = db.session.get(Operator, operator_id) or abort(404, PROBLEMS[Problem.UNKNOWN])
-    return render_template("admin/operator.html", operator=found, sessions=sessions_of(operator_id))
+    return _page(found)
+
+
+@bp.errorhandler(OperatorError)
+def show_problem(error: OperatorError) -> ResponseReturnValue:
+    """Show the page of the operator again, with the problem."""
+    found = db.session.get(Operator, (request.view_args or {})["operator_id"])
+    if found is None:
+        return explain_problem(OperatorError(Problem.UNKNOWN))
+    return _page(found, PROBLEMS[error.problem]), 400
 
 
 @bp.post("/operators/<int:operator_id>/role")
 @role(Role.ADMIN)
 def set_role(operator_id: int) -> ResponseReturnValue:
+    require_password()
     return _change(operator_id, service.set_role, _chosen_role())
 
 
@@ -90,6 +102,7 @@ def enable(operator_id: int) -> ResponseReturnValue:
 @bp.post("/operators/<int:operator_id>/password")
 @role(Role.ADMIN)
 def reset_password(operator_id: int) -> ResponseReturnValue:
+    require_password()
     password = generate()
     service.reset_password(db.engine, actor(), operator_id, password)
     name = db.session.scalar(select(Operator.name).where(Operator.id == operator_id))
@@ -99,6 +112,7 @@ def reset_password(operator_id: int) -> ResponseReturnValue:
 @bp.post("/operators/<int:operator_id>/second-factor/remove")
 @role(Role.ADMIN)
 def reset_second_factor(operator_id: int) -> ResponseReturnValue:
+    require_password()
     return _change(operator_id, two_factor.turn_off)
 
 
@@ -106,6 +120,11 @@ def reset_second_factor(operator_id: int) -> ResponseReturnValue:
 @role(Role.ADMIN)
 def sign_out(operator_id: int) -> ResponseReturnValue:
     return _change(operator_id, end_all_sessions)
+
+
+def _page(operator: Operator, problem: Any = None) -> str:
+    sessions = sessions_of(operator.id)
+    return render_template("admin/operator.html", operator=operator, sessions=sessions, problem=problem)
 
 
 def _chosen_role() -> Role:

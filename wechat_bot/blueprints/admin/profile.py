@@ -19,15 +19,16 @@ from ...languages import LANGUAGES
 from ...models import OperatorSession, Role, Theme
 from ...services.operators import management as service
 from ...services.operators import two_factor as factor
-from ...services.operators.management import OperatorError
-from ...services.operators.sign_in import SignInRefused, check_password, end_all_sessions, end_session
+from ...services.operators.management import OperatorError, Problem
+from ...services.operators.sign_in import end_all_sessions, end_session
+from ...wiring import services
 from ..shared.labels import PROBLEMS
-from .access import actor, address, role
+from .access import actor, require_password, role, safe_next_url
 
 bp = Blueprint("profile", __name__)
 
 SECRET = "totp_secret"
-"""Session key of the secret of a second factor that is being set up."""
+"""Session key of the sealed secret of a second factor that is being set up."""
 
 THEMES = {
     Theme.AUTO: lazy_gettext("跟随系统"),
@@ -87,40 +88,45 @@ def save_preferences(**values: Any) -> None:
 @bp.post("/profile/password")
 @role(Role.VIEWER)
 def change_password() -> ResponseReturnValue:
-    if not _is_own_password(request.form["current"]):
-        return _page(problem=("current", _("现在的密码不对，或者尝试太多次了，请过一会儿再试。")))
-    if request.form["password"] != request.form["again"]:
+    form, was_temporary = request.form, current_user.password_temporary
+    if form["password"] != form["again"]:
         return _page(problem=("again", _("两次输入的新密码不一样。")))
+    if form["password"] == form["current"]:
+        return _page(problem=("password", _("这就是现在的密码，换一个。")))
     try:
+        require_password()
         service.change_password(
-            db.engine, actor(), current_user.id, request.form["password"], current_user.session_id
+            db.engine, actor(), current_user.id, form["password"], current_user.session_id
         )
     except OperatorError as error:
-        return _page(problem=("password", PROBLEMS[error.problem]))
+        field = "current" if error.problem is Problem.OWN_PASSWORD else "password"
+        return _page(problem=(field, PROBLEMS[error.problem]))
     flash(_("密码已更换，其他浏览器里的登录已经退出。"), "success")
-    return redirect(url_for("admin.profile.show"), 303)
+    return redirect(safe_next_url() if was_temporary else url_for("admin.profile.show"), 303)
 
 
 @bp.get("/profile/second-factor")
 def set_up_second_factor() -> ResponseReturnValue:
     if current_user.totp_secret:
         return redirect(url_for("admin.profile.show"))
-    session.setdefault(SECRET, factor.make_secret())
+    if not _pending_secret():
+        session[SECRET] = services().sealer.seal(factor.make_secret())
     return _setup()
 
 
 @bp.post("/profile/second-factor")
 @role(Role.VIEWER)
 def turn_on_second_factor() -> ResponseReturnValue:
-    if SECRET not in session or current_user.totp_secret:
+    secret, sealer = _pending_secret(), services().sealer
+    if not secret or current_user.totp_secret:
         return redirect(url_for("admin.profile.set_up_second_factor"), 303)
-    now = datetime.now(UTC)
+    code, now = request.form["code"], datetime.now(UTC)
     try:
-        codes = factor.turn_on(
-            db.engine, actor(), current_user.id, session[SECRET], request.form["code"], now
-        )
+        require_password()
+        codes = factor.turn_on(db.engine, sealer, actor(), current_user.id, secret, code, now)
     except OperatorError as error:
-        return _setup(PROBLEMS[error.problem])
+        field = "current" if error.problem is Problem.OWN_PASSWORD else "code"
+        return _setup(problem=(field, PROBLEMS[error.problem]))
     del session[SECRET]
     return render_template("admin/recovery_codes.html", codes=codes)
 
@@ -128,8 +134,10 @@ def turn_on_second_factor() -> ResponseReturnValue:
 @bp.post("/profile/second-factor/remove")
 @role(Role.VIEWER)
 def turn_off_second_factor() -> ResponseReturnValue:
-    if not _is_own_password(request.form["current"]):
-        return _page(problem=("factor", _("现在的密码不对，或者尝试太多次了，请过一会儿再试。")))
+    try:
+        require_password()
+    except OperatorError as error:
+        return _page(problem=("factor", PROBLEMS[error.problem]))
     factor.turn_off(db.engine, actor(), current_user.id)
     flash(_("两步验证已关闭。"), "success")
     return redirect(url_for("admin.profile.show"), 303)
@@ -150,18 +158,15 @@ def sign_out_everywhere() -> ResponseReturnValue:
     return redirect(url_for("admin.sign_in.show"), 303)
 
 
-def _is_own_password(password: str) -> bool:
-    try:
-        check_password(db.engine, current_user.name, password, address(), datetime.now(UTC))
-    except SignInRefused:
-        return False
-    return True
-
-
 def _page(problem: tuple[str, Any] | None = None) -> ResponseReturnValue:
-    """Render the settings, with 422 if there is a `problem`: a field and its error message."""
+    """Render the settings, with 422 if there is a `problem`: a field and its error message.
+
+    While the password is temporary, the page only asks for another one.
+    """
+    name = "new_password" if current_user.password_temporary else "profile"
     page = render_template(
-        "admin/profile.html",
+        f"admin/{name}.html",
+        next_url=safe_next_url(),
         problem=dict([problem]) if problem else {},
         sessions=sessions_of(current_user.id),
         themes=THEMES,
@@ -177,10 +182,20 @@ def sessions_of(operator_id: int) -> Sequence[OperatorSession]:
     return db.session.scalars(found.order_by(OperatorSession.seen_at.desc())).all()
 
 
-def _setup(problem: Any = None) -> ResponseReturnValue:
-    secret = session[SECRET]
+def _pending_secret() -> str | None:
+    """Return the secret that is being set up. It is sealed, since browsers keep cookies on disk."""
+    return services().sealer.open(session.get(SECRET, ""))
+
+
+def _setup(problem: tuple[str, Any] | None = None) -> ResponseReturnValue:
+    secret = _pending_secret() or ""
     code = segno.make(factor.provisioning_uri(current_user.name, secret)).svg_data_uri(
         scale=5, border=2, light="#fff"
     )
-    page = render_template("admin/second_factor_setup.html", secret=secret, qr_code=code, problem=problem)
+    page = render_template(
+        "admin/second_factor_setup.html",
+        secret=secret,
+        qr_code=code,
+        problem=dict([problem]) if problem else {},
+    )
     return page, 422 if problem else 200

@@ -14,8 +14,10 @@ from sqlalchemy import exists, select
 from ...extensions import db
 from ...models import Operator, Role
 from ...services.operators import sign_in as signing_in
-from ...services.operators.sign_in import ClientInfo, CodeNeeded, SignedIn, SignInRefused
-from .access import actor, address, load, role, safe_next_url
+from ...services.operators.sign_in import CodeNeeded, SignedIn, SignInRefused
+from ...wiring import services
+from .access import actor, load, role, safe_next_url
+from .devices import client, remember_device
 
 bp = Blueprint("sign_in", __name__)
 
@@ -39,7 +41,7 @@ def submit() -> ResponseReturnValue:
     name, password, keep = request.form["name"].strip(), request.form["password"], "keep" in request.form
     now = datetime.now(UTC)
     try:
-        result = signing_in.sign_in(db.engine, name, password, _client(), now, persistent=keep)
+        result = signing_in.sign_in(db.engine, name, password, client(), now, persistent=keep)
     except SignInRefused as refused:
         return _refusal("sign_in", refused)
     if isinstance(result, CodeNeeded):
@@ -51,9 +53,10 @@ def submit() -> ResponseReturnValue:
 @bp.get("/sign-in/code")
 @role(None)
 def show_second_factor() -> ResponseReturnValue:
-    if not _pending():
+    pending = _pending()
+    if not pending:
         return redirect(url_for("admin.sign_in.show", next=safe_next_url()))
-    return _form("second_factor")
+    return _form("second_factor", readable=_is_readable(pending[0]))
 
 
 @bp.post("/sign-in/code")
@@ -63,11 +66,11 @@ def submit_second_factor() -> ResponseReturnValue:
     if not pending:
         return redirect(url_for("admin.sign_in.show", next=safe_next_url()), 303)
     verified, keep = pending
-    code, now = request.form["code"], datetime.now(UTC)
+    code, now, sealer = request.form["code"], datetime.now(UTC), services().sealer
     try:
-        result = signing_in.enter_code(db.engine, verified, code, _client(), now, persistent=keep)
+        result = signing_in.enter_code(db.engine, sealer, verified, code, client(), now, persistent=keep)
     except SignInRefused as refused:
-        return _refusal("second_factor", refused)
+        return _refusal("second_factor", refused, readable=_is_readable(verified))
     return _begin(result, keep)
 
 
@@ -77,10 +80,6 @@ def sign_out() -> ResponseReturnValue:
     signing_in.end_session(db.engine, actor(), current_user.id, current_user.session_id, "sign_out")
     session.clear()
     return redirect(url_for("admin.sign_in.show"), 303)
-
-
-def _client() -> ClientInfo:
-    return ClientInfo(address(), request.user_agent.string)
 
 
 def _pending() -> tuple[CodeNeeded, bool] | None:
@@ -102,7 +101,9 @@ def _begin(signed_in: SignedIn, keep: bool) -> ResponseReturnValue:
     if signed_in.last_at:
         when = format_datetime(signed_in.last_at, "yyyy-MM-dd HH:mm")
         flash(_("上次登录：%(when)s，来自 %(address)s", when=when, address=signed_in.last_address))
-    return redirect(target, 303)
+    response = redirect(target, 303)
+    remember_device(response, current_user.id)
+    return response
 
 
 def _form(name: str, **values: object) -> str:
@@ -110,9 +111,13 @@ def _form(name: str, **values: object) -> str:
     return render_template(f"admin/{name}.html", next_url=safe_next_url(), nobody=nobody, **values)
 
 
-def _refusal(name: str, refused: SignInRefused) -> ResponseReturnValue:
+def _is_readable(pending: CodeNeeded) -> bool:
+    return signing_in.can_check_codes(db.engine, services().sealer, pending)
+
+
+def _refusal(name: str, refused: SignInRefused, **values: object) -> ResponseReturnValue:
     """Respond alike whatever was wrong, but name the waiting time when there is one."""
-    page = _form(name, refused=True)
+    page = _form(name, refused=True, **values)
     if refused.wait is None:
         return page, 401
     return page, 429, {"Retry-After": str(int(refused.wait.total_seconds()) + 1)}

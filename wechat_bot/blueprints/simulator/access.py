@@ -9,7 +9,6 @@ from __future__ import annotations
 from flask import abort, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_login import current_user
 from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.wrappers import Response
 
@@ -21,7 +20,7 @@ from ...settings import Environment
 from ...simulator.openids import is_simulated
 from ...simulator.store import StoreFull
 from ...wiring import services
-from ..admin.access import actor, ask_to_sign_in, check_role
+from ..admin.access import actor, require
 from ..health import is_from_this_machine
 from ..site import explain
 from . import bp
@@ -40,9 +39,8 @@ def guard() -> ResponseReturnValue | None:
     if not is_open():
         if not services().settings.console_is_on:
             abort(404)
-        if not current_user.is_authenticated:
-            return ask_to_sign_in()
-        check_role(Role.ADMIN if in_production() else Role.OPERATOR)
+        if refusal := require(Role.ADMIN if in_production() else Role.OPERATOR):
+            return refusal
     request.max_content_length = MAX_UPLOAD
     if in_production() and request.method not in SAFE_METHODS:
         audit.record_now(db.engine, actor(), "simulated", detail=_described())

@@ -29,6 +29,8 @@ class Problem(StrEnum):
     NAME = "A name has 1 to 64 letters, digits or characters such as - and _, and no blanks."
     NAME_TAKEN = "There is an operator with this name already."
     PASSWORD = "A password has 10 to 256 characters."
+    PASSWORD_GUESSABLE = "This password is easy to guess: take several words that do not belong together."
+    OWN_PASSWORD = "Your password is not right, or too many attempts have failed: try again later."
     CODE = "This code is not right: compare the clocks, and use a new one."
     TIME_ZONE = "There is no such time zone."
     LAST_ADMIN = "This is the last admin: make another one first."
@@ -55,19 +57,20 @@ def time_zones() -> tuple[str, ...]:
 
 @retry_conflicts
 def create(engine: Engine, actor: Actor, name: str, role: Role, password: str) -> int:
-    """Create an operator and return its id.
+    """Create an operator, who has to change the password at the first sign-in, and return its id.
 
     :raises OperatorError: if the name or the password is invalid, or the name is taken.
     """
     if not (_NAME.fullmatch(name) and name.isprintable()):
         raise OperatorError(Problem.NAME)
     values = {"name": name, "role": role}
-    secret = {"password_hash": _hash(password), "created_at": datetime.now(UTC)}
+    password_hash = _hash(password, name)
     found = select(Operator.id).where(Operator.name == name)
     with transaction(engine) as connection:
         if connection.scalar(found) is not None:
             raise OperatorError(Problem.NAME_TAKEN)
-        connection.execute(insert(Operator).values(values | secret))
+        more = {"password_hash": password_hash, "password_temporary": True, "created_at": datetime.now(UTC)}
+        connection.execute(insert(Operator).values(values | more))
         operator_id = connection.scalars(found).one()
         audit.record(connection, actor, "operator_created", subject(operator_id), after=values)
         return operator_id
@@ -126,16 +129,16 @@ def enable(engine: Engine, actor: Actor, operator_id: int) -> None:
         operator = lock(connection, operator_id)
         if operator.disabled:
             _change(connection, operator_id, disabled=False)
-            throttle.clear(connection, operator.name)
+            throttle.clear(connection, operator_id, operator.name)
             audit.record(connection, actor, "operator_enabled", subject(operator_id))
 
 
 def reset_password(engine: Engine, actor: Actor, operator_id: int, password: str) -> None:
-    """Set the password of an operator, and end all of its sessions.
+    """Set the password of an operator, who has to change it at the next sign-in, and end all of its sessions.
 
     :raises OperatorError: if there is no such operator, or the password is invalid.
     """
-    _set_password(engine, actor, operator_id, password, "password_reset")
+    _set_password(engine, actor, operator_id, password, "password_reset", temporary=True)
 
 
 def change_password(
@@ -145,7 +148,7 @@ def change_password(
 
     :raises OperatorError: if the password is invalid.
     """
-    _set_password(engine, actor, operator_id, password, "password_changed", keep_session)
+    _set_password(engine, actor, operator_id, password, "password_changed", keep_session, temporary=False)
 
 
 @retry_conflicts
@@ -156,12 +159,14 @@ def _set_password(
     password: str,
     action: str,
     keep_session: int | None = None,
+    *,
+    temporary: bool,
 ) -> None:
-    password_hash = _hash(password)
+    password_hash = _hash(password, _name(engine, operator_id))
     with transaction(engine) as connection:
         operator = lock(connection, operator_id)
-        _change(connection, operator_id, password_hash=password_hash)
-        throttle.clear(connection, operator.name)
+        _change(connection, operator_id, password_hash=password_hash, password_temporary=temporary)
+        throttle.clear(connection, operator_id, operator.name)
         _end_sessions(connection, operator_id, keep_session)
         audit.record(connection, actor, action, subject(operator_id))
 
@@ -178,10 +183,19 @@ def set_preferences(engine: Engine, operator_id: int, **values: Any) -> None:
     write(engine, update(Operator).where(Operator.id == operator_id).values(values))
 
 
-def _hash(password: str) -> str:
-    if not passwords.is_acceptable(password):
+def _hash(password: str, name: str) -> str:
+    if not passwords.has_valid_length(password):
         raise OperatorError(Problem.PASSWORD)
+    if passwords.is_guessable(password, name):
+        raise OperatorError(Problem.PASSWORD_GUESSABLE)
     return passwords.make_hash(password)
+
+
+def _name(engine: Engine, operator_id: int) -> str:
+    with engine.connect() as connection:
+        if name := connection.scalar(select(Operator.name).where(Operator.id == operator_id)):
+            return name
+    raise OperatorError(Problem.UNKNOWN)
 
 
 def lock(connection: Connection, operator_id: int) -> Row[Any]:

@@ -10,6 +10,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 MIN_LENGTH, MAX_LENGTH = 10, 256
+MIN_GUESSES = 10**8
+"""Attempts that finding a password must take; throttling allows about thirty a day from an address."""
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """Characters of generated passwords, without those that are easily confused."""
 
@@ -24,8 +26,16 @@ _hasher = PasswordHasher(
 _slots = BoundedSemaphore(2)  # one hash takes 19 MB and a whole processor
 
 
-def is_acceptable(password: str) -> bool:
+def has_valid_length(password: str) -> bool:
     return MIN_LENGTH <= len(password) <= MAX_LENGTH
+
+
+def is_guessable(password: str, name: str) -> bool:
+    """Whether fewer than `MIN_GUESSES` find the password of the operator `name`, such as a common one."""
+    from zxcvbn import zxcvbn  # imported here, because its lists of common passwords take 15 MB
+
+    beginning = _normalize(password)[:72]  # the time grows faster than the length
+    return bool(zxcvbn(beginning, [name, "wechat_bot"])["guesses"] < MIN_GUESSES)
 
 
 def make_hash(password: str) -> str:
@@ -53,4 +63,8 @@ def generate(groups: int = 4) -> str:
 
 
 def _bytes(password: str) -> bytes:
-    return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+    return _normalize(password).encode("utf-8", "surrogatepass")
+
+
+def _normalize(password: str) -> str:
+    return unicodedata.normalize("NFKC", password)

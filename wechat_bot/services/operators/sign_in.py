@@ -1,15 +1,17 @@
-"""Signing in and out, and the sessions of operators. Attempts are audited, except throttled ones."""
+"""Signing in and out, and the sessions of operators. Attempts are audited."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from ...database.transactions import retry_conflicts, transaction, write
@@ -18,6 +20,7 @@ from .. import audit
 from ..audit import Actor
 from . import passwords, throttle, two_factor
 from .management import subject
+from .sealing import Sealer
 from .throttle import SignInAttempt
 
 IDLE_TIMEOUT = timedelta(hours=12)
@@ -43,6 +46,9 @@ class SignInRefused(Exception):
 class ClientInfo:
     address: str
     browser: str = ""
+    """User-Agent."""
+    device: str = ""
+    """The content of the device cookie, see `throttle.new_device`; empty if the browser has none."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,24 @@ class SignedIn:
 
 
 @dataclass(frozen=True)
+class _Claim:
+    """A client that claims to be an operator. `operator` is None if nobody has the name."""
+
+    name: str
+    operator: Row[Any] | None
+    client: ClientInfo
+
+    @property
+    def keys(self) -> throttle.Keys:
+        operator_id = self.operator.id if self.operator else None
+        return throttle.keys(self.name, operator_id, self.client.address, self.client.device)
+
+    def record(self, connection: Connection, action: str, detail: str = "") -> None:
+        target = subject(self.operator.id) if self.operator else ""
+        audit.record(connection, Actor(None, self.name, self.client.address), action, target, detail=detail)
+
+
+@dataclass(frozen=True)
 class Authenticated:
     """The operator of a session."""
 
@@ -78,10 +102,10 @@ def sign_in(
 
     :raises SignInRefused: if they are wrong, or too many attempts have failed.
     """
-    operator = check_password(engine, name, password, client.address, now)
+    operator = check_password(engine, name, password, client, now)
     if operator.totp_secret:
         return CodeNeeded(operator.id, _proof(operator))
-    signed_in = _open_session(engine, operator, None, client, now, persistent)
+    signed_in = _open_session(engine, operator, client, now, persistent)
     if not signed_in:  # the password was changed meanwhile
         raise SignInRefused
     return signed_in
@@ -89,6 +113,7 @@ def sign_in(
 
 def enter_code(
     engine: Engine,
+    sealer: Sealer,
     pending: CodeNeeded,
     code: str,
     client: ClientInfo,
@@ -103,27 +128,36 @@ def enter_code(
     operator = _find(engine, Operator.id == pending.operator_id)
     if not operator or not hmac.compare_digest(_proof(operator), pending.proof):
         raise SignInRefused
-    attempt = _count_attempt(engine, operator.name, client.address, now)
-    signed_in = _open_session(engine, operator, code, client, now, persistent)
+    claim = _Claim(operator.name, operator, client)
+    attempt = _count_attempt(engine, claim, now)
+    consume = partial(two_factor.consume_code, sealer, code)
+    signed_in = _open_session(engine, operator, client, now, persistent, consume)
     if not signed_in:
-        _record_failure(engine, operator, operator.name, client.address, attempt)
+        _record_failure(engine, claim, attempt)
         raise SignInRefused
     return signed_in
 
 
-def check_password(engine: Engine, name: str, password: str, address: str, now: datetime) -> Row[Any]:
+def can_check_codes(engine: Engine, sealer: Sealer, pending: CodeNeeded) -> bool:
+    """Whether codes of the app can be verified. Only recovery codes can if SECRET_KEY has been lost."""
+    operator = _find(engine, Operator.id == pending.operator_id)
+    return operator is not None and sealer.open(operator.totp_secret) is not None
+
+
+def check_password(engine: Engine, name: str, password: str, client: ClientInfo, now: datetime) -> Row[Any]:
     """Return the operator with this name and password.
 
     :raises SignInRefused: if there is none, or too many attempts have failed.
     """
     name = "".join(char if char.isprintable() else "\ufffd" for char in name[:64])
-    attempt = _count_attempt(engine, name, address, now)
     operator = _find(engine, Operator.name == name)
+    claim = _Claim(name, operator, client)
+    attempt = _count_attempt(engine, claim, now)
     correct = passwords.verify(operator.password_hash if operator else passwords.DUMMY_HASH, password)
     if not operator or not correct:
-        _record_failure(engine, operator, name, address, attempt)
+        _record_failure(engine, claim, attempt)
         raise SignInRefused
-    _refund_attempt(engine, name, address)
+    _refund_attempt(engine, attempt)
     if passwords.is_outdated(operator.password_hash):
         this = Operator.id == operator.id, Operator.password_hash == operator.password_hash
         new = {"password_hash": passwords.make_hash(password)}
@@ -175,7 +209,12 @@ def end_all_sessions(engine: Engine, actor: Actor, operator_id: int) -> None:
 
 @retry_conflicts
 def _open_session(
-    engine: Engine, verified: Row[Any], code: str | None, client: ClientInfo, now: datetime, persistent: bool
+    engine: Engine,
+    verified: Row[Any],
+    client: ClientInfo,
+    now: datetime,
+    persistent: bool,
+    consume_code: Callable[[Connection, Actor, Row[Any], datetime], bool] | None = None,
 ) -> SignedIn | None:
     """Open a session. Return None if the operator has changed since `verified` or the code is wrong."""
     this = Operator.id == verified.id, Operator.password_hash == verified.password_hash
@@ -186,9 +225,9 @@ def _open_session(
         if operator is None:
             return None
         actor = Actor(operator.id, operator.name, client.address)
-        if operator.totp_secret and not two_factor.consume_code(connection, actor, operator, code or "", now):
+        if operator.totp_secret and not (consume_code and consume_code(connection, actor, operator, now)):
             return None
-        throttle.reset(connection, operator.name, client.address)
+        throttle.reset(connection, _Claim(operator.name, operator, client).keys)
         connection.execute(
             update(Operator)
             .where(Operator.id == operator.id)
@@ -222,29 +261,29 @@ def _touch_session(engine: Engine, session_id: int, now: datetime) -> None:
 
 
 @retry_conflicts
-def _count_attempt(engine: Engine, name: str, address: str, now: datetime) -> SignInAttempt:
+def _count_attempt(engine: Engine, claim: _Claim, now: datetime) -> SignInAttempt:
     with transaction(engine) as connection:
-        attempt = throttle.count_attempt(connection, name, address, now)
+        attempt = throttle.count_attempt(connection, claim.keys, now)
+        # The 1st, 2nd, 4th, 8th …, so that a flood of attempts is no flood of entries.
+        if attempt.blocked.bit_count() == 1:
+            claim.record(connection, "sign_in_blocked", detail=str(attempt.blocked))
     if attempt.until:
         raise SignInRefused(attempt.until - now)
     return attempt
 
 
 @retry_conflicts
-def _refund_attempt(engine: Engine, name: str, address: str) -> None:
+def _refund_attempt(engine: Engine, attempt: SignInAttempt) -> None:
     with transaction(engine) as connection:
-        throttle.refund(connection, name, address)
+        throttle.refund(connection, attempt)
 
 
 @retry_conflicts
-def _record_failure(
-    engine: Engine, operator: Row[Any] | None, name: str, address: str, attempt: SignInAttempt
-) -> None:
-    actor, target = Actor(None, name, address), subject(operator.id) if operator else ""
+def _record_failure(engine: Engine, claim: _Claim, attempt: SignInAttempt) -> None:
     with transaction(engine) as connection:
-        audit.record(connection, actor, "sign_in_failed", target)
+        claim.record(connection, "sign_in_failed")
         for kind in attempt.locks:
-            audit.record(connection, actor, "locked_out", target, detail=kind)
+            claim.record(connection, "locked_out", detail=kind)
 
 
 def _find(engine: Engine, condition: ColumnElement[bool]) -> Row[Any] | None:

@@ -17,6 +17,7 @@ from .. import audit
 from ..audit import Actor
 from . import passwords
 from .management import OperatorError, Problem, lock, subject
+from .sealing import Sealer
 
 ISSUER = "wechat_bot"
 RECOVERY_CODES = 10
@@ -35,9 +36,11 @@ def provisioning_uri(name: str, secret: str) -> str:
 
 @retry_conflicts
 def turn_on(
-    engine: Engine, actor: Actor, operator_id: int, secret: str, code: str, now: datetime
+    engine: Engine, sealer: Sealer, actor: Actor, operator_id: int, secret: str, code: str, now: datetime
 ) -> list[str]:
     """Require codes of `secret` at every sign-in. Return the recovery codes, of which only hashes are stored.
+
+    The secret is stored sealed.
 
     :raises OperatorError: if `code` is not a current code of `secret`.
     """
@@ -45,7 +48,8 @@ def turn_on(
     if step is None:
         raise OperatorError(Problem.CODE)
     codes = [passwords.generate(2) for _ in range(RECOVERY_CODES)]
-    values = {"totp_secret": secret, "totp_step": step, "recovery_hashes": list(map(_hash, codes))}
+    sealed, hashes = sealer.seal(secret), list(map(_hash, codes))
+    values = {"totp_secret": sealed, "totp_step": step, "recovery_hashes": hashes}
     with transaction(engine) as connection:
         connection.execute(update(Operator).where(Operator.id == operator_id).values(values))
         audit.record(connection, actor, "second_factor_on", subject(operator_id))
@@ -65,12 +69,20 @@ def turn_off(engine: Engine, actor: Actor, operator_id: int) -> None:
             audit.record(connection, actor, "second_factor_off", subject(operator_id))
 
 
-def consume_code(connection: Connection, actor: Actor, operator: Row[Any], code: str, now: datetime) -> bool:
-    """Return whether `code` is valid for `operator`, and make it invalid. The row has to be locked."""
+def consume_code(
+    sealer: Sealer, code: str, connection: Connection, actor: Actor, operator: Row[Any], now: datetime
+) -> bool:
+    """Return whether `code` is valid for `operator`, and make it invalid. The row has to be locked.
+
+    The secret is sealed again, so that it no longer needs a previous SECRET_KEY. If it cannot be opened, only
+    recovery codes are valid.
+    """
     this = Operator.id == operator.id
-    step = _step(operator.totp_secret, code, operator.totp_step, now)
-    if step is not None:
-        connection.execute(update(Operator).where(this).values(totp_step=step))
+    secret = sealer.open(operator.totp_secret)
+    step = _step(secret, code, operator.totp_step, now) if secret else None
+    if secret and step is not None:
+        sealed = sealer.seal(secret)
+        connection.execute(update(Operator).where(this).values(totp_step=step, totp_secret=sealed))
         return True
     hashed = _hash(code)
     if hashed not in operator.recovery_hashes:
