@@ -23,7 +23,7 @@ from wechat_bot.services.operators.management import OperatorError, Problem
 from wechat_bot.services.operators.sealing import Sealer
 from wechat_bot.services.operators.sign_in import (
     IDLE_TIMEOUT,
-    PERSISTENT_TIMEOUT,
+    MAX_DURATION,
     ClientInfo,
     CodeNeeded,
     SignedIn,
@@ -113,8 +113,15 @@ def test_a_session_is_recognised_until_nobody_has_come_back_for_twelve_hours(eng
 
 def test_a_session_that_shall_be_kept_lasts_fourteen_days(engine: Engine, li: int) -> None:
     token = signed_in(engine, persistent=True).token
-    assert authenticate(engine, token, NOON + PERSISTENT_TIMEOUT - MINUTE)
-    assert authenticate(engine, token, NOON + PERSISTENT_TIMEOUT + IDLE_TIMEOUT) is None
+    assert authenticate(engine, token, NOON + MAX_DURATION - MINUTE)
+    assert authenticate(engine, token, NOON + MAX_DURATION) is None
+
+
+def test_a_session_ends_after_fourteen_days_however_much_it_is_used(engine: Engine, li: int) -> None:
+    token = signed_in(engine).token
+    for hours in range(0, 14 * 24, 11):
+        assert authenticate(engine, token, NOON + timedelta(hours=hours)), hours
+    assert authenticate(engine, token, NOON + MAX_DURATION) is None
 
 
 def test_a_token_is_kept_as_a_digest_only(engine: Engine, li: int) -> None:

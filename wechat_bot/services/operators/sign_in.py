@@ -25,8 +25,8 @@ from .throttle import SignInAttempt
 
 IDLE_TIMEOUT = timedelta(hours=12)
 """A session expires after this time without requests."""
-PERSISTENT_TIMEOUT = timedelta(days=14)
-"""Minimum duration of a persistent session."""
+MAX_DURATION = timedelta(days=14)
+"""Time after which every session ends, however it is used. A persistent session lasts as long."""
 TOUCH_INTERVAL = timedelta(minutes=1)
 """Minimum interval between two updates of the time when a session was last used."""
 
@@ -98,7 +98,7 @@ class Authenticated:
 def sign_in(
     engine: Engine, name: str, password: str, client: ClientInfo, now: datetime, *, persistent: bool = False
 ) -> SignedIn | CodeNeeded:
-    """Sign in with name and password; a `persistent` session lasts at least 14 days.
+    """Sign in with name and password; a `persistent` session lasts 14 days, idle or not.
 
     :raises SignInRefused: if they are wrong, or too many attempts have failed.
     """
@@ -239,7 +239,7 @@ def _open_session(
                 operator_id=operator.id,
                 created_at=now,
                 seen_at=now,
-                expires_at=now + (PERSISTENT_TIMEOUT if persistent else IDLE_TIMEOUT),
+                expires_at=now + (MAX_DURATION if persistent else IDLE_TIMEOUT),
                 address=client.address[:64],
                 browser=client.browser[:255],
             )
@@ -254,9 +254,10 @@ def _open_session(
 def _touch_session(engine: Engine, session_id: int, now: datetime) -> None:
     with transaction(engine) as connection:
         this = OperatorSession.id == session_id
-        expires_at = connection.scalar(select(OperatorSession.expires_at).where(this))
-        if expires_at:
-            values = {"seen_at": now, "expires_at": max(expires_at, now + IDLE_TIMEOUT)}
+        found = select(OperatorSession.created_at, OperatorSession.expires_at).where(this)
+        if row := connection.execute(found).one_or_none():
+            expires_at = min(max(row.expires_at, now + IDLE_TIMEOUT), row.created_at + MAX_DURATION)
+            values = {"seen_at": now, "expires_at": expires_at}
             connection.execute(update(OperatorSession).where(this).values(values))
 
 
