@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import AES_KEY, APP_ID, APP_SECRET, TOKEN
 from wechat_bot.env_file import create_env_file, env_text, load_settings
-from wechat_bot.settings import Environment, Settings, SettingsError
+from wechat_bot.settings import Environment, Settings, SettingsError, Switch
 from wechat_bot.wechat.credentials import Mode
 
 ROOT = Path(__file__).parent.parent
@@ -283,6 +283,13 @@ def test_an_operator_learns_whether_others_can_reach_the_program(host: str, reac
 
 
 # The files
+
+
+def test_metrics_and_second_factors_of_admins_are_only_on_when_asked_for() -> None:
+    for switch in Switch:
+        settings = Settings(metrics_enabled=switch, admin_second_factor=switch)
+        assert settings.metrics_are_on is (switch is Switch.YES)
+        assert settings.admins_need_second_factor is (switch is Switch.YES)
 
 
 def test_the_example_lists_every_setting() -> None:

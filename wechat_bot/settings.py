@@ -159,6 +159,9 @@ class Settings:
         "The folder of the SQLite database, the job queue, media and the simulator's data. Empty: instance.",
     )
     console_enabled: Switch = _setting(Switch.YES, "Whether the console at /admin is available: yes or no.")
+    admin_second_factor: Switch = _setting(
+        Switch.NO, "Whether admins must have a second factor to use the console: yes or no."
+    )
     demos_enabled: Switch = _setting(
         Switch.AUTO,
         "Whether the public Flask tutorial at /demo is available: auto (in development only), yes or no.",
@@ -346,6 +349,11 @@ class Settings:
     def console_is_on(self) -> bool:
         """Whether the console is enabled. "auto" means "yes"."""
         return self.console_enabled is not Switch.NO
+
+    @property
+    def admins_need_second_factor(self) -> bool:
+        """Whether admins must have a second factor. "auto" means "no"."""
+        return self.admin_second_factor is Switch.YES
 
     @property
     def metrics_are_on(self) -> bool:

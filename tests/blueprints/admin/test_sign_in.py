@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sqlalchemy import Engine
 from tests.blueprints.admin.conftest import Browse, Browser
 from tests.conftest import MakeApp
 from tests.operators import PASSWORD, add_operator
+from wechat_bot.extensions import db
 from wechat_bot.models import Role
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.operators import management, two_factor
@@ -267,3 +269,23 @@ def test_what_is_wrong_with_the_new_password_is_told(
     assert answer.status_code == 422
     assert told in answer.text
     assert newcomer.get("/admin/messages").status_code == 303
+
+
+def test_a_second_factor_is_demanded_of_admins(make_app: MakeApp) -> None:
+    app = make_app(admin_second_factor=Switch.YES)
+    with app.app_context():
+        add_operator(db.engine, "chief", Role.ADMIN)
+        add_operator(db.engine, "wang", Role.OPERATOR)
+    chief, wang = Browser(app.test_client()), Browser(app.test_client())
+    wang.sign_in("wang")
+    assert wang.get("/admin/conversations").status_code == 200
+    chief.sign_in("chief")
+    asked = chief.get("/admin/conversations")
+    assert asked.location == "/admin/profile/second-factor?next=/admin/conversations"
+    page = chief.get(asked.location).text
+    assert "管理员要打开两步验证" in page
+    secret = re.search(r"<code[^>]*>([A-Z2-7]{32})</code>", page)
+    assert secret
+    form = {"current": PASSWORD, "code": pyotp.TOTP(secret[1]).now(), "form_at": asked.location}
+    assert "恢复码" in chief.post("/admin/profile/second-factor", **form).text
+    assert chief.get("/admin/conversations").status_code == 200

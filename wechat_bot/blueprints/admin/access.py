@@ -23,6 +23,7 @@ from ...services.audit import Actor
 from ...services.operators import management
 from ...services.operators.management import OperatorError, Problem
 from ...services.operators.sign_in import Authenticated, SignInRefused, authenticate, check_password
+from ...wiring import services
 from ..shared.labels import PROBLEMS, ROLES
 from ..site import explain
 from .devices import address, client
@@ -110,7 +111,13 @@ def _views_to_secure_account() -> tuple[str, ...]:
     """Return the only views that are open, the first of them a page, while the account is not secure."""
     if current_user.password_temporary:
         return "admin.profile.show", "admin.profile.change_password"
+    if must_have_second_factor() and not current_user.totp_secret:
+        return "admin.profile.set_up_second_factor", "admin.profile.turn_on_second_factor"
     return ()
+
+
+def must_have_second_factor() -> bool:
+    return services().settings.admins_need_second_factor and current_user.role == Role.ADMIN
 
 
 def _lead_to(endpoint: str, code: int) -> ResponseReturnValue:

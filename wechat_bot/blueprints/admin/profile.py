@@ -23,7 +23,7 @@ from ...services.operators.management import OperatorError, Problem
 from ...services.operators.sign_in import end_all_sessions, end_session
 from ...wiring import services
 from ..shared.labels import PROBLEMS
-from .access import actor, require_password, role, safe_next_url
+from .access import actor, must_have_second_factor, require_password, role, safe_next_url
 
 bp = Blueprint("profile", __name__)
 
@@ -196,6 +196,7 @@ def _setup(problem: tuple[str, Any] | None = None) -> ResponseReturnValue:
         "admin/second_factor_setup.html",
         secret=secret,
         qr_code=code,
+        demanded=must_have_second_factor(),
         problem=dict([problem]) if problem else {},
     )
     return page, 422 if problem else 200
