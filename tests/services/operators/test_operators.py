@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import pyotp
@@ -166,6 +169,20 @@ def test_a_flood_of_attempts_during_a_wait_is_no_flood_of_entries_in_the_log(eng
         entries = connection.execute(found.order_by(AuditEntry.id)).all()
     assert [entry.detail for entry in entries] == ["1", "2", "4", "8", "16", "32", "64"]
     assert {entry.subject for entry in entries} == {f"operator:{li}"}
+
+
+def test_the_longer_wait_is_told_when_name_and_address_wait(engine: Engine, li: int) -> None:
+    for number in range(20):
+        refused(engine, f"name{number}", "wrong", HOME, NOON)
+    assert refused(engine, "name", "wrong", HOME, NOON + MINUTE) is None, "the address waits two minutes now"
+    for _ in range(5):
+        refused(engine, "li", "wrong", ELSEWHERE, NOON + MINUTE)
+    assert refused(engine, "li", PASSWORD, ELSEWHERE, NOON + MINUTE) == MINUTE
+    assert refused(engine, "li", PASSWORD, HOME, NOON + MINUTE) == 2 * MINUTE
+    for _ in range(2):
+        later = NOON + 2 * MINUTE
+        refused(engine, "li", "wrong", ELSEWHERE, later)
+    assert refused(engine, "li", PASSWORD, HOME, later) == 2 * MINUTE, "now the name waits longer"
 
 
 def test_a_success_does_not_make_the_office_wait_again(engine: Engine, li: int) -> None:
@@ -340,6 +357,13 @@ def test_right_passwords_do_not_delay_that_failures_are_forgotten(engine: Engine
     assert pending(engine, tomorrow)
 
 
+def test_a_code_two_steps_ahead_is_not_good_yet(engine: Engine, secret: str) -> None:
+    code = pyotp.TOTP(secret).at(NOON + MINUTE)
+    with pytest.raises(SignInRefused):
+        enter_code(engine, SEALER, pending(engine, NOON), code, HOME, NOON)
+    assert enter_code(engine, SEALER, pending(engine, NOON), code, HOME, NOON + MINUTE / 2)
+
+
 def test_the_secret_is_sealed_again_with_the_present_key(engine: Engine, li: int, secret: str) -> None:
     assert secret not in operator_of(engine, li).totp_secret
     changing, later = Sealer("a new key", "a key for tests only"), NOON + MINUTE
@@ -375,6 +399,52 @@ def test_a_password_that_was_verified_is_worth_nothing_after_it_is_changed(
     management.reset_password(engine, ACTOR, li, "another long password")
     with pytest.raises(SignInRefused):
         enter_code(engine, SEALER, verified, pyotp.TOTP(secret).at(later), HOME, later)
+
+
+@contextmanager
+def after_each_verification(act: Attempt) -> Iterator[None]:
+    """Call `act` whenever a password has been verified with Argon2, before anything else is done."""
+
+    def note(frame: FrameType, kind: str, argument: object) -> None:
+        if kind == "return" and frame.f_code is PasswordHasher.verify.__code__:
+            act()
+
+    sys.setprofile(note)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+def test_no_session_begins_with_a_password_that_is_changed_meanwhile(engine: Engine, li: int) -> None:
+    reset = partial(management.reset_password, engine, ACTOR, li, "another long password")
+    with after_each_verification(reset):
+        assert refused(engine, "li", PASSWORD, HOME, NOON) is None
+    with engine.connect() as connection:
+        assert connection.execute(select(OperatorSession.id)).all() == []
+
+
+def test_no_session_begins_for_who_is_disabled_meanwhile(engine: Engine, li: int) -> None:
+    management.create(engine, ACTOR, "wang", Role.ADMIN, PASSWORD)
+    with after_each_verification(partial(management.disable, engine, ACTOR, li)):
+        assert refused(engine, "li", PASSWORD, HOME, NOON) is None
+    with engine.connect() as connection:
+        assert connection.execute(select(OperatorSession.id)).all() == []
+
+
+def test_a_session_is_worth_nothing_while_its_operator_is_disabled(engine: Engine, li: int) -> None:
+    token = signed_in(engine).token
+    with engine.begin() as connection:
+        connection.execute(update(Operator).values(disabled=True))  # without an end of its sessions
+    assert authenticate(engine, token, NOON) is None
+
+
+@pytest.mark.parametrize("name", ["li", "nobody"])
+def test_a_wrong_password_takes_as_long_for_names_that_nobody_has(engine: Engine, li: int, name: str) -> None:
+    verifications: list[bool] = []
+    with after_each_verification(lambda: verifications.append(True)):
+        refused(engine, name, "wrong", HOME, NOON)
+    assert len(verifications) == 1, "Argon2 takes nearly all of the time"
 
 
 def test_a_second_factor_that_is_off_is_not_asked_for(engine: Engine, li: int, secret: str) -> None:
