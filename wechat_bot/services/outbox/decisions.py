@@ -32,6 +32,17 @@ _PASSING_ERRORS = (WindowClosed, QuotaUsedUp, TooFrequent, Busy, Unreachable)
 """Errors that concern the moment, or this follower's window."""
 
 
+UNREADABLE_FILE = "unreadable_file"
+"""The error of a message whose file could not be read."""
+
+
+class UnreadableFile(Exception):
+    """The file of a message is not in the store, or the store cannot be reached."""
+
+    def __init__(self) -> None:
+        super().__init__(UNREADABLE_FILE)
+
+
 def is_worth_repeating(error: Exception) -> bool:
     """Whether the same call may succeed seconds later: the platform was busy, or was not reached."""
     return isinstance(error, Busy) or (isinstance(error, Unreachable) and not error.delivered)

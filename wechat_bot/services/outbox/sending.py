@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Select, select, update
+from sqlalchemy import ColumnElement, Engine, Select, and_, select, update
 
 from ...database.transactions import retry_conflicts, transaction
 from ...jobs import Enqueue, Job
@@ -27,7 +27,7 @@ from ..accounts.capabilities import Capabilities, Feature, PermissionReason
 from ..decisions import Decision
 from ..media.archive import Archive
 from ..messages.records import hold_for_pickup
-from .decisions import ACCOUNT_ERRORS, after_sending, is_worth_repeating
+from .decisions import ACCOUNT_ERRORS, UnreadableFile, after_sending, is_worth_repeating
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,12 @@ class Claimed:
     operator_id: int | None
     dedup_key: str
     payload: dict[str, Any]
+    attempts: int
+    """How often it has been claimed, this time included."""
+
+
+class ClaimLost(Exception):
+    """A claimed message was taken for interrupted: it must not be sent any more."""
 
 
 class Outbox:
@@ -109,7 +115,11 @@ class Outbox:
     def send(self, follower_id: int) -> None:
         """Send the messages to a follower that are due, unless another worker sends them."""
         while self._client and (claimed := _claim(self._engine, follower_id)):
-            error = self._deliver(claimed)
+            try:
+                error = self._deliver(claimed)
+            except ClaimLost:
+                log.warning("customer-service message %d: not sent, it took too long", claimed.id)
+                return
             self._learn(claimed.account_id, error)
             by_operator = claimed.operator_id is not None
             decision = after_sending(error, by_operator=by_operator, now=datetime.now(UTC))
@@ -128,14 +138,18 @@ class Outbox:
             self._capabilities.record_response(account_id, Feature.CUSTOMER_SERVICE, allowed=error is None)
 
     def _deliver(self, claimed: Claimed) -> Exception | None:
-        """Call the API until the outcome is final; return the last error."""
+        """Call the API until the outcome is final; return the last error.
+
+        :raises ClaimLost: if the message is no longer this worker's.
+        """
         error: Exception | None = None
         for delay in (0, *RETRY_DELAYS):
             if delay:
                 self._sleep(delay)
+                _renew_claim(self._engine, claimed)
             try:
                 self._call(claimed)
-            except (APIError, InvalidReply) as caught:
+            except (APIError, InvalidReply, UnreadableFile) as caught:
                 error = caught
                 if not is_worth_repeating(error):
                     return error
@@ -148,12 +162,14 @@ class Outbox:
         message = from_payload(claimed.payload)
         if isinstance(message, ImageReply | VoiceReply | VideoReply) and message.media_id == UPLOAD_PENDING:
             message = replace(message, media_id=self._upload(claimed.id))
+            _renew_claim(self._engine, claimed)
         self._client.customer.send(claimed.openid, message)
 
     def _upload(self, message_id: int) -> str:
         """Upload an operator's file and return its media id.
 
         :raises APIError: if the platform does not take it.
+        :raises UnreadableFile: if it is not in the store, or the store cannot be reached.
         """
         assert self._client
         found = select(Media.kind, Media.digest, Media.content_type).where(Media.message_id == message_id)
@@ -161,9 +177,11 @@ class Outbox:
             file = connection.execute(found).one()
         name = f"{file.kind}{mimetypes.guess_extension(file.content_type) or ''}"
         try:
-            uploaded = self._client.media.upload(
-                file.kind, name, self._files.read(file.digest), file.content_type
-            )
+            content = self._files.read(file.digest)
+        except OSError as error:
+            raise UnreadableFile from error
+        try:
+            uploaded = self._client.media.upload(file.kind, name, content, file.content_type)
         except Unreachable as error:
             raise Unreachable(error.errmsg, delivered=False) from error  # the message itself was not sent
         return uploaded.media_id
@@ -211,12 +229,27 @@ def _claim(engine: Engine, follower_id: int) -> Claimed | None:
 
 
 @retry_conflicts
-def _apply(engine: Engine, claimed: Claimed, decision: Decision) -> None:
+def _renew_claim(engine: Engine, claimed: Claimed) -> None:
+    """Let the time for which a claim is good begin anew (`services.inbox.recovery`).
+
+    :raises ClaimLost: if that time was over.
+    """
     with transaction(engine) as connection:
-        connection.execute(
-            update(MessageLog)
-            .where(MessageLog.id == claimed.id, MessageLog.state == MessageState.SENDING)
-            .values(**decision.changes)
-        )
-        if decision.changes["state"] is MessageState.READY:
+        renewed = update(MessageLog).where(_is(claimed), MessageLog.state == MessageState.SENDING)
+        if not connection.execute(renewed.values(received_at=datetime.now(UTC))).rowcount:
+            raise ClaimLost
+
+
+@retry_conflicts
+def _apply(engine: Engine, claimed: Claimed, decision: Decision) -> None:
+    """Store the outcome, also of a message that was taken for interrupted and left alone since."""
+    mine = MessageLog.state.in_([MessageState.SENDING, MessageState.UNKNOWN])
+    with transaction(engine) as connection:
+        applied = connection.execute(update(MessageLog).where(_is(claimed), mine).values(**decision.changes))
+        if applied.rowcount and decision.changes["state"] is MessageState.READY:
             hold_for_pickup(connection, claimed.follower_id, claimed.dedup_key)
+
+
+def _is(claimed: Claimed) -> ColumnElement[bool]:
+    """The condition for the claimed message, unless it was claimed again."""
+    return and_(MessageLog.id == claimed.id, MessageLog.attempts == claimed.attempts)
