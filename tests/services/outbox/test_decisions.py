@@ -12,6 +12,7 @@ from wechat_bot.services.outbox.decisions import (
     AnswerAction,
     after_sending,
     change_answer,
+    concerns_account,
     is_worth_repeating,
 )
 from wechat_bot.wechat.errors import (
@@ -23,6 +24,7 @@ from wechat_bot.wechat.errors import (
     TooFrequent,
     Unreachable,
     WindowClosed,
+    api_error,
 )
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -33,10 +35,14 @@ REFUSALS = [
     TooFrequent(45011, "too frequent"),
     Busy(-1, "system busy"),
     Unreachable("refused", delivered=False),
+    *(
+        api_error(errcode, "the token or the account is refused")
+        for errcode in (40164, 40125, 40013, 40243, 89503, 50002, 48004, 40001, 40200, 41001, 99999)
+    ),
 ]
 
 
-@pytest.mark.parametrize("error", REFUSALS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", REFUSALS, ids=str)
 def test_a_reply_is_held_where_the_api_refuses_it_and_an_answer_fails(error: APIError) -> None:
     reply = after_sending(error, by_operator=False, now=NOW).changes
     assert (reply["state"], reply["channel"]) == (MessageState.READY, Channel.REPLY)
@@ -63,6 +69,14 @@ def test_other_outcomes_are_the_same_for_everybody(
     assert (changes["state"], changes["received_at"]) == (state, NOW)
 
 
+def test_what_is_refused_until_somebody_acts_is_the_account_s_trouble() -> None:
+    ids = (48001, 40164, 89503, 45009, 99999)
+    assert all(concerns_account(api_error(errcode, "refused")) for errcode in ids)
+    passing = (-1, 45011, 45015, 45047, 45002, 40003, 40007)
+    assert not any(concerns_account(api_error(errcode, "refused")) for errcode in passing)
+    assert not concerns_account(Unreachable("refused", delivered=False))
+
+
 def test_only_a_call_that_cannot_have_arrived_is_repeated() -> None:
     assert is_worth_repeating(Busy(-1, "system busy"))
     assert is_worth_repeating(Unreachable("refused", delivered=False))
@@ -72,10 +86,11 @@ def test_only_a_call_that_cannot_have_arrived_is_repeated() -> None:
 
 @pytest.mark.parametrize("state", list(MessageState))
 def test_answers_are_withdrawn_before_and_sent_again_after_sending(state: MessageState) -> None:
-    withdrawn = change_answer(AnswerAction.WITHDRAW, state, 5, "follower:7", NOW)
+    withdrawn = change_answer(AnswerAction.WITHDRAW, state, 5, "follower:7", NOW, by_operator=True)
     assert (withdrawn is not None) == (state is MessageState.QUEUED)
-    resent = change_answer(AnswerAction.RESEND, state, 5, "follower:7", NOW)
-    assert (resent is not None) == (state in {MessageState.FAILED, MessageState.UNKNOWN})
+    resent = change_answer(AnswerAction.RESEND, state, 5, "follower:7", NOW, by_operator=True)
+    assert (resent is not None) == (state in {MessageState.FAILED, MessageState.UNKNOWN, MessageState.READY})
+    assert change_answer(AnswerAction.WITHDRAW, state, 5, "follower:7", NOW, by_operator=False) is None
     if withdrawn:
         assert withdrawn.changes["state"] is MessageState.WITHDRAWN
         assert withdrawn.note == AuditNote("withdrawn", "follower:7", after="message:5")

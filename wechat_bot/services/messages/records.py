@@ -93,8 +93,13 @@ def claim_held(connection: Connection, follower_id: int, message_id: int) -> boo
     ready = MessageLog.state == MessageState.READY
     held = update(MessageLog).where(MessageLog.id == message_id, ready)
     claimed = connection.execute(held.values(state=MessageState.SENT))
+    release_held(connection, follower_id, message_id)
+    return claimed.rowcount == 1
+
+
+def release_held(connection: Connection, follower_id: int, message_id: int) -> None:
+    """Let the follower's next message fetch the `READY` message that follows one that is `READY` no more."""
     later = MessageLog.follower_id == follower_id, MessageLog.id > message_id
-    following = select(func.min(MessageLog.id)).where(*later, ready)
+    following = select(func.min(MessageLog.id)).where(*later, MessageLog.state == MessageState.READY)
     session = BotSession.follower_id == follower_id, BotSession.ready_id == message_id
     connection.execute(update(BotSession).where(*session).values(ready_id=connection.scalar(following)))
-    return claimed.rowcount == 1

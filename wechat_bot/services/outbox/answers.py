@@ -10,7 +10,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from ...database.transactions import retry_conflicts, transaction
-from ...models import Draft, Follower, Media, MediaState, MessageLog, MessageState
+from ...models import Direction, Draft, Follower, Media, MediaState, MessageLog, MessageState
 from ...wechat.api.outgoing import MsgMenu
 from ...wechat.replies import MAX_TEXT_BYTES, ImageReply, Reply, TextReply, VideoReply, VoiceReply
 from .. import audit
@@ -18,7 +18,7 @@ from ..accounts.capabilities import Capabilities, Feature, Permission
 from ..audit import Actor
 from ..followers.profiles import subject
 from ..media.archive import Archive, StoredFile
-from ..messages.records import insert_rows, operator_origin, outgoing_row
+from ..messages.records import insert_rows, operator_origin, outgoing_row, release_held
 from .decisions import AnswerAction, change_answer
 from .sending import UNDO_SECONDS, UPLOAD_PENDING, Outbox
 from .window import Closed, Window, load_window
@@ -138,7 +138,7 @@ class Answers:
         return follower_id
 
     def retry(self, actor: Actor, message_id: int) -> int:
-        """Send an answer again that failed or may not have arrived; return the follower's id.
+        """Send a message again that failed, is in doubt or waits for a push; return the follower's id.
 
         :raises CannotSend: if it is in another state, or the follower cannot be answered at all.
         """
@@ -154,19 +154,24 @@ class Answers:
 
     @retry_conflicts
     def _change(self, actor: Actor, message_id: int, action: AnswerAction) -> tuple[int, str]:
-        this = (MessageLog.id == message_id, MessageLog.operator_id.is_not(None))
-        found = select(MessageLog.follower_id, MessageLog.text, MessageLog.state).where(*this)
+        this = (MessageLog.id == message_id, MessageLog.direction == Direction.OUT)
+        names = ("follower_id", "text", "state", "operator_id")
+        found = select(*(getattr(MessageLog, name) for name in names)).where(*this)
         with transaction(self._engine) as connection:
             row = connection.execute(found.with_for_update()).one_or_none()
             if row is None:
                 raise CannotSend(SendBlock.GONE)
             before, now = MessageState(row.state), datetime.now(UTC)
-            decision = change_answer(action, before, message_id, subject(row.follower_id), now)
+            by_operator = row.operator_id is not None
+            whom = subject(row.follower_id)
+            decision = change_answer(action, before, message_id, whom, now, by_operator=by_operator)
             if decision is None or decision.note is None:
                 raise CannotSend(SendBlock.GONE)
             connection.execute(
                 update(MessageLog).where(*this, MessageLog.state == before).values(**decision.changes)
             )
+            if before is MessageState.READY:
+                release_held(connection, row.follower_id, message_id)
             audit.record(connection, actor, **vars(decision.note))
         return row.follower_id, row.text
 

@@ -9,13 +9,9 @@ from ...models import Channel, MessageState
 from ...wechat.errors import (
     APIError,
     Busy,
-    CredentialsRefused,
-    Forbidden,
-    InvalidToken,
-    NotConfirmed,
-    NotWhitelisted,
+    NotFollowing,
+    NotFound,
     QuotaUsedUp,
-    Restricted,
     TooFrequent,
     Unreachable,
     WindowClosed,
@@ -23,14 +19,8 @@ from ...wechat.errors import (
 from ..decisions import AuditNote, Decision
 
 WITHDRAWABLE = frozenset({MessageState.QUEUED})
-RESENDABLE = frozenset({MessageState.FAILED, MessageState.UNKNOWN})
-"""The states of answers that operators may withdraw, or send again."""
-
-ACCOUNT_ERRORS = (CredentialsRefused, Forbidden, InvalidToken, NotConfirmed, NotWhitelisted, Restricted)
-"""Errors that concern the account: no message can be sent until its owner has done something."""
-_PASSING_ERRORS = (WindowClosed, QuotaUsedUp, TooFrequent, Busy, Unreachable)
-"""Errors that concern the moment, or this follower's window."""
-
+RESENDABLE = frozenset({MessageState.FAILED, MessageState.UNKNOWN, MessageState.READY})
+"""The states of messages that operators may withdraw, or send again instead of waiting for a push."""
 
 UNREADABLE_FILE = "unreadable_file"
 """The error of a message whose file could not be read."""
@@ -41,6 +31,32 @@ class UnreadableFile(Exception):
 
     def __init__(self) -> None:
         super().__init__(UNREADABLE_FILE)
+
+
+_PASSING_ERRORS = (WindowClosed, QuotaUsedUp, TooFrequent, Busy, Unreachable)
+"""Errors that concern the moment, or this follower's window."""
+_MESSAGE_ERRORS = (NotFollowing, NotFound)
+"""Errors that concern this follower, or what the message refers to."""
+_MESSAGE_ERRCODES = frozenset({40, 44, 45, 46, 47})
+"""Thousands of the errcodes of invalid, missing, too long or unknown contents (section 8)."""
+_ACCOUNT_ERRCODES = frozenset({40200, 45035})
+"""Errcodes among them for the kind of the account and for the white list."""
+
+
+def concerns_message(error: Exception) -> bool:
+    """Whether the message is the reason of `error`, so that it would be refused at any time."""
+    is_plain = type(error) is APIError and error.errcode not in _ACCOUNT_ERRCODES
+    by_errcode = is_plain and error.errcode // 1000 in _MESSAGE_ERRCODES
+    return by_errcode or not isinstance(error, APIError) or isinstance(error, _MESSAGE_ERRORS)
+
+
+def concerns_account(error: Exception) -> bool:
+    """Whether no message can be sent until somebody has done something about the account.
+
+    That holds for errcodes that this program does not know, too.
+    """
+    is_passing = isinstance(error, _PASSING_ERRORS) and not isinstance(error, QuotaUsedUp)
+    return not is_passing and not concerns_message(error)
 
 
 def is_worth_repeating(error: Exception) -> bool:
@@ -72,25 +88,34 @@ def _state_after(error: Exception | None, otherwise: MessageState) -> MessageSta
         return MessageState.SENT
     if isinstance(error, Unreachable) and error.delivered:
         return MessageState.UNKNOWN
-    return otherwise if isinstance(error, ACCOUNT_ERRORS + _PASSING_ERRORS) else MessageState.FAILED
+    return MessageState.FAILED if concerns_message(error) else otherwise
 
 
 class AnswerAction(StrEnum):
-    """What an operator does with an answer, as the audit log calls it."""
+    """What an operator does with a message to a follower, as the audit log calls it."""
 
     WITHDRAW = "withdrawn"
     RESEND = "sent_again"
 
 
 def change_answer(
-    action: AnswerAction, state: MessageState, message_id: int, subject: str, now: datetime
+    action: AnswerAction,
+    state: MessageState,
+    message_id: int,
+    subject: str,
+    now: datetime,
+    *,
+    by_operator: bool,
 ) -> Decision | None:
-    """Decide whether an answer in `state` can be withdrawn or sent again; None if not."""
+    """Decide whether a message in `state` can be withdrawn or sent again; None if not.
+
+    The late replies of handlers can be sent again, but not be withdrawn.
+    """
     allowed, after = {
-        AnswerAction.WITHDRAW: (WITHDRAWABLE, MessageState.WITHDRAWN),
+        AnswerAction.WITHDRAW: (WITHDRAWABLE if by_operator else frozenset(), MessageState.WITHDRAWN),
         AnswerAction.RESEND: (RESENDABLE, MessageState.QUEUED),
     }[action]
     if state not in allowed:
         return None
-    changes = {"state": after, "error": "", "errcode": None, "received_at": now}
+    changes = {"state": after, "channel": Channel.CUSTOMER, "error": "", "errcode": None, "received_at": now}
     return Decision(changes, AuditNote(action, subject, after=f"message:{message_id}"))

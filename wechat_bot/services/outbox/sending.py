@@ -27,7 +27,7 @@ from ..accounts.capabilities import Capabilities, Feature, PermissionReason
 from ..decisions import Decision
 from ..media.archive import Archive
 from ..messages.records import hold_for_pickup
-from .decisions import ACCOUNT_ERRORS, UnreadableFile, after_sending, is_worth_repeating
+from .decisions import UnreadableFile, after_sending, concerns_account, is_worth_repeating
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class Outbox:
 
     def _learn(self, account_id: int, error: Exception | None) -> None:
         """Remember what the response of the platform says about the account."""
-        if isinstance(error, ACCOUNT_ERRORS):
+        if error and concerns_account(error):
             self._refused_until = time.monotonic() + REFUSAL_SECONDS
         if error is None:
             self._refused_until = 0.0

@@ -17,8 +17,10 @@ from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import AuditEntry, Follower, MessageLog, MessageState, Role
 from wechat_bot.services.inbox.recovery import recover
+from wechat_bot.services.messages.records import insert_rows, outgoing_row
 from wechat_bot.simulator.sample_files import PNG
 from wechat_bot.testing import FakeAPI, FakePlatform
+from wechat_bot.wechat.replies import TextReply
 from wechat_bot.wiring import services
 
 SEND = "/cgi-bin/message/custom/send"
@@ -181,6 +183,24 @@ def test_what_failed_is_sent_again_when_the_operator_wants_it(
     deliver(app)
     assert sent(app) == [(MessageState.SENT, "")]
     assert len(api.sent) == 1
+
+
+def test_a_late_answer_that_waits_for_a_push_is_sent_when_the_operator_wants_it(
+    operator: Operator, app: Flask, api: FakeAPI, platform: FakePlatform, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        [account_id] = connection.scalars(select(Follower.account_id))
+        row = outgoing_row(account_id, operator.follower_id, TextReply("想好了"), MessageState.READY, "late")
+        insert_rows(connection, [row])
+    page = operator.get(operator.here).text
+    assert "再发一次" in page
+    assert "撤回" not in page
+    assert operator.post(f"{newest_answer(app)}/withdraw").status_code == 409
+    assert operator.post(f"{newest_answer(app)}/retry").status_code == 303
+    with app.app_context():
+        services(app).outbox.send(operator.follower_id)
+    assert [each["text"]["content"] for each in api.sent] == ["想好了"]
+    assert "想好了" not in str(platform.text("还在吗")), "the next push does not show it again"
 
 
 def test_a_picture_is_uploaded_and_sent(operator: Operator, app: Flask, api: FakeAPI) -> None:

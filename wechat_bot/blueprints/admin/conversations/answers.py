@@ -15,12 +15,13 @@ from sqlalchemy import select
 
 from ....application import row_id
 from ....extensions import db
-from ....models import Operator
+from ....models import Direction, MessageState, Operator
 from ....services.audit import Actor
 from ....services.conversations import canned_replies
 from ....services.media.formats import RefusalReason as Refusal
 from ....services.media.formats import RefusedMedia
 from ....services.outbox.answers import CannotSend
+from ....services.outbox.decisions import RESENDABLE
 from ....services.outbox.window import WINDOW_LENGTH, Window
 from ....wechat import errcodes
 from ....wechat.api.outgoing import Choice, MsgMenu
@@ -153,6 +154,14 @@ def list_canned_replies(follower_id: int) -> ResponseReturnValue:
 @bp.app_template_filter("by_operator")
 def by_operator(message: Any) -> bool:
     return message.operator_id is not None
+
+
+@bp.app_template_filter("resendable")
+def resendable(message: Any) -> bool:
+    """Whether an operator can send a message again. One that waits for a push needs the API for that."""
+    if message.direction != Direction.OUT or message.state not in RESENDABLE:
+        return False
+    return message.state != MessageState.READY or services().outbox.available(services().account_id)
 
 
 @bp.app_template_filter("author")
