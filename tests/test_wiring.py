@@ -29,7 +29,8 @@ def use(ctx: Context) -> None:
     found.outbx.send(1)  # misspelt
     found.jobs.ask(Job.SEND, 1)  # misspelt
     found.outbox = found.outbox  # frozen
-    Outbox(found.engine, found.capabilities, found.client, found.archive, found.jobs.enqueue)  # swapped
+    client, quotas, files = found.client, found.quotas, found.archive
+    Outbox(found.engine, found.capabilities, client, quotas, files, found.jobs.enqueue)  # swapped
     ctx.services.outbox.sent(1)  # misspelt
     ctx.client.users.get("o")  # None without AppID and AppSecret
 """

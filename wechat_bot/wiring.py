@@ -22,6 +22,7 @@ from .routing import Router
 from .services.accounts import ensure_account
 from .services.accounts.access_tokens import DatabaseTokens
 from .services.accounts.capabilities import Capabilities
+from .services.accounts.quotas import Quotas
 from .services.followers.sync import FollowerSynchronizer
 from .services.followers.write_back import WriteBack
 from .services.health.call_stats import CallStats
@@ -76,6 +77,7 @@ class Services(SharedServices):
     client: WeChatClient | None
     """The client of the platform's API; None without AppID and AppSecret."""
     capabilities: Capabilities
+    quotas: Quotas
     call_stats: CallStats
     archive: Archive
     outbox: Outbox
@@ -151,7 +153,8 @@ def _build_account(
     pictures = Pictures(account.credentials, transport, account.api_proxy)
     converter, max_bytes = Converter.detect(), settings.media_max_bytes
     archive = Archive(engine, blobs, client, pictures, capabilities, converter, jobs.enqueue, max_bytes)
-    outbox = Outbox(engine, client, capabilities, archive, jobs.enqueue)
+    quotas = Quotas(engine, account_id, client)
+    outbox = Outbox(engine, client, capabilities, quotas, archive, jobs.enqueue)
     followers = FollowerSynchronizer(engine, client, capabilities, jobs.enqueue)
     own, reader, writer, context = partial(services, app), shared.reader, shared.writer, app.app_context
     inbox = Inbox(account, account_id, writer, reader, router, outbox, context, own)
@@ -169,6 +172,7 @@ def _build_account(
         webhook=Webhook(account.credentials),
         client=client,
         capabilities=capabilities,
+        quotas=quotas,
         call_stats=call_stats,
         archive=archive,
         outbox=outbox,

@@ -1,4 +1,4 @@
-"""``flask wechat doctor``: check the set-up of the program and of the account."""
+"""``flask wechat doctor`` and ``clear-quota``: the set-up of the program, and the quotas of the account."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from flask_babel import force_locale
 
 from ..languages import LANGUAGES
 from ..services.health.checks import Check, Health
+from ..wechat.errcodes import explain
+from ..wechat.errors import APIError
 from ..wiring import services
-from .common import inert, wechat
+from .common import ACTOR, handle_errors, inert, wechat
 
 MARKS = {Health.OK: "✓", Health.WARN: "!", Health.FAIL: "✗", Health.UNKNOWN: "·"}
 COLOURS = {Health.OK: "green", Health.WARN: "yellow", Health.FAIL: "red", Health.UNKNOWN: None}
@@ -40,6 +42,28 @@ def doctor(as_json: bool, offline: bool, language: str) -> None:
             _print(diagnosis.checks)
     if diagnosis.failed:
         raise SystemExit(1)
+
+
+@wechat.command()
+@handle_errors
+def clear_quota() -> None:
+    """Clear the daily quotas of all calls of the API; possible 10 times a month."""
+    bot = services()
+    if bot.client is None:
+        raise click.ClickException("There is no API yet: set WECHAT_APP_ID and WECHAT_APP_SECRET in .env.")
+    try:
+        bot.quotas.clear(ACTOR)
+    except APIError as error:
+        raise click.ClickException(_explained(error)) from error
+    click.echo(f"The quotas are cleared, which is possible {bot.quotas.clears_left()} more times this month.")
+
+
+def _explained(error: APIError) -> str:
+    """Return what an error means and what to do, as two sentences."""
+    if not error.errcode:
+        return str(error)
+    said = explain(error.errcode, error.errmsg)
+    return f"{said.meaning.en} ({error.errcode}). {said.remedy.en}"
 
 
 def _print(checks: Sequence[Check]) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..extensions import Model
@@ -17,6 +17,13 @@ class Account(Model):
     id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
     app_id: Mapped[str] = mapped_column(exact(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    refused_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When the platform last refused messages because of the account, such as its token; None since it has
+    taken one."""
+    quota_cleared_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When the quotas of the API were last cleared."""
+    quota_clears: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often they were cleared in that month."""
 
 
 class AccessToken(Model):
@@ -42,4 +49,6 @@ class Capability(Model):
     allowed: Mapped[bool]
     by_operator: Mapped[bool] = mapped_column(default=False)
     """An operator decided it; the platform's answers do not change it."""
+    kind: Mapped[str | None] = mapped_column(String(32))
+    """The kind of the account (`AccountKind`) about which the platform said it; None: any."""
     at: Mapped[datetime] = mapped_column(UTCDateTime)

@@ -12,11 +12,21 @@ from sqlalchemy import Engine, insert, select, update
 
 from tests.blueprints.admin.conftest import Browser, SignIn, audited, newest
 from tests.conftest import APP_SECRET, MakeApp, statements
-from wechat_bot.models import Capability, Direction, Media, MediaState, MessageLog, MessageState, Role
+from wechat_bot.models import (
+    AuditEntry,
+    Capability,
+    Direction,
+    Media,
+    MediaState,
+    MessageLog,
+    MessageState,
+    Role,
+)
 from wechat_bot.services.health import heartbeats
 from wechat_bot.services.inbox import queue
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wechat.api import Call
+from wechat_bot.wechat.errors import QuotaUsedUp
 from wechat_bot.wiring import services
 
 SEND = "/cgi-bin/message/custom/send"
@@ -127,20 +137,54 @@ def test_messages_and_files_that_failed_can_be_tried_again_by_operators(
     buttons = (f"/admin/answers/{sent}/retry", f"/admin/media/{newest(engine, Media.id)}/retry")
     page = signed_in(Role.OPERATOR, "wang").get("/admin/health").text
     assert all(button in page for button in buttons)
-    assert "45015 out of time" in page
+    told = "距用户上次发消息已超过 48 小时（45015）。等用户再次发来消息。"
+    assert told in page
     page = signed_in(Role.VIEWER, "chen").get("/admin/health").text
-    assert "45015 out of time" in page
+    assert told in page
     assert not any(button in page for button in buttons)
 
 
-def test_what_a_handler_said_is_not_sent_again(
+def test_what_a_handler_said_in_vain_is_told_in_words_and_can_be_sent_again(
     admin: Browser, engine: Engine, platform: FakePlatform
 ) -> None:
     platform.text("帮助")
-    sent = change(engine, Direction.OUT, state=MessageState.UNKNOWN)
+    sent = change(engine, Direction.OUT, state=MessageState.UNKNOWN, error="interrupted")
     page = admin.get("/admin/health").text
-    assert f"/admin/messages/{sent}" in page
-    assert f"/admin/answers/{sent}/retry" not in page
+    assert "不知道有没有送到。问一问对方，没有收到再按“再发一次”。" in page
+    assert "interrupted" not in page
+    assert f"/admin/answers/{sent}/retry" in page
+
+
+def test_admins_clear_a_quota_that_is_used_up(
+    signed_in: SignIn, app: Flask, api: FakeAPI, engine: Engine
+) -> None:
+    admin, operator = signed_in(Role.ADMIN), signed_in(Role.OPERATOR, "wang")
+    clear = "/admin/health/quotas"
+    assert clear not in admin.get("/admin/health").text
+    api.errcodes["/cgi-bin/user/get"] = [45009]
+    client = services(app).client
+    assert client
+    for _ in range(2):
+        with pytest.raises(QuotaUsedUp):
+            client.users.list()
+    services(app).call_stats.flush()
+    assert "本月还剩 10 次" in admin.get("/admin/health").text
+    page = operator.get("/admin/health").text
+    assert "本月还剩 10 次" in page
+    assert clear not in page
+    assert operator.post(clear).status_code == 403
+    assert admin.post(clear).status_code == 303
+    assert "本月还剩 9 次" in admin.get("/admin/health").text
+    client.users.list()
+    with engine.connect() as connection:
+        assert "quota_cleared" in connection.scalars(select(AuditEntry.action)).all()
+
+
+def test_why_a_quota_cannot_be_cleared_is_told(admin: Browser, api: FakeAPI) -> None:
+    api.errcodes["/cgi-bin/clear_quota"] = [48006]
+    admin.post("/admin/health/quotas")
+    page = admin.get("/admin/health").text
+    assert "清零次数已用完，每月 10 次（48006）。" in page
 
 
 def test_the_platform_is_asked_when_an_operator_wants_it_and_only_then(

@@ -14,6 +14,7 @@ from tests.blueprints.simulator.conftest import MakeSimulator, Simulator, text_o
 from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog
 from wechat_bot.routing import Answer, Context, Router, keyword, matches
+from wechat_bot.services.accounts.capabilities import Feature
 from wechat_bot.settings import Switch
 from wechat_bot.simulator.journal import DeliveryOutcome, JournalEntry
 from wechat_bot.simulator.sample_files import MP4
@@ -21,6 +22,7 @@ from wechat_bot.testing import NOTICE, OPENID
 from wechat_bot.wechat.account_kinds import AccountKind
 from wechat_bot.wechat.messages import TextMessage
 from wechat_bot.wechat.replies import TextReply
+from wechat_bot.wiring import services
 
 
 class Slow:
@@ -217,6 +219,15 @@ def test_an_account_without_the_api_gets_48001(simulator: Simulator) -> None:
     simulator.says("帮助")
     simulator.post("account", kind=AccountKind.UNVERIFIED_SUBSCRIPTION)
     assert simulator.send("在吗") == 48001
+
+
+def test_another_kind_of_account_makes_the_bot_forget_what_it_was_refused(simulator: Simulator) -> None:
+    bot = services(simulator.app)
+    bot.capabilities.record_response(bot.account_id, Feature.MEDIA, allowed=False)
+    assert not bot.capabilities.allows(bot.account_id, Feature.MEDIA)
+    simulator.says("帮助")
+    simulator.post("account", kind=AccountKind.VERIFIED_SERVICE)
+    assert bot.capabilities.allows(bot.account_id, Feature.MEDIA)
 
 
 def test_typing_is_shown(simulator: Simulator) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from flask import Flask
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
-from wechat_bot.models import Role
+from wechat_bot.models import Capability, Role
 from wechat_bot.services.accounts import ensure_account
-from wechat_bot.services.accounts.capabilities import Capabilities, Feature, PermissionReason
+from wechat_bot.services.accounts.capabilities import REFUSAL_TIMEOUT, Capabilities, Feature, PermissionReason
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.operators import management
 from wechat_bot.settings import Switch
@@ -49,6 +51,37 @@ def test_an_operator_s_word_stays_until_it_is_taken_back(make_app: MakeApp) -> N
     assert capabilities.allows(account, CUSTOMER)
     capabilities.override(actor, account, CUSTOMER, None)
     assert capabilities.permission(account, CUSTOMER).reason is PermissionReason.UNKNOWN
+
+
+def test_a_refused_feature_is_tried_again_after_a_day(make_app: MakeApp, any_database: str) -> None:
+    capabilities, account, engine = make_capabilities(make_app, database_url=any_database)
+    capabilities.record_response(account, Feature.MEDIA, allowed=False)
+    assert not capabilities.allows(account, Feature.MEDIA)
+    with engine.begin() as connection:
+        connection.execute(update(Capability).values(at=datetime.now(UTC) - REFUSAL_TIMEOUT))
+    assert capabilities.allows(account, Feature.MEDIA)
+
+
+def test_what_the_platform_said_about_another_kind_does_not_count(make_app: MakeApp) -> None:
+    kind = {"wechat_account_kind": AccountKind.UNVERIFIED_SERVICE}
+    before, account, _ = make_capabilities(make_app, **kind)
+    before.record_response(account, Feature.MEDIA, allowed=False)
+    kind = {"wechat_account_kind": AccountKind.VERIFIED_SERVICE}
+    after, account, _ = make_capabilities(make_app, **kind)
+    assert after.permission(account, Feature.MEDIA).reason is PermissionReason.KIND
+    assert after.allows(account, Feature.MEDIA)
+
+
+def test_what_the_platform_said_is_forgotten_and_what_operators_said_is_not(make_app: MakeApp) -> None:
+    capabilities, account, engine = make_capabilities(make_app)
+    management.create(engine, SOMEBODY, "li", Role.ADMIN, "correct horse battery")
+    capabilities.override(Actor(1, "li", ""), account, Feature.MENU, False)
+    capabilities.record_response(account, Feature.MEDIA, allowed=False)
+    capabilities.record_refusal(account)
+    capabilities.forget_responses(account)
+    permissions = capabilities.all(account)
+    assert [feature for feature, each in permissions.items() if not each.allowed] == [Feature.MENU]
+    assert permissions[Feature.MENU].refused_at is None
 
 
 @pytest.mark.parametrize(("switch", "allowed"), [(Switch.YES, True), (Switch.NO, False)])

@@ -23,6 +23,7 @@ from wechat_bot.routing import Answer, Context, Router, matches
 from wechat_bot.services.accounts.capabilities import Feature, PermissionReason
 from wechat_bot.services.inbox.recovery import recover
 from wechat_bot.settings import Settings, Switch
+from wechat_bot.simulator.state import APIFault, APIFaultKind
 from wechat_bot.testing import Delivery, FakeAPI, FakePlatform, Send, client_sender
 from wechat_bot.wechat.account_kinds import AccountKind
 from wechat_bot.wechat.messages import TextMessage
@@ -228,6 +229,27 @@ def test_an_account_that_was_refused_once_is_not_tried_again(
     bot.told.set()
     assert attempt.status is None, "the platform is left to push again"
     assert api.calls.count(SEND) == 1
+
+
+def test_while_the_token_is_refused_all_processes_give_the_answer_to_a_later_push(
+    make_app: MakeApp, bot: SlowBot, api: FakeAPI
+) -> None:
+    """As for every new owner before the white list is filled."""
+    apps = [make_app(bot.router, api, **VERIFIED, wechat_answer_seconds=0.2) for _ in range(2)]
+    first, second = (FakePlatform.of(app) for app in apps)
+    api.fail(APIFault(APIFaultKind.ERRCODE, 40164, times=None), "/cgi-bin/stable_token")
+    assert first.text("wait") is None, "nobody knows yet"
+    bot.told.set()
+    wait_until(lambda: states(apps[0], Direction.OUT) == [MessageState.READY])
+    assert second.text("more") == "waited"
+    bot.told.clear()
+    other = second.follower("oOther")
+    asked = other.message("text", Content="wait")
+    assert other.push_once(asked).status is None, "the platform is left to push again"
+    bot.told.set()
+    wait_until(lambda: states(apps[0], Direction.IN)[-1] == MessageState.ANSWERED)
+    assert other.push(asked).shown == "waited"
+    assert api.sent == []
 
 
 def test_an_owner_can_do_without_customer_service_messages(

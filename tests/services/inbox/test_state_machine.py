@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
@@ -31,21 +32,24 @@ from sqlalchemy.exc import SQLAlchemyError
 from tests.conftest import APP_SECRET
 from wechat_bot.database.compiled import Connections
 from wechat_bot.database.engine import create_reader, create_writer, engine_options
-from wechat_bot.models import Direction, MessageLog, MessageState
+from wechat_bot.models import Account, Direction, MessageLog, MessageState
 from wechat_bot.routing import Answer, Context, Router, matches
 from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.accounts.capabilities import Capabilities
+from wechat_bot.services.accounts.quotas import Quotas
 from wechat_bot.services.inbox import pickup
 from wechat_bot.services.inbox.handling import MAX_PUSHES
 from wechat_bot.services.inbox.receiving import Inbox, LeftUnanswered
 from wechat_bot.services.inbox.recorder import NotRecorded
 from wechat_bot.services.inbox.recovery import recover
 from wechat_bot.services.messages.records import reply_key
-from wechat_bot.services.outbox.sending import Outbox
+from wechat_bot.services.outbox.sending import REFUSAL_PAUSE, Outbox
 from wechat_bot.settings import Settings, Synchronous
+from wechat_bot.simulator.state import APIFault, APIFaultKind
 from wechat_bot.testing import FakeAPI
 from wechat_bot.wechat.account_kinds import AccountKind
 from wechat_bot.wechat.api import WeChatClient
+from wechat_bot.wechat.api.tokens import PAUSE
 from wechat_bot.wechat.messages import TextMessage
 from wechat_bot.wechat.parsing import parse
 from wechat_bot.wechat.replies import TextReply
@@ -54,6 +58,7 @@ SORRY = "出错了"
 THINKING = "还在想"
 LINK = re.compile(r"msgmenuid=(late-[0-9a-f]{32})")
 SEND = "/cgi-bin/message/custom/send"
+TOKEN = "/cgi-bin/stable_token"
 QUOTA_USED_UP = 45047
 WAITING = {MessageState.RECEIVED, MessageState.LATE, MessageState.QUEUED, MessageState.SENDING}
 """The states that a message must leave."""
@@ -160,15 +165,20 @@ class Process:
         account = machine.settings.account
         client = None
         if account.has_api:
-            client = WeChatClient(account.credentials, "https://api.weixin.qq.com", machine.api.transport)
+            url, transport = "https://api.weixin.qq.com", machine.api.transport
+            client = WeChatClient(
+                account.credentials, url, transport, clock=machine.api_clock, sleep=lambda seconds: None
+            )
         capabilities = Capabilities(place.engine, account)
         archive: Any = None  # no files are sent
+        account_id = partial(ensure_account, place.engine, account.app_id)
+        quotas = Quotas(place.engine, account_id, client)
         self.outbox = Outbox(
-            place.engine, client, capabilities, archive, lambda *job: None, sleep=self._sleep
+            place.engine, client, capabilities, quotas, archive, lambda *job: None, sleep=self._sleep
         )
         self.inbox = Inbox(
             account,
-            lambda: ensure_account(place.engine, account.app_id),
+            account_id,
             place.writer,
             Connections(place.reader, 2),
             self._router(),
@@ -306,6 +316,8 @@ class InboxMachine(RuleBasedStateMachine):
         self.places = places
         self.engine = engine
         self.now = 1000.0
+        self.api_seconds = 0.0
+        """How far the clock of the API and of its clients is ahead."""
         self.finished: set[str] = set()
         """The contents of messages whose handlers have finished, or will when they run."""
         self.paid: Counter[str] = Counter()
@@ -323,10 +335,14 @@ class InboxMachine(RuleBasedStateMachine):
         threads=st.sampled_from([4, 16]),
     )
     def begin(self, secret: str, kind: AccountKind, threads: int) -> None:
+        self._begin(secret, kind, threads)
+
+    def _begin(self, secret: str, kind: AccountKind, threads: int) -> None:
         self.settings = replace(
             self.settings, wechat_app_secret=secret, wechat_account_kind=kind, web_threads=threads
         )
-        self.api = FakeAPI(replace(self.settings, wechat_app_secret=APP_SECRET).credentials)
+        credentials = replace(self.settings, wechat_app_secret=APP_SECRET).credentials
+        self.api = FakeAPI(credentials, self.api_clock)
         self.processes = [Process(self, place) for place in self.places]
         self.threads.settle()
 
@@ -499,6 +515,9 @@ class InboxMachine(RuleBasedStateMachine):
 
     # Tools
 
+    def api_clock(self) -> float:
+        return time.time() + self.api_seconds
+
     def _question(self, follower: str, content: str, **more: str) -> Question:
         number = next(self._ids)
         fields = {
@@ -561,12 +580,43 @@ class InboxMachine(RuleBasedStateMachine):
             return list(connection.execute(select(MessageLog).filter_by(**where).order_by(MessageLog.id)))
 
 
-@pytest.mark.filterwarnings(  # threads of processes that die
-    "ignore:(?s)Exception in thread slow.*SystemExit:pytest.PytestUnhandledThreadExceptionWarning"
-)
-def test_each_message_is_recorded_once_and_answered_or_its_follower_told(
-    settings: Settings, migrated: Path
-) -> None:
+class TokenMachine(InboxMachine):
+    """An account that may send messages, whose token is refused, comes back and expires."""
+
+    @initialize(
+        secret=st.just(APP_SECRET),
+        kind=st.just(AccountKind.VERIFIED_SERVICE),
+        threads=st.sampled_from([4, 16]),
+    )
+    def begin(self, secret: str, kind: AccountKind, threads: int) -> None:
+        self._begin(secret, kind, threads)
+
+    @rule(path=st.sampled_from([TOKEN, SEND]), errcode=st.sampled_from([40164, 40125, 50002, 48004, 99999]))
+    def refuse_the_token(self, path: str, errcode: int) -> None:
+        self.api.expire_tokens()
+        self.api.fail(APIFault(APIFaultKind.ERRCODE, errcode, times=None), path)
+
+    @rule()
+    def accept_the_token(self) -> None:
+        """Take the token again, so long after that it is tried again."""
+        with self.api.store.opened() as state:
+            state.faults.clear()
+        self.api_seconds += PAUSE + 1
+        with self.engine.connect() as connection, connection.execution_options(writes=True).begin():
+            long_ago = update(Account).values(refused_at=datetime.now(UTC) - REFUSAL_PAUSE)
+            connection.execute(long_ago.where(Account.refused_at.is_not(None)))
+
+    @rule()
+    def let_the_token_expire(self) -> None:
+        self.api.expire_tokens()
+
+    def _end(self) -> None:
+        self.accept_the_token()
+        super()._end()
+
+
+def run(machine: type[InboxMachine], settings: Settings, migrated: Path, number: int, steps: int) -> None:
+    """Run so many examples of a machine."""
     small = replace(
         settings,
         sqlite_synchronous=Synchronous.NORMAL,
@@ -578,16 +628,34 @@ def test_each_message_is_recorded_once_and_answered_or_its_follower_told(
     places = [Place(small), Place(small)]
     engine = create_engine(small.sqlalchemy_url, **engine_options(small))
 
-    class Machine(InboxMachine):
+    class Machine(machine):  # type: ignore[misc,valid-type]
         def __init__(self) -> None:
             super().__init__(small, migrated, places, engine)
 
     run_state_machine_as_test(
         Machine,
         settings=examples(
-            max_examples=30,
-            stateful_step_count=25,
+            max_examples=number,
+            stateful_step_count=steps,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )
+
+
+IGNORED = "ignore:(?s)Exception in thread slow.*SystemExit:pytest.PytestUnhandledThreadExceptionWarning"
+"""Threads of processes that die."""
+
+
+@pytest.mark.filterwarnings(IGNORED)
+def test_each_message_is_recorded_once_and_answered_or_its_follower_told(
+    settings: Settings, migrated: Path
+) -> None:
+    run(InboxMachine, settings, migrated, number=30, steps=25)
+
+
+@pytest.mark.filterwarnings(IGNORED)
+def test_no_answer_is_lost_or_doubled_while_the_token_is_refused_comes_back_and_expires(
+    settings: Settings, migrated: Path
+) -> None:
+    run(TokenMachine, settings, migrated, number=200, steps=10)

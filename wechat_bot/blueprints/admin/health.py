@@ -18,23 +18,26 @@ from sqlalchemy import Engine, Row
 
 from ...extensions import db
 from ...models import HandlerProcess, Role
-from ...services.accounts.capabilities import Feature, Permission
+from ...services.accounts.capabilities import Feature, Permission, PermissionReason
 from ...services.health import status as service
 from ...services.health.call_stats import NO_ANSWER, OTHER, PROGRAM_FAULT, VERIFIED
 from ...services.health.checks import FEATURES, localized
 from ...services.health.doctor import LATE_MS, MAX_QUEUE_SECONDS, Diagnosis, RequestOrigin, is_crowded
 from ...services.health.status import SlowHandlers, Snapshot
-from ...wechat.errcodes import BilingualText, Explanation, explain
-from ...wechat.errors import Refusal
+from ...wechat.errcodes import Explanation, explain
+from ...wechat.errors import APIError, Refusal
 from ...wiring import services
 from ..health import is_loopback
-from ..shared.labels import PERMISSION_REASONS
+from ..shared.labels import PERMISSION_REASONS, SEND_REASONS
+from ..shared.problems import NO_RESPONSE, describe_error
 from .access import actor, role
 from .devices import address
 
 bp = Blueprint("health", __name__)
 bp.add_app_template_filter(localized)
 
+USED_UP = 45009
+"""The errcode of calls whose daily quota is used up."""
 MAX_ROWS = 20
 """Upper limit of the listed unsent messages, and of the files that could not be fetched."""
 
@@ -53,12 +56,6 @@ OUTCOMES = {
     Refusal.WRONG_PATH: lazy_gettext("签名正确，路径不对"),
 }
 MEDIA_STATES = {"wanted": lazy_gettext("待取回"), "failed": lazy_gettext("失败")}
-LOST = Explanation(
-    BilingualText("没有收到回答", "No answer came"),
-    BilingualText(
-        "查一查本机到微信接口的网络。", "Look at the network between this machine and the platform's API."
-    ),
-)
 CHOICES = {"yes": True, "no": False, "auto": None}
 
 CHART = (640, 180)
@@ -92,6 +89,7 @@ class HealthReport:
     unsent: Sequence[Row[Any]]
     unfetched: Sequence[Row[Any]]
     permissions: dict[Feature, Permission]
+    quota_clears_left: int
     database_size: int
     free_space: int
     revisions: tuple[str | None, str | None]
@@ -126,6 +124,19 @@ def override_capability(feature: str) -> ResponseReturnValue:
     return redirect(url_for("admin.health.show", _anchor="capabilities"), 303)
 
 
+@bp.post("/health/quotas")
+@role(Role.ADMIN)
+def clear_quotas() -> ResponseReturnValue:
+    if services().client is None:
+        abort(409, str(SEND_REASONS[PermissionReason.NO_SECRET]))
+    try:
+        services().quotas.clear(actor())
+        flash(_("各接口当天的调用次数已清零。"), "success")
+    except APIError as error:
+        flash(describe_error(error.errcode, error.errmsg), "danger")
+    return redirect(url_for("admin.health.show", _anchor="calls"), 303)
+
+
 def _report(*, online: bool) -> HealthReport:
     capabilities = services().capabilities
     origin = RequestOrigin(request.is_secure, is_loopback(address()), "X-Forwarded-For" in request.headers)
@@ -136,6 +147,7 @@ def _report(*, online: bool) -> HealthReport:
         service.unsent(connection, MAX_ROWS),
         service.failed_downloads(connection, MAX_ROWS),
         capabilities.all(services().account_id),
+        services().quotas.clears_left(),
         service.database_size(connection),
         service.free_space(Path(current_app.instance_path)),
         service.revisions(connection, services().migrations),
@@ -177,6 +189,7 @@ def _page(report: HealthReport) -> str:
         features=FEATURES,
         media_states=MEDIA_STATES,
         explained=_explained,
+        is_used_up=any(call.errcode == USED_UP for call in facts.calls),
         other=OTHER,
     )
 
@@ -220,7 +233,7 @@ def _explained(errcode: int, errmsg: str) -> Explanation | None:
     """Return the meaning of an errcode; None for success."""
     if errcode == 0:
         return None
-    return LOST if errcode == NO_ANSWER else explain(errcode, errmsg)
+    return NO_RESPONSE if errcode == NO_ANSWER else explain(errcode, errmsg)
 
 
 @bp.app_template_filter("size")
@@ -256,6 +269,7 @@ def _as_json(report: HealthReport) -> dict[str, Any]:
         },
         "workers": [_row(worker, "name", "seen_at") for worker in facts.workers],
         "database": {"size": report.database_size, "revision": present, "wanted_revision": wanted},
+        "quota_clears_left": report.quota_clears_left,
         "free_space": report.free_space,
         "versions": report.versions,
     }

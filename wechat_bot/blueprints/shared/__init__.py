@@ -4,4 +4,4 @@ from flask import Blueprint
 
 bp = Blueprint("shared", __name__)
 
-from . import display  # noqa: E402, F401  # adds its template filters to `bp`
+from . import display, problems  # noqa: E402, F401  # add their template filters to `bp`

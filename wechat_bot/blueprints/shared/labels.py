@@ -112,6 +112,7 @@ ACTIONS = {
     "simulated": lazy_gettext("使用模拟器"),
     "media_retried": lazy_gettext("重新取回媒体"),
     "capability_changed": lazy_gettext("更改接口权限"),
+    "quota_cleared": lazy_gettext("清零调用次数"),
     "audit_exported": lazy_gettext("导出审计记录"),
 }
 """Actions of the audit log."""
@@ -130,7 +131,7 @@ SEND_REASONS = {
     PermissionReason.SETTINGS: lazy_gettext("设置 WECHAT_CUSTOMER_SERVICE=no 关掉了它。"),
     PermissionReason.KIND: lazy_gettext("未认证的账号没有客服消息接口；完成微信认证后才有。"),
     PermissionReason.LEARNED: lazy_gettext(
-        "微信回答过 48001：账号没有客服消息接口。获得权限后，到“健康”页改回来。"
+        "微信回答过 48001：账号没有客服消息接口。一天后会再试；已经获得权限的，到“健康”页改回来。"
     ),
     PermissionReason.OPERATOR: lazy_gettext("管理员在“健康”页关掉了它。"),
 }
@@ -138,7 +139,7 @@ SEND_REASONS = {
 SYNC_REASONS = SEND_REASONS | {
     PermissionReason.KIND: lazy_gettext("未认证的账号没有粉丝列表接口；完成微信认证后才有。"),
     PermissionReason.LEARNED: lazy_gettext(
-        "微信回答过 48001：账号没有粉丝列表接口。获得权限后，到“健康”页改回来。"
+        "微信回答过 48001：账号没有粉丝列表接口。一天后会再试；已经获得权限的，到“健康”页改回来。"
     ),
 }
 """Why the account may not read the list of its followers."""

@@ -15,6 +15,7 @@ from ...wechat import xml
 from ...wechat.account_kinds import AccountKind
 from ...wechat.errors import MalformedMessage
 from ...wechat.xml import Fields
+from ...wiring import services
 from . import bp, forms
 from .access import in_production
 from .api import store_media
@@ -103,6 +104,7 @@ def set_account() -> ResponseReturnValue:
         abort(400)
     with store().opened() as state:
         state.account.kind = AccountKind(kind)
+    services().capabilities.forget_responses(services().account_id)  # they were about the other kind
     return _back(_known_openid())
 
 

@@ -45,9 +45,11 @@ _ACCOUNT_ERRCODES = frozenset({40200, 45035})
 
 def concerns_message(error: Exception) -> bool:
     """Whether the message is the reason of `error`, so that it would be refused at any time."""
-    is_plain = type(error) is APIError and error.errcode not in _ACCOUNT_ERRCODES
-    by_errcode = is_plain and error.errcode // 1000 in _MESSAGE_ERRCODES
-    return by_errcode or not isinstance(error, APIError) or isinstance(error, _MESSAGE_ERRORS)
+    if not isinstance(error, APIError):
+        return True
+    if type(error) is not APIError:
+        return isinstance(error, _MESSAGE_ERRORS)
+    return error.errcode // 1000 in _MESSAGE_ERRCODES and error.errcode not in _ACCOUNT_ERRCODES
 
 
 def concerns_account(error: Exception) -> bool:

@@ -24,6 +24,7 @@ from ...wechat.api.outgoing import from_payload
 from ...wechat.errors import APIError, Forbidden, InvalidReply, Unreachable
 from ...wechat.replies import ImageReply, VideoReply, VoiceReply
 from ..accounts.capabilities import Capabilities, Feature, PermissionReason
+from ..accounts.quotas import Quotas
 from ..decisions import Decision
 from ..media.archive import Archive
 from ..messages.records import hold_for_pickup
@@ -35,8 +36,8 @@ RETRY_DELAYS = (1, 2, 4)
 """Seconds before a call that the platform cannot have received is repeated."""
 UNDO_SECONDS = 10
 """Seconds for which an operator can withdraw an answer."""
-REFUSAL_SECONDS = 600
-"""Seconds for which messages are not relied upon after the platform refused the account."""
+REFUSAL_PAUSE = timedelta(minutes=10)
+"""Time for which replies wait for a push instead of being tried, after the platform refused the account."""
 UPLOAD_PENDING = "-"
 """Stands for the media id of a file that is uploaded when its message is sent; a reply needs one."""
 
@@ -71,6 +72,7 @@ class Outbox:
         engine: Engine,
         client: WeChatClient | None,
         capabilities: Capabilities,
+        quotas: Quotas,
         files: Archive,
         enqueue: Enqueue,
         *,
@@ -79,21 +81,26 @@ class Outbox:
         self._engine = engine
         self._client = client
         self._capabilities = capabilities
+        self._quotas = quotas
         self._files = files
         self._enqueue = enqueue
         self._sleep = sleep
-        self._refused_until = 0.0
 
     def available(self, account_id: int) -> bool:
-        """Whether messages may be sent to the account's followers, as far as is known."""
-        return self._client is not None and self._capabilities.allows(account_id, Feature.CUSTOMER_SERVICE)
+        """Whether messages may be sent to the account's followers, as far as is known.
+
+        While the platform refuses the account's token, one message is tried now and then.
+        """
+        permission = self._capabilities.permission(account_id, Feature.CUSTOMER_SERVICE)
+        refused_at = permission.refused_at
+        is_paused = refused_at is not None and datetime.now(UTC) - refused_at < REFUSAL_PAUSE
+        return self._client is not None and permission.allowed and not is_paused
 
     def is_proven(self, account_id: int) -> bool:
-        """Whether messages can be relied upon: the account may send them, and was not refused lately."""
-        if self._client is None or time.monotonic() < self._refused_until:
-            return False
+        """Whether messages can be relied upon: the account may send them, and did so last time."""
         permission = self._capabilities.permission(account_id, Feature.CUSTOMER_SERVICE)
-        return permission.allowed and permission.reason is not PermissionReason.UNKNOWN
+        is_known = permission.reason is not PermissionReason.UNKNOWN and permission.refused_at is None
+        return self._client is not None and permission.allowed and is_known
 
     def schedule(self, follower_id: int, seconds: float) -> None:
         """Let a worker `send` to a follower after so many seconds. Call it after the commit."""
@@ -114,6 +121,7 @@ class Outbox:
 
     def send(self, follower_id: int) -> None:
         """Send the messages to a follower that are due, unless another worker sends them."""
+        self._quotas.refresh()
         while self._client and (claimed := _claim(self._engine, follower_id)):
             try:
                 error = self._deliver(claimed)
@@ -131,9 +139,7 @@ class Outbox:
     def _learn(self, account_id: int, error: Exception | None) -> None:
         """Remember what the response of the platform says about the account."""
         if error and concerns_account(error):
-            self._refused_until = time.monotonic() + REFUSAL_SECONDS
-        if error is None:
-            self._refused_until = 0.0
+            self._capabilities.record_refusal(account_id)
         if isinstance(error, Forbidden) or (error is None and not self.is_proven(account_id)):
             self._capabilities.record_response(account_id, Feature.CUSTOMER_SERVICE, allowed=error is None)
 
@@ -246,7 +252,8 @@ def _apply(engine: Engine, claimed: Claimed, decision: Decision) -> None:
     mine = MessageLog.state.in_([MessageState.SENDING, MessageState.UNKNOWN])
     with transaction(engine) as connection:
         applied = connection.execute(update(MessageLog).where(_is(claimed), mine).values(**decision.changes))
-        if applied.rowcount and decision.changes["state"] is MessageState.READY:
+        state = decision.changes["state"] if applied.rowcount else None
+        if state is MessageState.READY:
             hold_for_pickup(connection, claimed.follower_id, claimed.dedup_key)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint, abort, flash, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale, get_timezone
+from flask_babel import get_timezone
 from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy import select
@@ -23,7 +23,6 @@ from ....services.media.formats import RefusedMedia
 from ....services.outbox.answers import CannotSend
 from ....services.outbox.decisions import RESENDABLE
 from ....services.outbox.window import WINDOW_LENGTH, Window
-from ....wechat import errcodes
 from ....wechat.api.outgoing import Choice, MsgMenu
 from ....wechat.errors import InvalidReply
 from ....wechat.replies import Article, NewsReply, Reply, TextReply
@@ -170,17 +169,6 @@ def author(message: Any) -> str:
     if "authors" not in g:
         g.authors = {row.id: row.name for row in db.session.execute(select(Operator.id, Operator.name))}
     return str(g.authors.get(message.operator_id, f"#{message.operator_id}"))
-
-
-@bp.app_template_filter("what_went_wrong")
-def what_went_wrong(message: Any) -> str:
-    """Return the meaning of a message's error and its remedy, in the language of the page."""
-    if message.errcode is None:
-        return str(_("发送失败：%(error)s", error=message.error))
-    explanation = errcodes.explain(message.errcode, message.error)
-    language = "zh" if str(get_locale()).startswith("zh") else "en"
-    meaning, remedy = (getattr(words, language) for words in (explanation.meaning, explanation.remedy))
-    return f"{meaning} {remedy} ({message.errcode})"
 
 
 @bp.app_template_filter("remaining")

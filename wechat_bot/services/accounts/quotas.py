@@ -1,0 +1,92 @@
+"""Daily quotas of the API, which can be cleared for all processes (``wechat-platform.md`` section 6.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Connection, Engine, select, update
+
+from ...database.transactions import retry_conflicts, transaction
+from ...models import Account
+from ...wechat.api import WeChatClient
+from ...wechat.errors import QuotaUsedUp
+from .. import audit
+from ..audit import Actor
+
+MAX_CLEARS = 10
+"""How often the quotas of an account can be cleared in a month."""
+_BEIJING = timezone(timedelta(hours=8))
+
+
+class Quotas:
+    """Clears the quotas of one account. `client` is None when there is no API.
+
+    A client makes no calls of an API whose quota is used up, until midnight. `refresh` ends that when another
+    process has cleared the quotas.
+    """
+
+    def __init__(self, engine: Engine, account_id: Callable[[], int], client: WeChatClient | None) -> None:
+        self._engine = engine
+        self._find_account_id = account_id
+        self._client = client
+        self._cleared_at: datetime | None = None
+
+    @cached_property
+    def _account_id(self) -> int:
+        return self._find_account_id()
+
+    def clears_left(self) -> int:
+        """Return how often the quotas can still be cleared this month, as far as this program knows."""
+        with self._engine.connect() as connection:
+            return MAX_CLEARS - _clears(self._read(connection), datetime.now(UTC))
+
+    def clear(self, actor: Actor) -> None:
+        """Clear the quotas of all calls, for all processes.
+
+        :raises APIError: if the platform refuses it.
+        """
+        assert self._client
+        try:
+            self._client.system.clear_quota()
+        except QuotaUsedUp:  # others have used it, too
+            self._store({"quota_clears": MAX_CLEARS})
+            raise
+        self._store({"refused_at": None}, actor)
+
+    def refresh(self) -> None:
+        """Let the client make the calls again that were stopped before the quotas were last cleared."""
+        with self._engine.connect() as connection:
+            cleared_at = self._read(connection).quota_cleared_at
+        if self._client and cleared_at != self._cleared_at:
+            self._cleared_at = cleared_at
+            self._client._http.clear_rate_limits()  # the client has no public name for it
+
+    def _read(self, connection: Connection, *, lock: bool = False) -> Any:
+        columns = select(Account.quota_cleared_at, Account.quota_clears)
+        found = columns.where(Account.id == self._account_id)
+        return connection.execute(found.with_for_update() if lock else found).one()
+
+    @retry_conflicts
+    def _store(self, changes: dict[str, Any], actor: Actor | None = None) -> None:
+        """Count that the quotas were cleared by `actor`, unless `changes` has the number."""
+        this, now = Account.id == self._account_id, datetime.now(UTC)
+        with transaction(self._engine) as connection:
+            clears = _clears(self._read(connection, lock=True), now) + 1
+            counted = {"quota_cleared_at": now, "quota_clears": clears}
+            connection.execute(update(Account).where(this).values(counted | changes))
+            if actor:
+                audit.record(connection, actor, "quota_cleared", f"account:{self._account_id}")
+
+
+def _clears(row: Any, now: datetime) -> int:
+    """Return how often the quotas were cleared in the month of `now`, Beijing time."""
+    cleared_at = row.quota_cleared_at
+    is_this_month = cleared_at and _month(cleared_at) == _month(now)
+    return int(row.quota_clears) if is_this_month else 0
+
+
+def _month(at: datetime) -> str:
+    return f"{at.astimezone(_BEIJING):%Y-%m}"
