@@ -32,7 +32,16 @@ def message(**more: Any) -> Any:
         (DONE, message(state=MessageState.LATE), {"status": OPEN, "waiting_since": NOW}),
         (WAITING, message(), {"status": OPEN, "waiting_since": NOW}),
         (WAITING, message(event="view", origin=""), {}),
-        (OPEN, message(direction=Direction.OUT, operator_id=5), {"waiting_since": None}),
+        (
+            OPEN,
+            message(direction=Direction.OUT, operator_id=5, state=MessageState.SENT),
+            {"waiting_since": None},
+        ),
+        *(
+            (OPEN, message(direction=Direction.OUT, operator_id=5, state=state), {})
+            for state in (MessageState.QUEUED, MessageState.FAILED, MessageState.UNKNOWN)
+        ),
+        (OPEN, message(direction=Direction.OUT, operator_id=5, state=MessageState.WITHDRAWN), {}),
         (OPEN, message(direction=Direction.OUT), {}),
     ],
 )

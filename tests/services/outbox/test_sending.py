@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select, update
 
 from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
-from wechat_bot.models import Follower, MessageLog, MessageState, Role
+from wechat_bot.models import Conversation, Follower, MessageLog, MessageState, Role
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.inbox.recovery import recover
 from wechat_bot.services.operators import management
@@ -34,14 +34,23 @@ class Desk:
 
     def __init__(self, app: Flask) -> None:
         self.outbox, self.answers = services(app).outbox, services(app).answers
+        self._projector = services(app).projector
         self.outbox._sleep = lambda seconds: None
         with app.app_context():
             self.engine: Engine = db.engine
-        FakePlatform.of(app).text("在吗")
+        self.platform = FakePlatform.of(app)
+        self.platform.text("在吗")
         management.create(self.engine, Actor(None, "tests", ""), "li", Role.OPERATOR, "correct horse battery")
         self.actor = Actor(1, "li", "")
         with self.engine.connect() as connection:
             self.follower_id: int = connection.scalars(select(Follower.id)).one()
+
+    @property
+    def waiting_since(self) -> datetime | None:
+        """Since when the follower waits for an operator."""
+        self._projector.catch_up()
+        with self.engine.connect() as connection:
+            return connection.scalars(select(Conversation.waiting_since)).one()
 
     def write(self, *texts: str) -> list[int]:
         return [self.answers.send(self.actor, self.follower_id, TextReply(text)) for text in texts]
@@ -161,3 +170,35 @@ def test_a_file_that_cannot_be_read_fails_at_once_and_the_next_answer_goes(
     assert (desk.states, texts(api)) == ([MessageState.FAILED, MessageState.SENT], ["文件在路上"])
     with desk.engine.connect() as connection:
         assert UNREADABLE_FILE in connection.scalars(select(MessageLog.error)).all()
+
+
+def test_a_follower_waits_until_an_answer_has_been_sent(desk: Desk, api: FakeAPI) -> None:
+    since = desk.waiting_since
+    assert since
+    [withdrawn] = desk.write("打错了")
+    assert desk.waiting_since == since
+    desk.answers.withdraw(desk.actor, withdrawn)
+    assert desk.waiting_since == since
+    [message_id] = desk.write("在的")
+    api.errcodes[SEND] = [45002]
+    desk.work()
+    assert desk.states == [MessageState.WITHDRAWN, MessageState.FAILED]
+    assert desk.waiting_since == since
+    desk.answers.retry(desk.actor, message_id)
+    api.fail(APIFault(APIFaultKind.CUT), SEND)
+    desk.work()
+    assert desk.waiting_since == since, "nobody knows whether it arrived"
+    desk.answers.retry(desk.actor, message_id)
+    desk.work()
+    assert desk.states == [MessageState.WITHDRAWN, MessageState.SENT]
+    assert desk.waiting_since is None
+
+
+def test_what_a_follower_writes_before_an_answer_is_sent_waits_on(desk: Desk) -> None:
+    since = desk.waiting_since
+    desk.write("在的")
+    later = datetime.now(UTC).replace(microsecond=0) + MINUTES
+    desk.platform.text("还有一件事", CreateTime=str(int(later.timestamp())))
+    assert desk.waiting_since == since
+    desk.work()
+    assert desk.waiting_since == later

@@ -7,10 +7,20 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, insert, select, update
+from sqlalchemy import Connection, Engine, and_, func, insert, select, update
 
 from ...database.transactions import retry_conflicts, transaction
-from ...models import Conversation, ConversationStatus, Follower, Mention, Note, Operator, Presence
+from ...models import (
+    Conversation,
+    ConversationStatus,
+    Direction,
+    Follower,
+    Mention,
+    MessageLog,
+    Note,
+    Operator,
+    Presence,
+)
 from .. import audit
 from ..audit import Actor
 from ..decisions import Decision
@@ -112,6 +122,21 @@ def touch_presence(engine: Engine, operator_id: int, follower_id: int, now: date
             connection.execute(
                 insert(Presence).values(operator_id=operator_id, follower_id=follower_id, seen_at=now)
             )
+
+
+def end_waiting(connection: Connection, follower_id: int, message_id: int) -> None:
+    """Let a follower wait for nothing but what came after an operator's answer, which has been sent now."""
+    later = select(func.min(MessageLog.created_at)).where(
+        MessageLog.follower_id == follower_id,
+        MessageLog.id > message_id,
+        MessageLog.direction == Direction.IN,
+        MessageLog.kind != "event",
+    )
+    connection.execute(
+        update(Conversation)
+        .where(Conversation.follower_id == follower_id, Conversation.waiting_since.is_not(None))
+        .values(waiting_since=later.scalar_subquery())
+    )
 
 
 def _change(

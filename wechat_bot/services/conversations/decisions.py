@@ -16,10 +16,11 @@ def after_message(
     """Decide what a message of the log does to a conversation.
 
     A message of the follower opens it when its handler failed or is one of `catch_alls`, or when the follower
-    was to write again. An answer of an operator ends the waiting; events change nothing.
+    was to write again. An answer of an operator ends the waiting once it is sent; events change nothing.
     """
     if message.direction == Direction.OUT:
-        return Decision({"waiting_since": None} if message.operator_id is not None else {})
+        is_answer = message.operator_id is not None and message.state == MessageState.SENT
+        return Decision({"waiting_since": None} if is_answer else {})
     failed = message.state in {MessageState.FAILED, MessageState.LATE}
     needs_operator = failed or message.origin in catch_alls or status == ConversationStatus.WAITING
     if message.event or not needs_operator:

@@ -25,6 +25,7 @@ from ...wechat.errors import APIError, Forbidden, InvalidReply, Unreachable
 from ...wechat.replies import ImageReply, VideoReply, VoiceReply
 from ..accounts.capabilities import Capabilities, Feature, PermissionReason
 from ..accounts.quotas import Quotas
+from ..conversations.actions import end_waiting
 from ..decisions import Decision
 from ..media.archive import Archive
 from ..messages.records import hold_for_pickup
@@ -255,6 +256,8 @@ def _apply(engine: Engine, claimed: Claimed, decision: Decision) -> None:
         state = decision.changes["state"] if applied.rowcount else None
         if state is MessageState.READY:
             hold_for_pickup(connection, claimed.follower_id, claimed.dedup_key)
+        if state is MessageState.SENT and claimed.operator_id is not None:
+            end_waiting(connection, claimed.follower_id, claimed.id)
 
 
 def _is(claimed: Claimed) -> ColumnElement[bool]:
