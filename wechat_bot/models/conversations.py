@@ -57,7 +57,7 @@ class Conversation(Model):
     last_id: Mapped[int] = mapped_column(ROW_ID)
     """The newest message."""
     last_in_id: Mapped[int] = mapped_column(ROW_ID, default=0)
-    """The newest message of the follower, events not counted."""
+    """The newest message of the follower, without events and taps on menu messages."""
     read_id: Mapped[int] = mapped_column(ROW_ID, default=0)
     """The newest message that an operator has seen."""
     messages_in: Mapped[int] = mapped_column(default=0)

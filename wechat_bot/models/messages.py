@@ -57,6 +57,10 @@ IS_UNFINISHED = text("state IN ('received', 'late')")
 """The same as a condition; together with `UNSETTLED` it uses that index."""
 
 
+TAP_FIELD = "bizmsgmenuid"
+"""The field of a text that a tap on an entry of a menu message sent (``wechat-platform.md`` section 3.2)."""
+
+
 class MessageLog(Model):
     """A message in either direction. Newest first is by `id`."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.services.messages.journal import Journal
 from wechat_bot.handlers import router
 from wechat_bot.models import Channel, Conversation, Direction, Follower, MessageLog, MessageState
 from wechat_bot.services.outbox.window import (
+    UNLIMITED,
     Closed,
     Window,
     compute_window,
@@ -39,14 +40,20 @@ class Row:
     channel: Channel | None = None
     state: MessageState = MessageState.ANSWERED
     errcode: int | None = None
+    payload: dict[str, str] = field(default_factory=dict)
+
+
+def tapped(ago: timedelta) -> Row:
+    """A tap on an entry of a menu message."""
+    return Row(Direction.IN, NOW - ago, payload={"bizmsgmenuid": "101"})
 
 
 def wrote(ago: timedelta) -> Row:
     return Row(Direction.IN, NOW - ago)
 
 
-def did(event: str, ago: timedelta) -> Row:
-    return Row(Direction.IN, NOW - ago, "event", event)
+def did(event: str, ago: timedelta, **payload: str) -> Row:
+    return Row(Direction.IN, NOW - ago, "event", event, payload=payload)
 
 
 def sent(
@@ -112,6 +119,27 @@ def closes(ago: timedelta, after: timedelta) -> datetime:
             id="a scan after five: three in a minute",
         ),
         pytest.param(
+            [tapped(30 * SECONDS)],
+            Window(None, closes(30 * SECONDS, 60 * SECONDS), 3, 3),
+            id="a tap on a menu message: three in a minute",
+        ),
+        pytest.param([tapped(61 * SECONDS)], Window(Closed.SILENT), id="the minute of the tap is over"),
+        pytest.param(
+            [tapped(HOURS), sent(), wrote(2 * HOURS)],
+            Window(None, closes(2 * HOURS, 48 * HOURS), 4, 5),
+            id="a tap takes nothing away from the message before it",
+        ),
+        pytest.param(
+            [*[sent()] * 9, did("user_pay_from_pay_cell", HOURS)],
+            Window(None, closes(HOURS, 48 * HOURS), UNLIMITED - 9, UNLIMITED),
+            id="a payment: as many as one likes",
+        ),
+        pytest.param(
+            [did("subscribe", HOURS, EventKey="last_trade_no_42"), wrote(2 * HOURS)],
+            Window(None, closes(HOURS, 48 * HOURS), UNLIMITED, UNLIMITED),
+            id="who followed from the page of a payment has paid",
+        ),
+        pytest.param(
             [sent(MessageState.FAILED, 45015), wrote(HOURS)],
             Window(Closed.SILENT),
             id="the platform knows better about the time",
@@ -144,18 +172,20 @@ def app(make_app: MakeApp, any_database: str) -> Flask:
 
 
 def test_many_windows_are_told_at_a_glance(journal: Journal, engine: Engine) -> None:
-    """Who wrote first is closed first; who wrote too long ago, left or only tapped is not shown."""
+    """Who wrote first is closed first; who wrote too long ago, left, or only tapped or chose is not shown."""
     wrote_at = {
         "oLate": 49 * HOURS,
         "oSoon": 47 * HOURS,
         "oLeft": 3 * HOURS,
         "oUsedUp": 2 * HOURS,
         "oTapped": HOURS,
+        "oChose": HOURS,
     }
     for openid, ago in wrote_at.items():
         follower = journal.follower(openid, subscribed=openid != "oLeft")
         kind, event = ("event", "click") if openid == "oTapped" else ("text", "")
-        journal.add(follower_id=follower, created_at=NOW - ago, kind=kind, event=event)
+        fields = {"bizmsgmenuid": "101"} if openid == "oChose" else {"Content": "在吗"}
+        journal.add(follower_id=follower, created_at=NOW - ago, kind=kind, event=event, payload=fields)
         answers = 5 if openid == "oUsedUp" else 1
         sent: dict[str, Any] = {"follower_id": follower, "direction": Direction.OUT, "created_at": NOW - ago}
         journal.add_many(["好"] * answers, channel=Channel.CUSTOMER, **sent)
@@ -186,4 +216,5 @@ def test_many_windows_are_told_at_a_glance(journal: Journal, engine: Engine) -> 
         "oLeft": Window(Closed.LEFT),
         "oUsedUp": Window(Closed.USED_UP, closes(2 * HOURS, 48 * HOURS), 0, 5),
         "oTapped": Window(Closed.SILENT),
+        "oChose": Window(Closed.SILENT),
     }

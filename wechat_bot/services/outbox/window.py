@@ -6,6 +6,7 @@ answers counts more.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, func, sele
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from ...models import Channel, Conversation, Direction, Follower, HourIndex, MessageLog, MessageState
+from ...models.messages import TAP_FIELD
 from ...models.projections import hour_of
 
 MAX_MESSAGES = 60
@@ -27,6 +29,15 @@ _OPENING = {"click": 3, "scancode_push": 3, "scancode_waitmsg": 3, "subscribe": 
 WINDOW_LENGTH = timedelta(hours=48)
 _MESSAGE = (5, WINDOW_LENGTH)
 """How many messages a message of the follower allows, and for how long."""
+_TAP = (3, _SHORT)
+"""The same of a tap on an entry of a menu message."""
+UNLIMITED = sys.maxsize
+"""Stands for as many messages as one likes."""
+_PAYMENT = (UNLIMITED, WINDOW_LENGTH)
+_PAYMENTS = {"user_pay_from_pay_cell", "giftcard_pay_done"}
+"""Events of followers who have paid."""
+_PAID_SCENE = "last_trade_no_"
+"""How the scene begins in which somebody follows from the page of a payment (section 4.2)."""
 _COUNTED = {MessageState.SENT, MessageState.UNKNOWN, MessageState.SENDING, MessageState.QUEUED}
 """States in which a message to the follower uses the allowance."""
 _OUT_OF_TIME, _LIMIT_REACHED = 45015, 45047
@@ -52,6 +63,10 @@ class Window:
     left: int = 0
     allowed: int = 0
 
+    @property
+    def is_unlimited(self) -> bool:
+        return self.allowed == UNLIMITED
+
     @classmethod
     def until(cls, ends_at: datetime, allowed: int, sent: int) -> Window:
         """Return the window of `allowed` messages, some of which were sent."""
@@ -61,7 +76,7 @@ class Window:
 
 def load_window(connection: Connection, follower_id: int, subscribed: bool, now: datetime) -> Window:
     """Return the window of a follower."""
-    names = ("direction", "channel", "kind", "event", "state", "errcode", "created_at")
+    names = ("direction", "channel", "kind", "event", "payload", "state", "errcode", "created_at")
     newest = (
         select(*(getattr(MessageLog, name) for name in names))
         .where(MessageLog.follower_id == follower_id)
@@ -88,13 +103,18 @@ def compute_window(subscribed: bool, newest: Iterable[Any], now: datetime) -> Wi
         if ends_at > now and refused != _OUT_OF_TIME:
             used = allowed if refused == _LIMIT_REACHED else sent
             best = _better(best, Window.until(ends_at, allowed, used))
-        if row.kind != "event":
+        if (allowed, length) == _MESSAGE:
             break  # older messages allow nothing that this one does not
     return best
 
 
 def _allowance(row: Any) -> tuple[int, timedelta]:
-    return (_OPENING.get(row.event, 0), _SHORT) if row.kind == "event" else _MESSAGE
+    """Return how many messages an act of the follower allows, and for how long."""
+    if row.kind != "event":
+        return _TAP if TAP_FIELD in row.payload else _MESSAGE
+    scene = row.payload.get("EventKey") if row.event == "subscribe" else None
+    has_paid = row.event in _PAYMENTS or str(scene).startswith(_PAID_SCENE)
+    return _PAYMENT if has_paid else (_OPENING.get(row.event, 0), _SHORT)
 
 
 def _better(one: Window, other: Window) -> Window:

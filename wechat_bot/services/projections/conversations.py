@@ -84,4 +84,5 @@ def _count(conversation: dict[str, Any], message: Row[Any]) -> None:
         conversation["messages_out"] += 1
     elif not message.event:
         conversation["messages_in"] += 1
-        conversation["last_in_id"] = max(conversation["last_in_id"], message.id)
+        if message.menu_id is None:  # a tap on a menu message opens no window of 48 hours
+            conversation["last_in_id"] = max(conversation["last_in_id"], message.id)

@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, case, func, or_, 
 
 from ...database.transactions import retry_conflicts, transaction
 from ...models import Follower, MessageLog, MessageState, Progress
+from ...models.messages import TAP_FIELD
 from ...routing import Router
 from ..media.archive import request_downloads
 from ..search.index import MESSAGES, refresh_followers
@@ -207,6 +208,7 @@ _MESSAGES = select(
     MessageLog.event,
     MessageLog.text,
     case((MessageLog.kind != "text", MessageLog.payload)).label("payload"),
+    case((MessageLog.kind == "text", MessageLog.payload[TAP_FIELD].as_string())).label("menu_id"),
     MessageLog.origin,
     MessageLog.operator_id,
     MessageLog.state,
