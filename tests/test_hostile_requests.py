@@ -13,12 +13,11 @@ from flask import Flask
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from tests.blueprints.admin.conftest import PAGE, PASSWORD, Browser
+from tests.blueprints.admin.conftest import PAGE, Browser
 from tests.conftest import APP_SECRET, MakeApp
+from tests.operators import PASSWORD, add_operator
 from wechat_bot.extensions import db
 from wechat_bot.models import Role
-from wechat_bot.services.audit import Actor
-from wechat_bot.services.operators import management
 from wechat_bot.settings import Switch
 from wechat_bot.testing import OPENID, FakeAPI, FakePlatform
 from wechat_bot.wiring import services
@@ -76,7 +75,7 @@ def app(make_app: MakeApp, api: FakeAPI, any_database: str) -> Flask:
     FakePlatform.of(app).text("帮助")
     with app.app_context():
         for name in ("zhao", "li"):  # the first is changed by the requests, the second sends them
-            management.create(db.engine, Actor(None, "tests", ""), name, Role.ADMIN, PASSWORD)
+            add_operator(db.engine, name, Role.ADMIN)
     services(app).projector.catch_up()
     return app
 

@@ -1,7 +1,7 @@
 """Failed sign-ins with their times, temporary passwords, and sealed secrets of the second factor.
 
 Revision ID: 0008
-Revises: 0006
+Revises: 0007
 """
 
 import pyotp
@@ -12,7 +12,7 @@ from sqlalchemy.dialects import mysql
 from wechat_bot.wiring import services
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
