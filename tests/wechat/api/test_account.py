@@ -32,6 +32,7 @@ from wechat_bot.wechat.api.system import (
     RuleKeyword,
     RuleReply,
 )
+from wechat_bot.wechat.api.values import Records
 from wechat_bot.wechat.errors import AuthorizationEnded, Busy, NotFollowing, Unreachable
 
 SYSTEM: list[Row] = [
@@ -136,14 +137,16 @@ SYSTEM: list[Row] = [
             True,
             False,
             AutoReply("text", "欢迎"),
-            keyword_autoreply_info=(
-                Rule(
-                    "问好",
-                    1767225600,
-                    "reply_all",
-                    (RuleKeyword("text", "contain", "你好"),),
-                    (RuleReply("text", "您好"), RuleReply("news", "MeDiA", {"list": [{"title": "题"}]})),
-                ),
+            keyword_autoreply_info=Records(
+                [
+                    Rule(
+                        "问好",
+                        1767225600,
+                        "reply_all",
+                        (RuleKeyword("text", "contain", "你好"),),
+                        (RuleReply("text", "您好"), RuleReply("news", "MeDiA", {"list": [{"title": "题"}]})),
+                    )
+                ]
             ),
         ),
     ),

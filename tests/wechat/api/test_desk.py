@@ -17,7 +17,7 @@ from wechat_bot.wechat.api.kfaccount import (
     Waiting,
     WaitingList,
 )
-from wechat_bot.wechat.api.values import Page
+from wechat_bot.wechat.api.values import Page, Records
 
 ANNA = "anna@example_wx"
 RECORD = {"openid": OPENID, "opercode": 2002, "text": "您好", "time": 1767225600, "worker": ANNA}
@@ -134,7 +134,7 @@ AGENTS: list[Row] = [
         {},
         None,
         {"count": 150, "waitcaselist": [{"latest_time": 1767225600, "openid": OPENID}]},
-        WaitingList(150, (Waiting(OPENID, 1767225600),)),
+        WaitingList(150, Records([Waiting(OPENID, 1767225600)])),
     ),
     (
         lambda client: client.kfaccount.records(1767225600, 1767312000, 7, 100),
@@ -142,7 +142,7 @@ AGENTS: list[Row] = [
         {},
         {"starttime": 1767225600, "endtime": 1767312000, "msgid": 7, "number": 100},
         {"recordlist": [RECORD], "number": 1, "msgid": 20165267},
-        RecordPage(1, 20165267, (Record(OPENID, 2002, "您好", 1767225600, ANNA),)),
+        RecordPage(1, 20165267, Records([Record(OPENID, 2002, "您好", 1767225600, ANNA)])),
     ),
 ]
 
@@ -184,7 +184,10 @@ COMMENTS: list[Row] = [
             ],
         },
         Page(
-            60, (Comment(5, OPENID, 1767225600, "好文 😀", 1, CommentReply("谢谢", 1767225700)), Comment(6))
+            60,
+            Records(
+                [Comment(5, OPENID, 1767225600, "好文 😀", 1, CommentReply("谢谢", 1767225700)), Comment(6)]
+            ),
         ),
     ),
     *(

@@ -20,7 +20,7 @@ from wechat_bot.wechat.api.material import Item as MaterialItem
 from wechat_bot.wechat.api.media import Uploaded
 from wechat_bot.wechat.api.publish import Address, Addresses, Job, Submitted
 from wechat_bot.wechat.api.publish import Item as Published
-from wechat_bot.wechat.api.values import Page
+from wechat_bot.wechat.api.values import Page, Records
 from wechat_bot.wechat.errors import NotFound, TooLarge, Unreachable
 
 JPEG = b"\xff\xd8\xff\xe0 a picture"
@@ -285,7 +285,7 @@ MATERIAL: list[Row] = [
             "item_count": 1,
             "item": [{"media_id": "A", "name": "a.jpg", "update_time": 1767225600, "url": "http://a"}],
         },
-        Page(21, (MaterialItem("A", "a.jpg", 1767225600, "http://a"),)),
+        Page(21, Records([MaterialItem("A", "a.jpg", 1767225600, "http://a")])),
     ),
 ]
 
@@ -337,7 +337,7 @@ DRAFTS: list[Row] = [
             "item_count": 1,
             "item": [{"media_id": "D", "content": {"news_item": [SHOWN_SENT]}, "update_time": 1767225600}],
         },
-        Page(1, (DraftItem("D", ArticleList((SHOWN,)), 1767225600),)),
+        Page(1, Records([DraftItem("D", ArticleList((SHOWN,)), 1767225600)])),
     ),
 ]
 
@@ -397,7 +397,7 @@ PUBLISH: list[Row] = [
             "total_count": 11,
             "item": [{"article_id": "A", "content": {"news_item": [SHOWN_SENT]}, "update_time": 1767225600}],
         },
-        Page(11, (Published("A", ArticleList((SHOWN,)), 1767225600),)),
+        Page(11, Records([Published("A", ArticleList((SHOWN,)), 1767225600)])),
     ),
 ]
 

@@ -8,7 +8,7 @@ from tests.wechat.api.recorded import OK, OPENID, OTHER, Recorded, Row, check, n
 from wechat_bot.wechat.api.menu import Button, Buttons, CurrentMenu, Menus
 from wechat_bot.wechat.api.tags import Tag
 from wechat_bot.wechat.api.users import MovedUser, User
-from wechat_bot.wechat.api.values import OpenIDPage
+from wechat_bot.wechat.api.values import OpenIDPage, Records
 from wechat_bot.wechat.errors import NotFollowing, NotFound, Unreachable
 
 USER = {
@@ -45,7 +45,7 @@ USERS: list[Row] = [
         {"next_openid": "oA"},
         None,
         {"total": 23, "count": 2, "data": {"openid": [OPENID, OTHER]}, "next_openid": OTHER},
-        OpenIDPage(23, (OPENID, OTHER), OTHER),
+        OpenIDPage(23, Records([OPENID, OTHER]), OTHER),
     ),
     (
         lambda client: client.users.list(),
@@ -53,7 +53,7 @@ USERS: list[Row] = [
         {"next_openid": ""},
         None,
         {"total": 23, "count": 0, "next_openid": ""},
-        OpenIDPage(23, (), ""),
+        OpenIDPage(23, Records(), ""),
     ),
     (
         lambda client: client.users.get(OPENID),
@@ -77,7 +77,7 @@ USERS: list[Row] = [
         {},
         {"user_list": [{"openid": OPENID, "lang": "zh_CN"}, {"openid": OTHER, "lang": "zh_CN"}]},
         {"user_info_list": [USER, {"subscribe": 0, "openid": OTHER}]},
-        [FOLLOWER, User(OTHER)],
+        (FOLLOWER, User(OTHER)),
     ),
     (
         lambda client: client.users.set_remark(OPENID, "老王 😀"),
@@ -159,7 +159,7 @@ TAGS: list[Row] = [
         {},
         {"tagid": 134, "next_openid": "oA"},
         {"count": 1, "data": {"openid": [OPENID]}, "next_openid": OPENID},
-        OpenIDPage(1, (OPENID,), OPENID),
+        OpenIDPage(1, Records([OPENID]), OPENID),
     ),
     (
         lambda client: client.tags.blacklist("oA"),
@@ -167,7 +167,7 @@ TAGS: list[Row] = [
         {},
         {"begin_openid": "oA"},
         {"total": 5, "count": 1, "data": {"openid": [OPENID]}, "next_openid": OPENID},
-        OpenIDPage(5, (OPENID,), OPENID),
+        OpenIDPage(5, Records([OPENID]), OPENID),
     ),
     (
         lambda client: client.tags.block([OPENID]),

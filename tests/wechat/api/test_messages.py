@@ -25,7 +25,7 @@ from wechat_bot.wechat.api.outgoing import (
 )
 from wechat_bot.wechat.api.subscribe import Category, Keyword, NoticeTemplate, Title
 from wechat_bot.wechat.api.templates import Industries, Industry, MiniProgram, Template
-from wechat_bot.wechat.api.values import Page
+from wechat_bot.wechat.api.values import Page, Records
 from wechat_bot.wechat.errors import Busy, InvalidReply, NotFollowing, WindowClosed
 
 MENU = {
@@ -439,7 +439,7 @@ SUBSCRIBE: list[Row] = [
         {"ids": "2,616", "start": "0", "limit": "10"},
         None,
         {**OK, "count": 55, "data": [{"tid": 99, "title": "付款成功通知", "type": 2, "categoryId": "616"}]},
-        Page(55, (Title(99, "付款成功通知", 2, "616"),)),
+        Page(55, Records([Title(99, "付款成功通知", 2, "616")])),
     ),
     (
         lambda client: client.subscribe.keywords("99"),
@@ -447,7 +447,7 @@ SUBSCRIBE: list[Row] = [
         {"tid": "99"},
         None,
         {**OK, "count": 1, "data": [{"kid": 1, "name": "物品", "example": "名称", "rule": "thing"}]},
-        Page(1, (Keyword(1, "物品", "名称", "thing"),)),
+        Page(1, Records([Keyword(1, "物品", "名称", "thing")])),
     ),
 ]
 

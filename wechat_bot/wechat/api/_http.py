@@ -8,6 +8,7 @@ import mimetypes
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -18,7 +19,7 @@ from ..credentials import Credentials
 from ..errors import APIError, Busy, CredentialsRefused, InvalidToken, TooLarge, Unreachable, api_error
 from ._network import deadline, network
 from .tokens import MemoryTokens, Token, Tokens, TokenStore
-from .values import Answer
+from .values import Answer, convert_field
 
 for _library in ("httpx2", "httpcore2.connection", "httpcore2.http11", "httpcore2.proxy"):
     # Below WARNING they log URLs and headers, which contain the access token; drop these at every log level.
@@ -203,11 +204,11 @@ class Http:
 
         :raises Unreachable: if it contains none.
         """
-        match answer:
-            case {"expires_in": int(seconds), **rest} if isinstance(rest.get(name), str) and rest[name]:
-                return Token(rest[name], self.clock() + seconds)
-            case _:
-                raise Unreachable("an answer without a token", delivered=False)
+        with suppress(Unreachable):
+            value, seconds = convert_field(str, answer, name), convert_field(int, answer, "expires_in")
+            if value:
+                return Token(value, self.clock() + seconds)
+        raise Unreachable("an answer without a token", delivered=False)
 
     def clear_rate_limits(self) -> None:
         """Allow calls of paths whose quota was used up, after the quota was cleared."""
@@ -314,6 +315,8 @@ class Http:
         return _parse(response.status_code, content, request.accept, secrets)
 
 
+_CODE = re.compile(r"-?[0-9]{1,19}")
+"""An errcode, which may be text."""
 _SECRET = {"access_token", "refresh_token", "secret", "code"}
 """Query parameters whose values are masked in error messages."""
 
@@ -357,21 +360,36 @@ def _file(response: httpx2.Response, content: bytes) -> Download | None:
 
 
 def _parse(status: int, content: bytes, accept: tuple[int, ...], secrets: set[str]) -> Answer:
+    """Return the JSON object in a response, which may contain whatever followers and owners typed
+    (section 0.3): control characters, invalid UTF-8 and lone surrogates."""
     try:
-        answer = json.loads(content.decode())
+        answer = _without_surrogates(json.loads(content.decode("utf-8-sig", "replace"), strict=False))
     except (ValueError, RecursionError):
         is_html = content.lstrip()[:1] == b"<"
         found = "with a web page in place of JSON: something between answers for the platform"
         text = f"status {status} {found if is_html else 'without JSON'}"
         raise Unreachable(text, delivered=True, status=status) from None
-    if not isinstance(answer, dict) or type(answer.get("errcode", 0)) is not int:
+    if not isinstance(answer, dict) or not (code := _CODE.fullmatch(str(answer.get("errcode") or 0))):
         raise Unreachable(f"status {status} without an answer", delivered=True, status=status)
-    errcode = answer.get("errcode", 0)
+    errcode = int(code[0])
     if errcode and errcode not in accept:
         raise api_error(errcode, _masked(str(answer.get("errmsg", "")), secrets))
     if status != 200:
         raise Unreachable(f"status {status} without an errcode", delivered=True, status=status)
     return answer
+
+
+def _without_surrogates(value: Any) -> Any:
+    """Return a JSON value in which U+FFFD replaces lone surrogates, which cannot be encoded."""
+    match value:
+        case str():
+            return re.sub("[\ud800-\udfff]", "\ufffd", value)
+        case list():
+            return [_without_surrogates(element) for element in value]
+        case dict():
+            return {name: _without_surrogates(element) for name, element in value.items()}
+        case _:
+            return value
 
 
 def _masked(text: str, secrets: set[str]) -> str:

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any, Generic, TypeVar
 
 from ._http import Http
-from .values import convert, convert_field
+from .values import Records
 
 T = TypeVar("T")
 
@@ -108,11 +108,11 @@ class DataCube:
     def __init__(self, http: Http) -> None:
         self._http = http
 
-    def get(self, report: Report[T], begin: date, end: date) -> tuple[T, ...]:
+    def get(self, report: Report[T], begin: date, end: date) -> Records[T]:
         """Return the rows from `begin` to `end` inclusive, as dates in Beijing (section 7.18).
 
         A day is available after 08:00 of the next day.
         """
         body = {"begin_date": begin.isoformat(), "end_date": end.isoformat()}
         answer = self._http.post(f"/datacube/{report.name}", body, idempotent=True)
-        return tuple(convert(report.row, row) for row in convert_field(tuple[Row, ...], answer, "list"))
+        return Records.of(report.row, answer.get("list"), "list")

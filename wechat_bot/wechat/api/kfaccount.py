@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ._http import File, Http
-from .values import convert, convert_field
+from .values import Records, convert, convert_field
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class WaitingList:
     """The first 100 of `count` waiting followers."""
 
     count: int
-    waitcaselist: tuple[Waiting, ...] = ()
+    waitcaselist: Records[Waiting] = Records()
 
 
 @dataclass(frozen=True)
@@ -78,21 +78,21 @@ class RecordPage:
 
     number: int
     msgid: int
-    recordlist: tuple[Record, ...] = ()
+    recordlist: Records[Record] = Records()
 
 
 class KfAccount:
     def __init__(self, http: Http) -> None:
         self._http = http
 
-    def list(self) -> tuple[Agent, ...]:
+    def list(self) -> Records[Agent]:
         """Return all agents (section 7.5, customservice/getkflist)."""
-        return convert_field(tuple[Agent, ...], self._http.get("/cgi-bin/customservice/getkflist"), "kf_list")
+        return convert_field(Records[Agent], self._http.get("/cgi-bin/customservice/getkflist"), "kf_list")
 
-    def online(self) -> tuple[OnlineAgent, ...]:
+    def online(self) -> Records[OnlineAgent]:
         """Return the agents that are on-line (section 7.5, customservice/getonlinekflist)."""
         answer = self._http.get("/cgi-bin/customservice/getonlinekflist")
-        return convert_field(tuple[OnlineAgent, ...], answer, "kf_online_list")
+        return convert_field(Records[OnlineAgent], answer, "kf_online_list")
 
     def add(self, kf_account: str, nickname: str) -> None:
         """Add an agent; `kf_account` is ``prefix@wechat_id`` (section 7.5, kfaccount/add)."""
@@ -129,10 +129,10 @@ class KfAccount:
         kfsession/getsession)."""
         return convert(Session, self._http.get("/customservice/kfsession/getsession", {"openid": openid}))
 
-    def sessions(self, kf_account: str) -> tuple[Session, ...]:
+    def sessions(self, kf_account: str) -> Records[Session]:
         """Return an agent's current sessions (section 7.5, kfsession/getsessionlist)."""
         answer = self._http.get("/customservice/kfsession/getsessionlist", {"kf_account": kf_account})
-        return convert_field(tuple[Session, ...], answer, "sessionlist")
+        return convert_field(Records[Session], answer, "sessionlist")
 
     def waiting(self) -> WaitingList:
         """Return the followers who wait for an agent (section 7.5, kfsession/getwaitcase)."""

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from ._http import Http
 from .templates import MiniProgram, values
-from .values import Page, convert_field, given
+from .values import Page, Records, convert_field, given
 
 
 @dataclass(frozen=True)
@@ -117,18 +117,18 @@ class Subscribe:
         body = {"tid": tid, "kidList": list(kids), **given(sceneDesc=scene_desc)}
         return convert_field(str, self._http.post("/wxaapi/newtmpl/addtemplate", body), "priTmplId")
 
-    def templates(self) -> tuple[NoticeTemplate, ...]:
+    def templates(self) -> Records[NoticeTemplate]:
         """Return the account's templates (section 7.13, newtmpl/gettemplate)."""
         answer = self._http.get("/wxaapi/newtmpl/gettemplate")
-        return convert_field(tuple[NoticeTemplate, ...], answer, "data")
+        return convert_field(Records[NoticeTemplate], answer, "data")
 
     def delete_template(self, pri_tmpl_id: str) -> None:
         """Delete a template of the account (section 7.13, newtmpl/deltemplate)."""
         self._http.post("/wxaapi/newtmpl/deltemplate", {"priTmplId": pri_tmpl_id})
 
-    def categories(self) -> tuple[Category, ...]:
+    def categories(self) -> Records[Category]:
         """Return the account's categories (section 7.13, newtmpl/getcategory)."""
-        return convert_field(tuple[Category, ...], self._http.get("/wxaapi/newtmpl/getcategory"), "data")
+        return convert_field(Records[Category], self._http.get("/wxaapi/newtmpl/getcategory"), "data")
 
     def titles(self, ids: Sequence[int], start: int = 0, limit: int = 30) -> Page[Title]:
         """Return the library's templates in the categories `ids` (section 7.13,

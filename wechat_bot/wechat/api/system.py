@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._http import Http
-from .values import convert, convert_field
+from .values import Records, convert, convert_field
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class AutoReplies:
     is_autoreply_open: bool = False
     add_friend_autoreply_info: AutoReply = AutoReply()
     message_default_autoreply_info: AutoReply = AutoReply()
-    keyword_autoreply_info: tuple[Rule, ...] = ()
+    keyword_autoreply_info: Records[Rule] = Records()
 
 
 class System:
@@ -123,11 +123,11 @@ class System:
         """
         self._http.replace_token()
 
-    def callback_ips(self) -> tuple[str, ...]:
+    def callback_ips(self) -> Records[str]:
         """Return the addresses and networks that send pushes (section 6.8, getcallbackip)."""
         return self._ips("/cgi-bin/getcallbackip")
 
-    def api_domain_ips(self) -> tuple[str, ...]:
+    def api_domain_ips(self) -> Records[str]:
         """Return the addresses and networks of the API (section 6.8, get_api_domain_ip)."""
         return self._ips("/cgi-bin/get_api_domain_ip")
 
@@ -167,5 +167,5 @@ class System:
         """Return the automatic replies of the console (section 7.17, get_current_autoreply_info)."""
         return convert(AutoReplies, self._http.get("/cgi-bin/get_current_autoreply_info"))
 
-    def _ips(self, path: str) -> tuple[str, ...]:
-        return convert_field(tuple[str, ...], self._http.get(path), "ip_list")
+    def _ips(self, path: str) -> Records[str]:
+        return convert_field(Records[str], self._http.get(path), "ip_list")

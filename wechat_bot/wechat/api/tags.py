@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ._http import Http
-from .values import OpenIDPage, all_openids, convert, convert_field
+from .values import OpenIDPage, Records, all_openids, convert, convert_field
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Tags:
     def __init__(self, http: Http) -> None:
         self._http = http
 
-    def list(self) -> tuple[Tag, ...]:
+    def list(self) -> Records[Tag]:
         """Return all tags (section 7.2, tags/get)."""
-        return convert_field(tuple[Tag, ...], self._http.get("/cgi-bin/tags/get"), "tags")
+        return convert_field(Records[Tag], self._http.get("/cgi-bin/tags/get"), "tags")
 
     def create(self, name: str) -> Tag:
         """Create one of at most 100 tags; `name` has up to 30 characters (section 7.2, tags/create)."""

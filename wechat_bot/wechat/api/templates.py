@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ._http import Http
-from .values import Answer, convert, convert_field, given
+from .values import Answer, Records, convert, convert_field, given
 
 SENT_ALREADY = 40241
 """Errcode for a message that equals one sent within the last 60 seconds."""
@@ -91,10 +91,10 @@ class Templates:
         body = {"template_id_short": template_id_short, **given(keyword_name_list=list(keywords))}
         return convert_field(str, self._http.post("/cgi-bin/template/api_add_template", body), "template_id")
 
-    def list(self) -> tuple[Template, ...]:
+    def list(self) -> Records[Template]:
         """Return the account's templates (section 7.12, template/get_all_private_template)."""
         answer = self._http.get("/cgi-bin/template/get_all_private_template")
-        return convert_field(tuple[Template, ...], answer, "template_list")
+        return convert_field(Records[Template], answer, "template_list")
 
     def delete(self, template_id: str) -> None:
         """Delete a template of the account (section 7.12, template/del_private_template)."""

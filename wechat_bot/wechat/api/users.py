@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ._http import Http
-from .values import OpenIDPage, all_openids, convert, convert_field
+from .values import OpenIDPage, Records, all_openids, convert, convert_field
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,6 @@ class MovedUser:
     err_msg: str = ""
 
 
-UserList = list[User]
-
-
 class Users:
     def __init__(self, http: Http) -> None:
         self._http = http
@@ -60,19 +57,19 @@ class Users:
         """
         return convert(User, self._http.get("/cgi-bin/user/info", {"openid": openid, "lang": lang}))
 
-    def batch(self, openids: Iterable[str], lang: str = "zh_CN") -> UserList:
+    def batch(self, openids: Iterable[str], lang: str = "zh_CN") -> Records[User]:
         """Return up to 100 users (section 7.1, user/info/batchget)."""
         wanted = [{"openid": openid, "lang": lang} for openid in openids]
         answer = self._http.post("/cgi-bin/user/info/batchget", {"user_list": wanted}, idempotent=True)
-        return list(convert_field(tuple[User, ...], answer, "user_info_list"))
+        return convert_field(Records[User], answer, "user_info_list")
 
     def set_remark(self, openid: str, remark: str) -> None:
         """Set the remark for a follower, of less than 30 bytes (section 7.1, user/info/updateremark)."""
         body = {"openid": openid, "remark": remark}
         self._http.post("/cgi-bin/user/info/updateremark", body, idempotent=True)
 
-    def moved(self, from_app_id: str, openids: Iterable[str]) -> tuple[MovedUser, ...]:
+    def moved(self, from_app_id: str, openids: Iterable[str]) -> Records[MovedUser]:
         """Return the new openids for up to 100 openids of a migrated account (section 7.1, changeopenid)."""
         body = {"from_appid": from_app_id, "openid_list": list(openids)}
         answer = self._http.post("/cgi-bin/changeopenid", body, idempotent=True)
-        return convert_field(tuple[MovedUser, ...], answer, "result_list")
+        return convert_field(Records[MovedUser], answer, "result_list")
