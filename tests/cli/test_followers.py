@@ -35,6 +35,16 @@ def test_all_followers_are_fetched(app: Flask) -> None:
         assert db.session.scalar(select(func.count()).select_from(Follower)) == 150
 
 
+def test_a_record_that_makes_no_sense_is_named(app: Flask, api: FakeAPI) -> None:
+    with api.store.opened() as state:
+        state.followers["o041"].subscribe_scene = {}  # type: ignore[assignment]
+    status, output = run(app)
+    assert (status, output.splitlines()) == (
+        0,
+        ["150 followers are synchronised.", "Records of the platform that make no sense were left out: o041"],
+    )
+
+
 def test_a_refusal_is_one_sentence_and_resume_goes_on(app: Flask, api: FakeAPI) -> None:
     api.errcodes[INFO] = [45009]
     status, output = run(app)

@@ -48,6 +48,8 @@ def _report(run: FollowerSync) -> None:
     if run.state == SyncState.RUNNING:
         raise click.ClickException("Another process is about it and goes on.")
     click.echo(f"{run.done} followers are synchronised.")
+    if run.error:
+        click.echo(f"Records of the platform that make no sense were left out: {run.error}")
 
 
 @contextmanager

@@ -90,6 +90,7 @@ class FollowerSync(Model):
     done: Mapped[int] = mapped_column(default=0)
     errcode: Mapped[int | None]
     error: Mapped[str] = mapped_column(String(255), default="")
+    """Why it failed; until then, the names of the platform's records that make no sense."""
 
 
 class UpdateKind(StrEnum):

@@ -266,6 +266,87 @@ def test_a_run_goes_on_where_it_failed_and_asks_for_no_page_again(any_office: Of
     assert office.value(select(func.count()).select_from(Follower)) == 250
 
 
+ODD: dict[str, tuple[str, Any]] = {
+    "o031": ("subscribe_time", "yesterday"),
+    "o041": ("subscribe_scene", ["ADD_SCENE_OTHERS"]),
+    "o141": ("remark", {}),
+    "o142": ("tags", ["VIP"]),
+    "o241": ("qr_scene", "counter-7"),
+}
+"""By openid, a field and its value, which makes no sense."""
+
+
+def test_one_odd_record_in_a_hundred_spoils_nothing_but_itself(any_office: Office) -> None:
+    office = any_office
+    office.add_tag(134, "VIP")
+    office.follow(*(f"o{n:03}" for n in range(250)), remark="老", tags=[134])
+    office.sync()
+    with office.api.store.opened() as state:
+        for openid, (field, value) in ODD.items():
+            setattr(state.followers[openid], field, value)
+    office.follow("o123", remark="新")
+    office.follow("oNew", subscribe_scene={})
+    before = office.follower("o041")
+    run = office.sync()
+    assert (run.state, run.done, run.total) == (SyncState.DONE, 251, 251)
+    assert run.error == "o031, o041, o141, o142, o241, oNew"
+    assert office.follower("o123").remark == "新"
+    assert {**office.follower("o041")._mapping, "synced_at": None} == {**before._mapping, "synced_at": None}
+    assert office.tags_of("o041") == {"VIP"}
+    assert office.follower("oNew").subscribed
+    assert office.follower("oNew").first_seen_at >= run.started_at
+
+
+def test_whoever_has_an_odd_record_does_not_count_as_gone(office: Office) -> None:
+    office.follow("oLi", subscribe_scene={})
+    office.sync()
+    hour = timedelta(hours=1)
+    office.set("oLi", last_seen_at=datetime.now(UTC) - hour, synced_at=datetime.now(UTC) - hour)
+    office.sync()
+    assert office.follower("oLi").subscribed
+
+
+def test_the_names_of_many_odd_records_are_cut(office: Office) -> None:
+    office.follow(*(f"o{n:027}" for n in range(250)), subscribe_scene={})
+    run = office.sync()
+    assert (run.state, run.done) == (SyncState.DONE, 250)
+    assert run.error.startswith(f"o{0:027}, o{1:027}, ")
+    assert run.error.endswith(", …")
+    assert len(run.error) <= 255
+
+
+@pytest.mark.parametrize("seconds", [10**18, -1, 1 << 40])
+def test_a_time_that_makes_no_sense_is_none(any_office: Office, seconds: int) -> None:
+    any_office.follow("oLi")
+    with any_office.api.store.opened() as state:
+        state.followers["oLi"].subscribe_time = seconds
+    assert any_office.sync().state == SyncState.DONE
+    assert any_office.follower("oLi").subscribed_at is None
+
+
+def test_texts_and_numbers_that_the_database_does_not_take_stop_nothing(any_office: Office) -> None:
+    office = any_office
+    office.add_tag(1 << 40, "大")
+    office.follow("oLi", remark="\0老\x08李", subscribe_scene="\0" + "A" * 99, tags=[1 << 40])
+    office.follow("o" * 65, "o\0")
+    run = office.sync()
+    assert (run.state, run.done, run.error) == (SyncState.DONE, 1, f"{'o' * 65}, o")
+    assert (office.follower("oLi").remark, office.follower("oLi").source) == ("老\x08李", "A" * 48)
+
+
+def test_a_tag_that_makes_no_sense_makes_no_other_tag_unknown(office: Office) -> None:
+    office.add_tag(134, "VIP")
+    office.add_tag(135, "老客户")
+    office.follow("oLi", tags=[134, 135])
+    office.sync()
+    with office.api.store.opened() as state:
+        next(tag for tag in state.tags if tag.id == 135).name = None  # type: ignore[assignment]
+    run = office.sync()
+    assert (run.state, run.error) == (SyncState.DONE, "135")
+    assert office.tags_of("oLi") == {"VIP", "老客户"}
+    assert office.value(select(Tag.platform_id).where(Tag.name == "老客户")) == 135
+
+
 def test_one_page_is_asked_for_once(office: Office) -> None:
     office.follow("oLi", "oWang")
     office.sync()

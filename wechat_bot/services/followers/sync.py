@@ -8,9 +8,11 @@ operators changed after the run began takes precedence.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from textwrap import shorten
 from typing import Any
 
 from sqlalchemy import (
@@ -64,8 +66,9 @@ NIGHTLY = Actor(None, "nightly", "")
 NIGHT = time(4), time(5)
 """Between these times, in Beijing, the nightly run begins."""
 BEIJING = timedelta(hours=8)
-_BUILT_IN_TAGS = {0, 1, 2}
-"""Numbers of the tags that every account has."""
+_TAG_NUMBERS = range(3, 1 << 31)
+"""Numbers of the tags that an account creates. Every account has those with smaller numbers."""
+_OPENID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ class FollowerSynchronizer:
             try:
                 self._continue(run, progress)
             except _PositionLost:
-                self._update(run.id, cursor="", done=0)
+                self._update(run.id, cursor="", done=0, error="")
             except APIError as error:
                 if isinstance(error, Forbidden):
                     self.capabilities.record_response(run.account_id, Feature.FOLLOWERS, allowed=False)
@@ -167,14 +170,16 @@ class FollowerSynchronizer:
         :raises APIError: if the platform refuses a call.
         """
         assert self.client
-        tags = self._map_tags(self.client, run.account_id)
+        tags = self._map_tags(self.client, run)
         cursor = run.cursor
         for page in _pages(self.client, cursor):
+            self._report_unreadable(run.id, page.openids.unreadable)
             for first in range(0, len(page.openids), BATCH_SIZE):
-                openids = page.openids[first : first + BATCH_SIZE]
-                found = {user.openid: user for user in self.client.users.batch(openids)}
-                users = [found.get(openid, User(openid, subscribe=True)) for openid in openids]
-                done = self._store(run, cursor, page.total, users, tags)
+                listed = page.openids[first : first + BATCH_SIZE]
+                openids = [openid for openid in listed if _OPENID.fullmatch(openid)]
+                users = {user.openid: user for user in self.client.users.batch(openids)}
+                self._report_unreadable(run.id, [openid for openid in listed if openid not in users])
+                done = self._store(run, cursor, page.total, openids, users, tags)
                 if done is None:
                     return
                 cursor = openids[-1]
@@ -182,41 +187,51 @@ class FollowerSynchronizer:
         self._finish(run, cursor)
 
     @retry_conflicts
-    def _map_tags(self, client: WeChatClient, account_id: int) -> dict[int, int]:
+    def _map_tags(self, client: WeChatClient, run: Run) -> dict[int, int]:
         """Return the ids of our tags by the platform's numbers, after inserting those that are new.
 
         :raises APIError: if the platform refuses the call.
         """
-        tags = {tag.id: tag.name for tag in client.tags.list() if tag.id not in _BUILT_IN_TAGS}
+        listed = client.tags.list()
+        self._report_unreadable(run.id, listed.unreadable)
+        tags = {tag.id: tag.name for tag in listed if tag.id in _TAG_NUMBERS}
         with transaction(self.engine) as connection:
-            numbered = Tag.account_id == account_id, Tag.platform_id.is_not(None)
+            numbered = Tag.account_id == run.account_id, Tag.platform_id.is_not(None)
             ids: dict[int, int] = {}
             for row in connection.execute(select(Tag.id, Tag.name, Tag.platform_id).where(*numbered)).all():
-                if tags.get(row.platform_id) == row.name[: write_back.MAX_TAG]:
+                name = row.name[: write_back.MAX_TAG]
+                if tags.get(row.platform_id, name if listed.unreadable else None) == name:
                     ids[row.platform_id] = row.id
                 else:  # it was deleted or renamed at the platform
                     connection.execute(update(Tag).where(Tag.id == row.id).values(platform_id=None))
             for number in tags.keys() - ids.keys():
                 if name := " ".join(storable(tags[number]).split())[:32]:
-                    ids[number] = ensure_tag(connection, account_id, name)
+                    ids[number] = ensure_tag(connection, run.account_id, name)
                     connection.execute(update(Tag).where(Tag.id == ids[number]).values(platform_id=number))
             return ids
 
     @retry_conflicts
     def _store(
-        self, run: Run, cursor: str, total: int, users: Sequence[User], tags: Mapping[int, int]
+        self,
+        run: Run,
+        cursor: str,
+        total: int,
+        openids: Sequence[str],
+        users: Mapping[str, User],
+        tags: Mapping[int, int],
     ) -> int | None:
         """Store the batch after `cursor` and return how many followers are done.
 
-        Returns None if the run is no longer at that position, because another worker was faster.
+        Of `openids` that are not in `users`, it is only known that they follow. Returns None if the run is no
+        longer at that position, because another worker was faster.
         """
         now = datetime.now(UTC)
-        done = FollowerSync.done + len(users)
-        moved = {"cursor": users[-1].openid, "total": total, "done": done, "seen_at": now}
+        done = FollowerSync.done + len(openids)
+        moved = {"cursor": openids[-1], "total": total, "done": done, "seen_at": now}
         with transaction(self.engine) as connection:
             if not connection.execute(update(FollowerSync).where(*_at(run, cursor)).values(moved)).rowcount:
                 return None
-            _merge(connection, run, users, tags, now)
+            _merge(connection, run, openids, users, tags, now)
             return connection.scalar(select(FollowerSync.done).where(FollowerSync.id == run.id))
 
     @retry_conflicts
@@ -237,6 +252,20 @@ class FollowerSynchronizer:
                     .where(Follower.last_seen_at < run.since, ~_wrote_since(run.since))
                     .values(subscribed=False, status_at=run.since)
                 )
+
+    @retry_conflicts
+    def _report_unreadable(self, sync_id: int, names: Collection[str]) -> None:
+        """Add the `names` of records that make no sense to the report of a run."""
+        if not names:
+            return
+        this = FollowerSync.id == sync_id
+        with transaction(self.engine) as connection:
+            report = connection.scalars(select(FollowerSync.error).where(this).with_for_update()).one()
+            reported = report.split(", ") if report else []
+            new = [storable(name) for name in names if name not in reported]
+            if new and "…" not in reported:
+                report = shorten(", ".join(reported + new), 255, placeholder=" …")
+                connection.execute(update(FollowerSync).where(this).values(error=report))
 
     def _update(self, sync_id: int, **values: Any) -> None:
         running = update(FollowerSync).where(
@@ -300,12 +329,17 @@ def _pages(client: WeChatClient, cursor: str) -> Iterator[OpenIDPage]:
 
 
 def _merge(
-    connection: Connection, run: Run, users: Sequence[User], tags: Mapping[int, int], now: datetime
+    connection: Connection,
+    run: Run,
+    openids: Sequence[str],
+    users: Mapping[str, User],
+    tags: Mapping[int, int],
+    now: datetime,
 ) -> None:
-    """Merge what the platform returns of `users` into the followers."""
-    new = _insert_unknown(connection, run, users, now)
-    rows = _locked(connection, run, users)
-    by_id = {rows[user.openid].id: user for user in users}
+    """Merge what the platform returns of `users` into the followers `openids`."""
+    new = _insert_unknown(connection, run, [users.get(openid, User(openid)) for openid in openids], now)
+    rows = _locked(connection, run, openids)
+    by_id = {rows[openid].id: users[openid] for openid in openids if openid in users}
     known = select(FollowerTag.follower_id, FollowerTag.tag_id).where(
         FollowerTag.follower_id.in_(by_id), FollowerTag.tag_id.in_(tags.values())
     )
@@ -313,7 +347,7 @@ def _merge(
     waiting = write_back.waiting(connection, by_id)  # last, so that no change of an operator is undone
     changed = set(new)
     changes = []
-    for row in rows.values():
+    for row in (rows[user.openid] for user in by_id.values()):
         values = _values(row, by_id[row.id], run.since, (row.id, None) in waiting)
         if any(getattr(row, name) != value for name, value in values.items()):
             changes.append({"follower": row.id, **values})
@@ -321,7 +355,7 @@ def _merge(
             changed.add(row.id)
     if changes:
         connection.execute(_CHANGE, changes)
-    connection.execute(update(Follower).where(Follower.id.in_(by_id)).values(synced_at=now))
+    connection.execute(update(Follower).where(*_these(run, openids)).values(synced_at=now))
     changed |= _merge_tags(connection, by_id, tags, have, waiting)
     refresh_followers(connection, changed)
 
@@ -336,8 +370,9 @@ _CHANGE = (
 
 def _insert_unknown(connection: Connection, run: Run, users: Sequence[User], now: datetime) -> Sequence[int]:
     """Insert the users who are no followers yet, seen last when they followed; return their ids."""
-    known = set(connection.scalars(select(Follower.openid).where(*_these(run, users))))
-    unknown = {user.openid: user for user in users if user.openid not in known}.values()
+    these = _these(run, [user.openid for user in users])
+    known = set(connection.scalars(select(Follower.openid).where(*these)))
+    unknown = {user.openid: user for user in users if user.openid not in known}
     if not unknown:
         return []
     new = [
@@ -348,7 +383,7 @@ def _insert_unknown(connection: Connection, run: Run, users: Sequence[User], now
             "first_seen_at": _time(user.subscribe_time) or now,
             "last_seen_at": _time(user.subscribe_time) or now,
         }
-        for user in unknown
+        for user in unknown.values()
     ]
     connection.execute(insert(Follower), new)
     ids = connection.scalars(select(Follower.id).where(*_these(run, unknown))).all()
@@ -356,13 +391,13 @@ def _insert_unknown(connection: Connection, run: Run, users: Sequence[User], now
     return ids
 
 
-def _these(run: Run, users: Iterable[User]) -> tuple[ColumnElement[bool], ...]:
-    return Follower.account_id == run.account_id, Follower.openid.in_([user.openid for user in users])
+def _these(run: Run, openids: Iterable[str]) -> tuple[ColumnElement[bool], ...]:
+    return Follower.account_id == run.account_id, Follower.openid.in_(openids)
 
 
-def _locked(connection: Connection, run: Run, users: Sequence[User]) -> dict[str, Any]:
+def _locked(connection: Connection, run: Run, openids: Sequence[str]) -> dict[str, Any]:
     """Lock the followers against changes by pushes; return them by openid."""
-    found = select(Follower.__table__).where(*_these(run, users)).order_by(Follower.id)
+    found = select(Follower.__table__).where(*_these(run, openids)).order_by(Follower.id)
     return {row.openid: row for row in connection.execute(found.with_for_update(key_share=True))}
 
 
@@ -375,8 +410,8 @@ def _values(row: Any, user: User, began: datetime, remark_waits: bool) -> dict[s
     if user.subscribe:
         values |= {
             "status_at": values["status_at"] or followed,
-            "unionid": user.unionid,
-            "source": user.subscribe_scene[:48],
+            "unionid": storable(user.unionid)[:64],
+            "source": storable(user.subscribe_scene)[:48],
             "subscribed_at": followed,
         }
         if not remark_waits:
@@ -412,4 +447,5 @@ def _merge_tags(
 
 
 def _time(seconds: int) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+    """Return a time of the platform; None if it gives none, or a meaningless one."""
+    return datetime.fromtimestamp(seconds, UTC) if 0 < seconds < 1 << 32 else None

@@ -68,6 +68,14 @@ def test_a_run_that_failed_says_why_and_goes_on_from_there(app: Flask, admin: Br
     assert "上次同步了 150 人" in admin.get("/admin/followers").text
 
 
+def test_a_run_names_the_records_that_make_no_sense(app: Flask, admin: Browser, api: FakeAPI) -> None:
+    with api.store.opened() as state:
+        state.followers["o041"].remark = {}  # type: ignore[assignment]
+    sync(admin)
+    services(app).jobs.run_all()
+    assert "这些记录读不懂，已跳过：o041" in admin.get("/admin/followers/sync").text
+
+
 def test_the_calls_of_today_are_shown(app: Flask, admin: Browser, engine: Engine) -> None:
     sync(admin)
     services(app).jobs.run_all()
