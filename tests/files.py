@@ -62,6 +62,19 @@ GOOD = {
 }
 """By name: the kind, the content, and the content type that it has."""
 
+DOWNLOADS = {
+    "heic": ("image", HEIC, "image/heic"),
+    "bmp": ("image", picture("BMP"), "image/bmp"),
+    "a voice as a picture": ("image", AMR, "application/octet-stream"),
+    "raw speex": ("voice", bytes([21, 222, 157, 102]) * 60, "application/octet-stream"),
+    "wav": ("voice", b"RIFF\x24\0\0\0WAVEfmt " + bytes(28), "audio/wav"),
+    "a picture as a voice": ("voice", PNG, "application/octet-stream"),
+    "doc": ("voice", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), "application/msword"),
+    "mov": ("video", b"\0\0\0\x14ftypqt  " + bytes(8), "video/quicktime"),
+    "a picture as a video": ("video", HEIC, "image/heic"),
+}
+"""Files that are not shown, by name: the kind of message, the content, and the content type that it has."""
+
 HOSTILE_FILES = {
     "a web page": ("image", HTML, "format"),
     "a drawing with a script": ("image", SVG, "format"),

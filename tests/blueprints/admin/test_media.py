@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from tests.blueprints.admin.conftest import Browse, Browser, SignIn, audited, newest
 from tests.conftest import APP_SECRET, MakeApp, statements
-from tests.files import GOOD, HTML, needs_ffmpeg
+from tests.files import DOWNLOADS, GOOD, HTML, needs_ffmpeg
 from wechat_bot.database.transactions import transaction
 from wechat_bot.models import Follower, Media, MediaState, MessageLog, Role
 from wechat_bot.routing import Router
@@ -44,10 +44,10 @@ Receive = Callable[[str], int]
 
 @pytest.fixture
 def receive(app: Flask, api: FakeAPI, archive: Archive, engine: Engine) -> Receive:
-    """Lets a follower send one of `GOOD`, or what the platform no longer has; the id of the file."""
+    """Lets a follower send a file that is kept, or what the platform no longer has; the id of the file."""
 
     def receive(name: str) -> int:
-        kind, content, content_type = GOOD.get(name, ("image", b"", ""))
+        kind, content, content_type = {**GOOD, **DOWNLOADS}.get(name, ("image", b"", ""))
         media_id = api.give_media(kind, content, name, content_type) if content else "gone"
         platform = FakePlatform.of(app)
         platform.push(platform.message(kind, MediaId=media_id, PicUrl=""))
@@ -89,6 +89,22 @@ def test_what_browsers_do_not_play_is_for_downloading(admin: Browser, receive: R
     answer = admin.get(f"/admin/media/{receive(name)}")
     assert answer.data == GOOD[name][1]
     assert answer.headers["Content-Disposition"].startswith("attachment; filename=voice-1.")
+
+
+@pytest.mark.parametrize("name", DOWNLOADS)
+def test_a_format_that_is_not_shown_is_for_downloading(
+    admin: Browser, receive: Receive, name: str, shown: Shown
+) -> None:
+    _, content, content_type = DOWNLOADS[name]
+    file_id = receive(name)
+    page = shown(admin)
+    assert f'<a href="/admin/media/{file_id}" download>' in page
+    assert f"/admin/media/{file_id}/" not in page
+    answer = admin.get(f"/admin/media/{file_id}")
+    assert (answer.data, answer.headers["Content-Type"]) == (content, content_type)
+    assert answer.headers["Content-Disposition"].startswith("attachment; filename=")
+    assert admin.get(f"/admin/media/{file_id}/thumbnail").status_code == 404
+    assert admin.get(f"/admin/media/{file_id}/playable").status_code == 404
 
 
 @needs_ffmpeg

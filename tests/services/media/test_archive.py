@@ -16,7 +16,7 @@ from PIL import Image
 from sqlalchemy import Engine, Row, select, update
 
 from tests.conftest import APP_SECRET, MakeApp
-from tests.files import GOOD, HOSTILE_FILES, animation, needs_ffmpeg, picture
+from tests.files import DOWNLOADS, GOOD, HOSTILE_FILES, animation, needs_ffmpeg, picture
 from wechat_bot.database.transactions import transaction
 from wechat_bot.extensions import db
 from wechat_bot.models import AuditEntry, Media, MediaState
@@ -155,7 +155,7 @@ def test_a_voice_is_converted_once_ffmpeg_is_there(
     assert archive.convert_voices() == 0
 
 
-@pytest.mark.parametrize("name", HOSTILE_FILES)
+@pytest.mark.parametrize("name", [name for name, file in HOSTILE_FILES.items() if file[2] != "format"])
 def test_nothing_of_a_hostile_file_is_kept(
     api: FakeAPI, archive: Archive, send: Send, files: Files, tmp_path: Path, name: str
 ) -> None:
@@ -168,6 +168,43 @@ def test_nothing_of_a_hostile_file_is_kept(
     assert (file.state, file.error, file.digest) == (MediaState.REFUSED, reason, "")
     assert not [path for path in (tmp_path / "media").rglob("*") if path.is_file()]
     assert archive.download_due() == 0
+
+
+@pytest.mark.parametrize("name", ["a web page", "a drawing with a script", "a web page as a voice"])
+def test_a_web_page_in_place_of_a_file_is_none(
+    api: FakeAPI, archive: Archive, send: Send, files: Files, name: str
+) -> None:
+    kind, content, _ = HOSTILE_FILES[name]
+    send(kind, MediaId=api.give_media(kind, content, "a.jpg", "image/jpeg"), PicUrl=PICTURE)
+    archive.download_due()
+    [file] = files()
+    assert (file.state, file.digest) == (MediaState.WANTED, "")
+    assert "web page" in file.error
+
+
+@pytest.mark.parametrize("name", DOWNLOADS)
+def test_a_format_that_is_not_shown_is_kept_for_download(
+    api: FakeAPI, archive: Archive, send: Send, files: Files, name: str
+) -> None:
+    kind, content, content_type = DOWNLOADS[name]
+    send(kind, MediaId=api.give_media(kind, content, "a.bin", "text/plain"), PicUrl="")
+    archive.download_due()
+    [file] = files()
+    assert (file.state, file.content_type) == (MediaState.STORED, content_type)
+    assert (file.thumbnail, file.playable) == ("", "")
+    assert archive.read(file.digest) == content
+    assert archive.convert_voices() == 0
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/json", "image/jpeg"])
+@pytest.mark.parametrize("name", ["jpeg", "amr", "speex", "mp4"])
+def test_the_first_bytes_of_a_file_tell_what_it_is(
+    api: FakeAPI, archive: Archive, send: Send, files: Files, name: str, content_type: str
+) -> None:
+    kind, content, stored = GOOD[name]
+    send(kind, MediaId=api.give_media(kind, content, "a.bin", content_type))
+    archive.download_due()
+    assert [(file.state, file.content_type) for file in files()] == [(MediaState.STORED, stored)]
 
 
 def test_a_file_that_is_too_large_is_refused_before_all_of_it_is_here(

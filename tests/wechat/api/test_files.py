@@ -23,6 +23,8 @@ from wechat_bot.wechat.api.publish import Item as Published
 from wechat_bot.wechat.api.values import Page, Records
 from wechat_bot.wechat.errors import NotFound, TooLarge, Unreachable
 
+AMR = b"#!AMR\n" + bytes(13)
+MP4 = b"\0\0\0\x18ftypmp42" + bytes(12)
 JPEG = b"\xff\xd8\xff\xe0 a picture"
 
 # Uploads
@@ -143,6 +145,11 @@ def served(
             served(b"#!AMR", "audio/amr", "attachment; filename=../../etc/a.amr"),
             Download(b"#!AMR", "audio/amr", "a.amr"),
         ),
+        (served(AMR, "text/plain"), Download(AMR, "text/plain", "")),
+        (served(MP4, "text/plain", 'attachment; filename="M.mp4"'), Download(MP4, "text/plain", "M.mp4")),
+        (served(JPEG, "text/plain"), Download(JPEG, "text/plain", "")),
+        (served(b"OggS", "text/plain; charset=utf-8"), Download(b"OggS", "text/plain", "")),
+        (served(AMR, "application/json"), Download(AMR, "application/json", "")),
     ],
 )
 def test_a_file_is_downloaded(answer: httpx2.Response, file: Download) -> None:
@@ -179,7 +186,11 @@ def test_a_video_is_fetched_from_the_web_only(url: str) -> None:
         (served(b'{"errcode":40007,"errmsg":"invalid media_id"}', "text/plain"), NotFound, "40007"),
         (served(b'{"errcode":40007,"errmsg":"invalid media_id"}'), NotFound, "40007"),
         (served(b'{"errcode":40007,"errmsg":"x"}', "application/json; charset=gbk"), NotFound, "40007"),
+        (served(b'\n{"errcode":40007,"errmsg":"invalid media_id"}', "image/jpeg"), NotFound, "40007"),
+        (served(b'\xef\xbb\xbf {"errcode":"40007"}', "video/mp4"), NotFound, "40007"),
+        (served(b"\n{errcode:40007}", "image/jpeg"), Unreachable, "without JSON"),
         (served(b"<html>", "text/html"), Unreachable, "web page"),
+        (served(b"\n<html>", "image/jpeg"), Unreachable, "web page"),
         (served(JPEG, "image/jpeg", status=502), Unreachable, "502"),
         (served(b"", "image/jpeg"), Unreachable, "without JSON"),
         (served(b"{}", "application/json"), Unreachable, "in place of a file"),
@@ -191,6 +202,34 @@ def test_what_is_no_file_is_an_error(answer: httpx2.Response, error: type[Except
     limit = 10 if b"x" in answer.content[:1] else 1000
     with pytest.raises(error, match=text):
         Recorded([answer]).client.media.download("MeDiA", limit)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_video_may_be_somewhere_else(status: int) -> None:
+    moved = httpx2.Response(status, headers={"Location": "https://cdn.example.com/v?c=d"})
+    platform = Recorded([{"video_url": "https://video.example.com/v"}, moved, served(MP4, "text/plain")])
+    assert platform.client.media.download("MeDiA").content == MP4
+    assert [str(request.url) for request in platform.requests[1:]] == [
+        "https://video.example.com/v",
+        "https://cdn.example.com/v?c=d",
+    ]
+
+
+def test_a_video_is_not_looked_for_forever() -> None:
+    moved = httpx2.Response(302, headers={"Location": "https://video.example.com/v"})
+    platform = Recorded([{"video_url": "https://video.example.com/v"}, moved])
+    with pytest.raises(Unreachable, match="no answer: TooManyRedirects"):
+        platform.client.media.download("MeDiA")
+
+
+def test_no_other_call_follows_a_redirect() -> None:
+    moved = httpx2.Response(302, headers={"Location": "https://cdn.example.com/"})
+    platform = Recorded([moved])
+    with pytest.raises(Unreachable, match="302"):
+        platform.client.media.download("MeDiA")
+    with pytest.raises(Unreachable, match="302"):
+        platform.client.tags.list()
+    assert len(platform.requests) == 2
 
 
 def test_a_video_is_cut_off_at_the_same_size() -> None:

@@ -12,9 +12,11 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
 
 import pytest
+from werkzeug.wrappers import Response
 
 from tests.conftest import APP_SECRET
 from tests.wechat.api.recorded import CREDENTIALS, no_sleep
+from wechat_bot.testing import listening
 from wechat_bot.wechat.api import MemoryTokens, Token, WeChatClient
 from wechat_bot.wechat.api._http import Http, Timeouts
 from wechat_bot.wechat.errors import APIError, Unreachable
@@ -290,3 +292,10 @@ def test_no_log_record_and_no_error_shows_a_token_or_the_secret(
 
 def test_a_client_shows_nothing_of_its_credentials() -> None:
     assert APP_SECRET not in repr(vars(WeChatClient(CREDENTIALS, "http://api.invalid")))
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/", "//"])
+def test_a_redirect_of_a_file_leads_into_the_web_only(client: Connect, url: str) -> None:
+    moved = Response(status=302, headers={"Location": url})
+    with listening(moved) as server, pytest.raises(Unreachable, match="no answer"):
+        client("").fetch(f"{server}/v", 1000, redirects=True)

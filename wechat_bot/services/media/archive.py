@@ -21,7 +21,18 @@ from ..accounts.capabilities import Capabilities, Feature
 from ..audit import Actor
 from .blobs import BlobStore
 from .converter import Converter
-from .formats import AMR, FORMATS, MP3, WEBP, MediaFormat, RefusalReason, RefusedMedia, duration, identify
+from .formats import (
+    AMR,
+    FORMATS,
+    MP3,
+    WEBP,
+    MediaFormat,
+    RefusalReason,
+    RefusedMedia,
+    duration,
+    identify,
+    identify_received,
+)
 from .pictures import as_jpeg, is_animated
 
 log = logging.getLogger(__name__)
@@ -143,7 +154,7 @@ class Archive:
         """Download and store the file of a claimed row. Return the new values of the row."""
         try:
             content = self._download_file(claimed).content
-            stored = self._store_file(content, identify(claimed.kind, content, self.max_bytes))
+            stored = self._store_file(content, identify_received(claimed.kind, content, self.max_bytes))
         except RefusedMedia as refused:
             return {"state": MediaState.REFUSED, "error": refused.reason}
         except TooLarge:
@@ -235,7 +246,7 @@ class Archive:
         return StoredFile(digest, format_.content_type, len(content), thumbnail_digest, playable)
 
     def _thumbnail(self, content: bytes, format_: MediaFormat) -> bytes:
-        """Return a small JPEG, or nothing for voices and for videos of which no frame can be decoded.
+        """Return a small JPEG, or nothing if the file is no picture and no video with a frame to decode.
 
         :raises RefusedMedia: if a picture is damaged or has too many pixels.
         """
@@ -245,8 +256,8 @@ class Archive:
         return as_jpeg(poster, "PNG", THUMBNAIL_SIDE, MAX_THUMBNAIL_BYTES) if poster else b""
 
     def _playable(self, content: bytes, format_: MediaFormat) -> str:
-        """Return the digest of a version that browsers play, or "" for pictures and failed conversions."""
-        if format_.kind == "image":
+        """Return the digest of a version that browsers play, or "" if there is none."""
+        if format_.kind not in {"voice", "video"}:
             return ""
         if not format_.web_playable:
             content = self.converter.mp3(content, format_.decoder)

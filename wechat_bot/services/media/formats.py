@@ -1,4 +1,4 @@
-"""Detection of file formats by content, against a whitelist, and the duration of recordings.
+"""Detection of file formats by content, and the duration of recordings.
 
 File names and declared content types come from strangers and are not used.
 """
@@ -34,12 +34,17 @@ class RefusedMedia(Exception):
 @dataclass(frozen=True)
 class MediaFormat:
     kind: str
+    """image, voice or video; "file" for a format that is not shown, but kept for download."""
     content_type: str
     extension: str
     decoder: str
     """Name of the decoder: in Pillow for images, in ffmpeg for audio and video."""
     web_playable: bool = True
     """Whether every browser can show or play it."""
+
+
+def _download_only(content_type: str, extension: str) -> MediaFormat:
+    return MediaFormat("file", content_type, extension, "", web_playable=False)
 
 
 PNG = MediaFormat("image", "image/png", "png", "PNG")
@@ -51,8 +56,16 @@ AMR_WB = MediaFormat("voice", "audio/amr-wb", "awb", "amr", web_playable=False)
 SPEEX = MediaFormat("voice", "audio/ogg", "spx", "ogg", web_playable=False)
 MP3 = MediaFormat("voice", "audio/mpeg", "mp3", "mp3")
 MP4 = MediaFormat("video", "video/mp4", "mp4", "mov")
+BMP = _download_only("image/bmp", "bmp")
+HEIC = _download_only("image/heic", "heic")
+WAV = _download_only("audio/wav", "wav")
+MOV = _download_only("video/quicktime", "mov")
+DOC = _download_only("application/msword", "doc")
+OTHER = _download_only("application/octet-stream", "bin")
+"""Any other format, such as raw Speex, which has no signature."""
 
-FORMATS = {format_.content_type: format_ for format_ in (PNG, JPEG, GIF, WEBP, AMR, AMR_WB, SPEEX, MP3, MP4)}
+_SHOWN = (PNG, JPEG, GIF, WEBP, AMR, AMR_WB, SPEEX, MP3, MP4)
+FORMATS = {format_.content_type: format_ for format_ in (*_SHOWN, BMP, HEIC, WAV, MOV, DOC, OTHER)}
 """Formats that are stored, by content type. No other content type is ever sent to a browser."""
 
 _SIGNATURES = {
@@ -64,9 +77,18 @@ _SIGNATURES = {
     re.compile(rb"#!AMR-WB\n"): AMR_WB,
     re.compile(rb"OggS.{24}Speex   ", re.DOTALL): SPEEX,
     re.compile(rb"ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb]"): MP3,
-    # Pictures of the same family, such as HEIC, have other brands.
     re.compile(rb"....ftyp(iso[2-9m]|mp4[12]|avc1|M4V.|MSNV|3gp.|dash)", re.DOTALL): MP4,
+    re.compile(rb"....ftypqt  ", re.DOTALL): MOV,
+    re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL): HEIC,
+    re.compile(rb"RIFF....WAVE", re.DOTALL): WAV,
+    re.compile(rb"BM.{4}\0{4}", re.DOTALL): BMP,
+    re.compile(rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"): DOC,
 }
+
+
+def detect(content: bytes) -> MediaFormat:
+    """Return the format that the first bytes of a file have."""
+    return next((format_ for pattern, format_ in _SIGNATURES.items() if pattern.match(content)), OTHER)
 
 
 def identify(kind: str, content: bytes, max_bytes: int) -> MediaFormat:
@@ -80,12 +102,26 @@ def identify(kind: str, content: bytes, max_bytes: int) -> MediaFormat:
         raise RefusedMedia(RefusalReason.EMPTY)
     if len(content) > max_bytes:
         raise RefusedMedia(RefusalReason.TOO_LARGE)
-    found = next((format_ for pattern, format_ in _SIGNATURES.items() if pattern.match(content)), None)
-    if found is None or found.kind != ("image" if kind == "thumb" else kind):
+    found = detect(content)
+    if found.kind != ("image" if kind == "thumb" else kind):
         raise RefusedMedia(RefusalReason.FORMAT)
     if (found is MP3 and not duration(content, MP3)) or (found is MP4 and not _is_complete(content)):
         raise RefusedMedia(RefusalReason.DAMAGED)
     return found
+
+
+def identify_received(kind: str, content: bytes, max_bytes: int) -> MediaFormat:
+    """Return the format of a follower's file, which is kept for download if `kind` does not allow it.
+
+    :raises RefusedMedia: if the file is empty, too large or damaged.
+    """
+    try:
+        return identify(kind, content, max_bytes)
+    except RefusedMedia as refused:
+        if refused.reason is not RefusalReason.FORMAT:
+            raise
+    found = detect(content)
+    return found if found.kind == "file" else OTHER
 
 
 def duration(content: bytes, format_: MediaFormat) -> float:

@@ -76,7 +76,10 @@ class File:
 
 @dataclass(frozen=True)
 class Download:
-    """A downloaded file. `filename` is empty if the platform gives none."""
+    """A downloaded file. `filename` is empty if the platform gives none.
+
+    The `content_type` of its header is often wrong; the first bytes tell the format (section 0.3).
+    """
 
     content: bytes = field(repr=False)
     content_type: str
@@ -93,6 +96,7 @@ class _Request:
     authorized: bool = True
     idempotent: bool = False
     binary: bool = False
+    redirects: bool = False
     accept: tuple[int, ...] = ()
     max_bytes: int = MAX_BYTES
 
@@ -186,11 +190,18 @@ class Http:
         """Return a file of at most `max_bytes`, or the JSON response in its place (section 10.7)."""
         return self._send(_Request(path, query, body, idempotent=True, binary=True, max_bytes=max_bytes))
 
-    def fetch(self, url: str, max_bytes: int) -> Download:
-        """Return the file at `url`, which the platform supplied; no access token is sent."""
+    def fetch(self, url: str, max_bytes: int, *, redirects: bool = False) -> Download:
+        """Return the file at `url`, which the platform supplied; no access token is sent.
+
+        :param redirects: whether to follow redirects, which lead to any host.
+        """
         if not re.match(r"https?://[^/]", url):
             raise Unreachable("the file's address is neither https:// nor http://", delivered=True)
-        file = self._send(_Request(url, authorized=False, idempotent=True, binary=True, max_bytes=max_bytes))
+        file = self._send(
+            _Request(
+                url, authorized=False, idempotent=True, binary=True, redirects=redirects, max_bytes=max_bytes
+            )
+        )
         if not isinstance(file, Download):
             raise Unreachable("JSON in place of a file", delivered=True)
         return file
@@ -301,6 +312,7 @@ class Http:
                     request.url,
                     params=query or None,
                     timeout=httpx2.Timeout(timeouts.read, connect=timeouts.connect),
+                    follow_redirects=request.redirects,
                     **_content(request),
                 ) as response,
             ):
@@ -317,6 +329,8 @@ class Http:
 
 _CODE = re.compile(r"-?[0-9]{1,19}")
 """An errcode, which may be text."""
+_TEXT = re.compile(rb"(\xef\xbb\xbf)?\s*[{<]")
+"""The first bytes of JSON objects and of web pages, with which no file begins."""
 _SECRET = {"access_token", "refresh_token", "secret", "code"}
 """Query parameters whose values are masked in error messages."""
 
@@ -349,11 +363,13 @@ def _read(response: httpx2.Response, max_bytes: int) -> bytes:
 
 
 def _file(response: httpx2.Response, content: bytes) -> Download | None:
-    """Return the file in `response`, or None if it is text, as errors are, or its status is not 200."""
-    content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    is_text = content_type.startswith("text/") or content_type == "application/json"
-    if response.status_code != 200 or not content or is_text or content[:1] == b"{":
+    """Return the file in `response`, or None if it is JSON, as errors are, or a web page.
+
+    The first bytes decide; the header tells nothing (section 10.7).
+    """
+    if response.status_code != 200 or not content or _TEXT.match(content):
         return None
+    content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     found = re.search(r'filename="?([^";]+)', response.headers.get("content-disposition", ""))
     filename = re.split(r"[/\\]", found[1].strip())[-1] if found else ""
     return Download(content, content_type, filename)

@@ -49,6 +49,6 @@ class Media:
             case Download() as file:
                 return file
             case {"video_url": str(url)}:
-                return self._http.fetch(url, max_bytes)
+                return self._http.fetch(url, max_bytes, redirects=True)
             case _:
                 raise Unreachable("JSON in place of a file", delivered=True)
