@@ -112,7 +112,7 @@ def test_the_claim_of_a_process_that_died_ends(tokens: DatabaseTokens, engine: E
     with engine.connect() as connection:
         until = connection.scalar(select(AccessToken.refreshing_until))
     assert until is not None
-    assert timedelta(seconds=LEASE - 10) < until - datetime.now(UTC) <= timedelta(seconds=LEASE)
+    assert timedelta(seconds=LEASE - 4) < until - datetime.now(UTC) <= timedelta(seconds=LEASE)
     with transaction(engine) as connection:
         connection.execute(update(AccessToken).values(refreshing_until=datetime.now(UTC)))
     assert tokens.claim("access_token", "")

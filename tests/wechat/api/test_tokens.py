@@ -27,6 +27,7 @@ from wechat_bot.wechat.errors import (
     Unreachable,
 )
 
+PLAIN_TOKEN = "/cgi-bin/token"
 SEND = "/cgi-bin/message/custom/send"
 MESSAGE = {"touser": "o"}
 
@@ -58,9 +59,9 @@ class Platform:
         errcodes = self.errcodes.get(request.url.path, [])
         if errcodes:
             return httpx2.Response(200, json={"errcode": errcodes.pop(0), "errmsg": "injected"})
-        if request.url.path == TOKEN:
+        if request.url.path in {TOKEN, PLAIN_TOKEN}:
             self.asked()
-            self.bodies.append(json.loads(request.content))
+            self.bodies.append(json.loads(request.content or "{}"))
             token = f"token-{next(self._numbers)}"
             self.valid.add(token)
             return httpx2.Response(200, json={"access_token": token, "expires_in": self.seconds})
@@ -255,6 +256,25 @@ def test_whoever_died_while_fetching_is_waited_for_until_his_claim_ends(
     assert NOW + LEASE <= clock.now < NOW + LEASE + 1
 
 
+def test_a_holder_that_stalls_delays_others_by_seconds(platform: Platform, clock: Clock) -> None:
+    store = MemoryTokens(clock)
+    stalled = platform.client(clock, store=store)
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        clock.now += seconds
+        waits.append(seconds)
+
+    def stall() -> None:
+        platform.asked = lambda: None
+        platform.client(clock, store=store, sleep=wait).post(SEND, MESSAGE)
+
+    platform.asked = stall  # another client asks while the first one gets no answer
+    assert stalled.post(SEND, MESSAGE) == OK
+    assert sum(waits) < 10
+    assert platform.calls == [TOKEN, TOKEN, SEND, SEND]
+
+
 def test_a_claim_that_never_ends_is_not_waited_for_for_ever(platform: Platform, clock: Clock) -> None:
     store = MemoryTokens(clock)
     store.claim("access_token", "")
@@ -286,6 +306,47 @@ def test_a_leaked_token_is_replaced_by_force(platform: Platform, clock: Clock) -
     assert platform.bodies[0]["force_refresh"] is True
     assert client.tags.list() == ()
     assert platform.calls == [TOKEN, "/cgi-bin/tags/get"]
+
+
+# Hosts without stable_token
+
+
+@pytest.mark.parametrize("errcode", [40066, 48001])
+def test_a_host_without_stable_token_is_asked_for_a_token_of_the_other_kind(
+    http: Http, platform: Platform, errcode: int
+) -> None:
+    platform.errcodes[TOKEN] = [errcode] * 9
+    http.post(SEND, MESSAGE)
+    platform.valid.clear()
+    http.post(SEND, MESSAGE)
+    assert platform.calls == [TOKEN, PLAIN_TOKEN, SEND, SEND, PLAIN_TOKEN, SEND]
+
+
+def test_the_other_kind_of_token_is_asked_for_with_a_query_that_is_in_no_error(clock: Clock) -> None:
+    requests: list[httpx2.Request] = []
+
+    def refuse(request: httpx2.Request) -> httpx2.Response:
+        requests.append(request)
+        errcode = 40066 if request.url.path == TOKEN else 40125
+        return httpx2.Response(200, json={"errcode": errcode, "errmsg": f"invalid {request.url}"})
+
+    http = Http(CREDENTIALS, URL, httpx2.MockTransport(refuse), clock=clock, sleep=no_sleep)
+    with pytest.raises(CredentialsRefused) as caught:
+        http.post(SEND, MESSAGE)
+    assert APP_SECRET not in str(caught.value)
+    assert requests[1].method == "GET"
+    query = {"grant_type": "client_credential", "appid": APP_ID, "secret": APP_SECRET}
+    assert dict(requests[1].url.params) == query
+
+
+@pytest.mark.parametrize("errcode", [40164, 40125, 45009, -1])
+def test_another_refusal_of_stable_token_is_none_of_the_other_kind(
+    http: Http, platform: Platform, errcode: int
+) -> None:
+    platform.errcodes[TOKEN] = [errcode] * 9
+    with pytest.raises(APIError):
+        http.post(SEND, MESSAGE)
+    assert PLAIN_TOKEN not in platform.calls
 
 
 # Refusals

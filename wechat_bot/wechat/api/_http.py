@@ -27,6 +27,7 @@ for _library in ("httpx2", "httpcore2.connection", "httpcore2.http11", "httpcore
 
 ACCESS_TOKEN = "access_token"
 STABLE_TOKEN = "/cgi-bin/stable_token"
+PLAIN_TOKEN = "/cgi-bin/token"
 MAX_BYTES = 2 << 20
 """Maximum size, in bytes, of a response that is not a file."""
 MAX_FILE_BYTES = 12 << 20
@@ -142,6 +143,7 @@ class Http:
         self._call = call
         self._file = file
         self._rate_limits: dict[str, _RateLimitHold] = {}
+        self._has_stable_token = True
 
     def close(self) -> None:
         """Close the connections."""
@@ -226,18 +228,30 @@ class Http:
         self._rate_limits.clear()
 
     def _fetch_token(self, **more: bool) -> Token:
-        body = {
-            "grant_type": "client_credential",
-            "appid": self.credentials.app_id,
-            "secret": self.credentials.app_secret,
-        }
         try:
-            answer = self.open(STABLE_TOKEN, body={**body, **more}, idempotent=True)
+            answer = self._ask_for_token(**more)
         except Unreachable as error:  # the call that needs the token was not sent
             raise Unreachable(error.errmsg, delivered=False, status=error.status) from None
         except InvalidToken as error:  # here the platform means the AppSecret
             raise CredentialsRefused(error.errcode, error.errmsg) from None
         return self.token_in(answer, "access_token")
+
+    def _ask_for_token(self, **more: bool) -> Answer:
+        """Return the response with a token: of stable_token, or of token if the host has no stable_token
+        (section 6.1), which is remembered."""
+        credentials = {
+            "grant_type": "client_credential",
+            "appid": self.credentials.app_id,
+            "secret": self.credentials.app_secret,
+        }
+        if self._has_stable_token:
+            try:
+                return self.open(STABLE_TOKEN, body={**credentials, **more}, idempotent=True)
+            except APIError as error:
+                if error.errcode not in _NO_STABLE_TOKEN:
+                    raise
+                self._has_stable_token = False
+        return self.open(PLAIN_TOKEN, credentials, idempotent=True)
 
     def _answer(self, request: _Request) -> Answer:
         answer = self._send(request)
@@ -331,6 +345,8 @@ _CODE = re.compile(r"-?[0-9]{1,19}")
 """An errcode, which may be text."""
 _TEXT = re.compile(rb"(\xef\xbb\xbf)?\s*[{<]")
 """The first bytes of JSON objects and of web pages, with which no file begins."""
+_NO_STABLE_TOKEN = {40066, 48001}
+"""Errcodes of hosts that do not know stable_token, such as private gateways."""
 _SECRET = {"access_token", "refresh_token", "secret", "code"}
 """Query parameters whose values are masked in error messages."""
 

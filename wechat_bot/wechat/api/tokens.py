@@ -18,8 +18,13 @@ from ..errors import APIError, CredentialsRefused, NotConfirmed, NotWhitelisted,
 MARGIN = 300
 """Seconds before its expiry at which a token is renewed; the old one stays valid this long (section 6.1)."""
 
-LEASE = 30
-"""Seconds after which a claim expires, in case its process was terminated."""
+LEASE = 5
+"""Seconds after which a claim expires, since its process may have stalled or died.
+
+It may be shorter than a renewal takes: a second caller gets a valid token, too (section 6.1).
+"""
+_MAX_WAIT = 3 * LEASE
+"""Seconds for which a caller without a valid token waits for the renewals of others."""
 
 PAUSE = 60
 """Seconds to wait after a failed renewal before the next attempt, if the old token is still valid or only an
@@ -121,7 +126,7 @@ class Tokens:
         if copy and copy.token.value != refused and self._clock() < copy.due:
             return copy.token.value
         earlier = self._failures.get(kind)
-        for _ in range(round((LEASE + 1) / _POLL_INTERVAL)):
+        for _ in range(round(_MAX_WAIT / _POLL_INTERVAL)):
             stored = self._store.get(kind)
             valid = (
                 stored if stored and stored.value != refused and stored.expires_at > self._clock() else None
