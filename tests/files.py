@@ -27,15 +27,22 @@ def picture(form: str = "JPEG", width: int = 64, height: int = 48, **options: ob
     return made.getvalue()
 
 
-def bomb(side: int = 30_000) -> bytes:
-    """A PNG of some bytes that unfolds to `side` by `side` pixels."""
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of some bytes that unfolds to many pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    head = struct.pack(">2I5B", side, side, 1, 0, 0, 0, 0)
+    head = struct.pack(">2I5B", width, height, 1, 0, 0, 0, 0)
     lines = zlib.compress(bytes(1000))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
+
+
+def gif_bomb(width: int, height: int) -> bytes:
+    """A GIF of 34 bytes that unfolds to many pixels."""
+    head = struct.pack("<2H3B", width, height, 0x80, 0, 0)
+    frame = b"," + struct.pack("<4HB", 0, 0, width, height, 0)
+    return b"GIF89a" + head + bytes(6) + frame + b"\x02\x01\x44\0;"
 
 
 def animation() -> bytes:
@@ -90,7 +97,10 @@ HOSTILE_FILES = {
     "a title without sound": ("voice", b"ID3\x04\0\0\0\0\0\0" + HTML, "damaged"),
     "half a video": ("video", MP4 + b"\0\0\xff\xffmdat" + bytes(100), "damaged"),
     "a video with a web page at its end": ("video", MP4 + HTML, "damaged"),
-    "a bomb": ("image", bomb(), "too_many_pixels"),
-    "a smaller bomb": ("image", bomb(8_000), "too_many_pixels"),
+    "a bomb": ("image", bomb(30_000, 30_000), "too_many_pixels"),
+    "a smaller bomb": ("image", bomb(7_070, 7_070), "too_many_pixels"),
+    "a bomb of 34 bytes": ("image", gif_bomb(7_070, 7_070), "too_many_pixels"),
+    "a long and narrow bomb": ("image", bomb(1, 50_000_000), "too_many_pixels"),
+    "a bomb of few pixels": ("image", bomb(70_000, 1), "too_many_pixels"),
 }
 """By name: the kind that it claims, the content, and why it is not kept."""

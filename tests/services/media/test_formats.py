@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -72,6 +75,31 @@ def test_a_picture_is_made_smaller_until_it_fits() -> None:
     made = as_jpeg(picture(width=900, height=900), JPEG.decoder, 900, 20_000)
     assert len(made) <= 20_000
     assert max(Image.open(BytesIO(made)).size) < 900
+
+
+_DECODE = """
+import resource, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from wechat_bot.services.media.pictures import as_jpeg
+
+content = Path(sys.argv[1]).read_bytes()
+with ThreadPoolExecutor(4) as pool:
+    list(pool.map(lambda _: as_jpeg(content, "PNG", 480, 1 << 16), range(int(sys.argv[2]))))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+"""Decodes a picture several times at once, and prints the largest memory that the process had."""
+
+
+def test_large_pictures_are_decoded_one_at_a_time(tmp_path: Path) -> None:
+    large = tmp_path / "large.png"
+    Image.new("RGBA", (4000, 4000)).save(large, compress_level=1)
+
+    def peak(times: int) -> int:
+        command = [sys.executable, "-c", _DECODE, str(large), str(times)]
+        return int(subprocess.run(command, capture_output=True, check=True).stdout)
+
+    assert peak(4) < 1.5 * peak(1)
 
 
 def test_an_animation_is_known_and_its_first_frame_shown() -> None:

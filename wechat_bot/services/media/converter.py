@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import tempfile
 
+from .pictures import MAX_PIXELS, decoding
+
 log = logging.getLogger(__name__)
 
 TIMEOUT = 60
@@ -47,7 +49,8 @@ class Converter:
     def poster(self, content: bytes, decoder: str) -> bytes:
         """Return a frame of a video as PNG, or nothing if it has none that can be decoded."""
         options = ("-map", "0:v:0", "-frames:v", "1", "-c:v", "png", "-f", "image2pipe")
-        return self._run(content, decoder, *options)
+        with decoding:
+            return self._run(content, decoder, *options)
 
     def _run(self, content: bytes, decoder: str, *output: str) -> bytes:
         if self._program is None:
@@ -56,7 +59,7 @@ class Converter:
             file.write(content)
             file.flush()
             options = ("-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-threads", "1")
-            source = ("-max_pixels", "50000000", "-f", decoder, "-i", f"file:{file.name}")
+            source = ("-max_pixels", str(MAX_PIXELS), "-f", decoder, "-i", f"file:{file.name}")
             command = ["/bin/sh", "-c", _RUN_LIMITED, self._program, *options, *source, *output, "pipe:1"]
             try:
                 result = subprocess.run(command, capture_output=True, timeout=TIMEOUT, env={}, check=False)  # noqa: S603

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from threading import Lock
 
 from PIL import Image, ImageOps
 
 from .formats import RefusalReason, RefusedMedia
 
-MAX_PIXELS = 50_000_000
-"""Maximum number of pixels; decoding a larger picture could exhaust the memory."""
+MAX_PIXELS = 36_000_000
+"""Maximum number of pixels; each takes up to 16 bytes of memory."""
+MAX_JPEG_PIXELS = 50_000_000
+"""Maximum number of pixels of a JPEG, which is decoded at a reduced size."""
+MAX_SIDE = 65_535
+"""Maximum length of a side in pixels, which limits the memory for reducing a long and narrow picture."""
+decoding = Lock()
+"""Held while a picture is decoded, so that several large ones do not exhaust the memory together."""
 
 
 def as_jpeg(content: bytes, decoder: str, side: int, max_bytes: int) -> bytes:
@@ -40,17 +47,21 @@ def _encode(content: bytes, decoder: str, side: int) -> bytes:
     output = BytesIO()
     with _open(content, decoder) as image:
         image.draft("RGB", (side, side))  # decodes a JPEG at a reduced size, which saves memory
-        upright = ImageOps.exif_transpose(image)
-        upright.thumbnail((side, side))
-        _on_white(upright).save(output, "JPEG", quality=82)
+        image.thumbnail((side, side))
+        _on_white(ImageOps.exif_transpose(image)).save(output, "JPEG", quality=82)
     return output.getvalue()
 
 
 @contextmanager
 def _open(content: bytes, decoder: str) -> Iterator[Image.Image]:
+    """Open a picture, of which only the header is read, and which no other caller decodes meanwhile.
+
+    :raises RefusedMedia: if the header tells too many pixels, or the picture proves to be damaged.
+    """
+    max_pixels = MAX_JPEG_PIXELS if decoder == "JPEG" else MAX_PIXELS
     try:
-        with Image.open(BytesIO(content), formats=(decoder,)) as image:
-            if image.width * image.height > MAX_PIXELS:
+        with decoding, Image.open(BytesIO(content), formats=(decoder,)) as image:
+            if image.width * image.height > max_pixels or max(image.size) > MAX_SIDE:
                 raise RefusedMedia(RefusalReason.TOO_MANY_PIXELS)
             yield image
     except RefusedMedia:
