@@ -59,7 +59,7 @@ def test_a_draft_is_kept_changed_and_deleted(caller: Caller, thumb: str) -> None
         ({"title": ""}, 40227),
         ({"content": ""}, 44003),
         ({"author": "人" * 17}, 45004),
-        ({"digest": "摘" * 121}, 45004),
+        ({"digest": "摘" * 129}, 45004),
         ({"content": "x" * 20_000}, 45002),
         ({"content": "<SCRIPT>"}, 45166),
         ({"content_source_url": "https://a.example/" + "x" * 1024}, 45005),

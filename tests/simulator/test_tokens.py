@@ -187,6 +187,16 @@ def test_all_quotas_are_cleared_ten_times_a_month_by_token_and_by_secret_togethe
     assert caller.errcode("/cgi-bin/clear_quota", {"appid": APP_ID}) == 0
 
 
+@pytest.mark.parametrize("place", ["json", "params"])
+def test_the_secret_that_clears_quotas_is_in_the_body_or_the_query(caller: Caller, place: str) -> None:
+    path, secret = "/cgi-bin/clear_quota/v2", {"appid": APP_ID, "appsecret": APP_SECRET}
+    given: dict[str, Any] = {"json": {}, place: secret}
+    assert caller.http.post(path, **given).json() == OK
+    for missing, errcode in (("appid", 41002), ("appsecret", 41004)):
+        given[place] = {name: value for name, value in secret.items() if name != missing}
+        assert caller.http.post(path, **given).json()["errcode"] == errcode
+
+
 def test_one_quota_is_cleared_fifty_times_a_month(caller: Caller) -> None:
     errcodes = [caller.errcode("/cgi-bin/openapi/quota/clear", {"cgi_path": USERS}) for _ in range(51)]
     assert errcodes == [0] * 50 + [48006]

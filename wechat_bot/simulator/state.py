@@ -294,6 +294,10 @@ class PlatformState:
     menu: list[dict[str, Any]] = field(default_factory=list)
     menuid: int = 0
     conditional_menus: list[ConditionalMenu] = field(default_factory=list)
+    console_menu: list[dict[str, Any]] = field(default_factory=list)
+    """The buttons that were made in the platform's console, in the form of get_current_selfmenu_info."""
+    auto_replies: dict[str, Any] = field(default_factory=dict)
+    """The automatic replies of the console, in the form of get_current_autoreply_info (section 7.17)."""
     media: dict[str, SimulatedMedia] = field(default_factory=dict)
     drafts: dict[str, SimulatedDraft] = field(default_factory=dict)
     published: dict[str, Published] = field(default_factory=dict)

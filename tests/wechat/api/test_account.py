@@ -15,6 +15,7 @@ from tests.conftest import APP_ID, APP_SECRET
 from tests.wechat.api.recorded import NOW, OK, OPENID, Recorded, Row, check, named
 from wechat_bot.wechat.api import datacube
 from wechat_bot.wechat.api.jssdk import sign
+from wechat_bot.wechat.api.menu import NewsInfo
 from wechat_bot.wechat.api.oauth import Authorization, Profile
 from wechat_bot.wechat.api.qrcode import QRCode
 from wechat_bot.wechat.api.shortkey import Stored
@@ -33,7 +34,7 @@ from wechat_bot.wechat.api.system import (
     RuleReply,
 )
 from wechat_bot.wechat.api.values import Records
-from wechat_bot.wechat.errors import AuthorizationEnded, Busy, NotFollowing, Unreachable
+from wechat_bot.wechat.errors import AuthorizationEnded, Busy, CredentialsRefused, NotFollowing, Unreachable
 
 SYSTEM: list[Row] = [
     (
@@ -144,7 +145,7 @@ SYSTEM: list[Row] = [
                         1767225600,
                         "reply_all",
                         (RuleKeyword("text", "contain", "你好"),),
-                        (RuleReply("text", "您好"), RuleReply("news", "MeDiA", {"list": [{"title": "题"}]})),
+                        (RuleReply("text", "您好"), RuleReply("news", "MeDiA", (NewsInfo("题"),))),
                     )
                 ]
             ),
@@ -391,6 +392,24 @@ OAUTH: list[Row] = [
         None,
     ),
 ]
+
+
+@pytest.mark.parametrize("errcode", [41002, 41004])
+def test_the_secret_that_clears_quotas_is_sent_as_query_where_the_body_is_not_read(errcode: int) -> None:
+    platform = Recorded([{"errcode": errcode, "errmsg": "appid missing"}, OK])
+    platform.client.system.clear_quota_without_token()
+    body, query = platform.requests
+    secret = {"appid": APP_ID, "appsecret": APP_SECRET}
+    assert (dict(body.url.params), json.loads(body.content)) == ({}, secret)
+    assert (dict(query.url.params), json.loads(query.content)) == (secret, {})
+
+
+def test_a_refused_secret_is_sent_once_and_hidden() -> None:
+    platform = Recorded([{"errcode": 40125, "errmsg": f"invalid appsecret {APP_SECRET}"}])
+    with pytest.raises(CredentialsRefused) as caught:
+        platform.client.system.clear_quota_without_token()
+    assert APP_SECRET not in str(caught.value)
+    assert len(platform.requests) == 1
 
 
 @pytest.mark.parametrize("row", OAUTH, ids=named)

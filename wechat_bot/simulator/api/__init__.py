@@ -217,6 +217,16 @@ class SimulatedAPI:
         self.store.write(stored.media_id, content)
         return stored.media_id
 
+    def set_console(
+        self, menu: list[dict[str, Any]] | None = None, auto_replies: dict[str, Any] | None = None
+    ) -> None:
+        """Set the menu and the automatic replies that were made in the platform's console.
+
+        They have the forms in which the API returns them (sections 7.3 and 7.17).
+        """
+        with self.store.opened() as state:
+            state.console_menu, state.auto_replies = menu or [], auto_replies or {}
+
     def authorise(self, openid: str, scope: str = "snsapi_base") -> str:
         """Return a code, with which the platform's OAuth page would redirect a browser back."""
         code = secrets.token_hex(16)

@@ -35,8 +35,8 @@ def check_callback(call: SimulatedCall) -> Answer:
 
 @family.get("/cgi-bin/get_current_autoreply_info")
 def autoreplies(call: SimulatedCall) -> Answer:
-    """The platform's console has no automatic replies."""
-    return {"is_add_friend_reply_open": 0, "is_autoreply_open": 0, "keyword_autoreply_info": {"list": []}}
+    none = {"is_add_friend_reply_open": 0, "is_autoreply_open": 0, "keyword_autoreply_info": {"list": []}}
+    return {**none, **call.state.auto_replies}
 
 
 @family.get("/cgi-bin/ticket/getticket", {"type": str})

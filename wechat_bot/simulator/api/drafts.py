@@ -35,7 +35,7 @@ def _check_article(call: SimulatedCall, article: dict[str, Any]) -> None:
     refuse_if(not article.get("title"), 40227)
     refuse_if(not article.get("content"), 44003)
     refuse_if(len(article["title"]) > 32, 45003)
-    refuse_if(len(article.get("author", "")) > 16 or len(article.get("digest", "")) > 120, 45004)
+    refuse_if(len(article.get("author", "")) > 16 or len(article.get("digest", "")) > 128, 45004)
     refuse_if(len(article["content"]) >= 20_000 or len(article["content"].encode()) >= 1024 * 1024, 45002)
     refuse_if(len(article.get("content_source_url", "").encode()) > 1024, 45005)
     refuse_if(re.search(r"<\s*script", article["content"], re.IGNORECASE), 45166)

@@ -124,7 +124,7 @@ def get(call: SimulatedCall) -> Answer:
 
 @family.get("/cgi-bin/menu/delete")
 def delete(call: SimulatedCall) -> None:
-    call.state.menu, call.state.conditional_menus = [], []
+    call.state.menu, call.state.conditional_menus, call.state.console_menu = [], [], []
 
 
 @family.post(
@@ -169,10 +169,12 @@ def menu_of(state: PlatformState, follower: SimulatedFollower) -> list[dict[str,
 
 @family.get("/cgi-bin/get_current_selfmenu_info", area=Area.ANY)
 def current(call: SimulatedCall) -> Answer:
-    """Return the menu in another form than menu/get does. It is no error if there is none."""
-    if not call.state.menu:
-        return {"is_menu_open": 0, "selfmenu_info": {"button": []}}
-    return {"is_menu_open": 1, "selfmenu_info": {"button": [_current(b) for b in call.state.menu]}}
+    """Return the menu of the API, or else of the console, in another form than menu/get does.
+
+    It is no error if there is none.
+    """
+    menu = [_current(button) for button in call.state.menu] or call.state.console_menu
+    return {"is_menu_open": int(bool(menu)), "selfmenu_info": {"button": menu}}
 
 
 def _current(button: dict[str, Any]) -> dict[str, Any]:

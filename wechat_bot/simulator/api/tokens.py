@@ -85,9 +85,16 @@ def clear_quota(call: SimulatedCall) -> None:
     _clear(call, "all", 10)
 
 
-@family.post("/cgi-bin/clear_quota/v2", {"appid": str, "appsecret": str}, token=False)
+_SECRET = {"appid?": str, "appsecret?": str}
+
+
+@family.post("/cgi-bin/clear_quota/v2", _SECRET, _SECRET, token=False)
 def clear_quota_by_secret(call: SimulatedCall) -> None:
-    check_account(call, call.body["appid"], call.body["appsecret"])
+    """Accept the credentials in the body or the query, about which the sources disagree."""
+    given = {**call.query, **call.body}
+    refuse_if(not given.get("appid"), 41002)
+    refuse_if(not given.get("appsecret"), 41004)
+    check_account(call, given["appid"], given["appsecret"])
     _clear(call, "all", 10)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ._http import Http
@@ -11,10 +11,25 @@ from .values import convert, convert_field, given
 
 
 @dataclass(frozen=True)
+class NewsInfo:
+    """An article of a menu or reply that was created in the platform's console."""
+
+    title: str = ""
+    author: str = ""
+    digest: str = ""
+    show_cover: int = 0
+    cover_url: str = ""
+    content_url: str = ""
+    source_url: str = ""
+
+
+@dataclass(frozen=True)
 class Button:
     """A menu button. `type` is click, view, scancode_push, …, or empty if the button opens `sub_button`.
 
-    The type determines which other fields are required (table in section 7.3).
+    The type determines which other fields are required (table in section 7.3). Buttons that were created in
+    the platform's console, which only `Menu.current` returns, have further types: text, img, voice, video,
+    news and finder.
     """
 
     name: str = ""
@@ -26,12 +41,16 @@ class Button:
     appid: str = ""
     pagepath: str = ""
     value: str = ""
-    """The value of a button that was created in the platform's console; only in `Menu.current`."""
+    """What a button of the console sends: a text, a media id, perhaps a temporary one, or a URL."""
+    news_info: tuple[NewsInfo, ...] = ()
+    """The articles that a button of the console sends."""
     sub_button: tuple[Button, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields that are not empty, under the platform's names."""
-        return given(**{**vars(self), "sub_button": [button.to_json() for button in self.sub_button]})
+        articles = {"list": [asdict(article) for article in self.news_info]} if self.news_info else None
+        buttons = [button.to_json() for button in self.sub_button]
+        return given(**{**vars(self), "news_info": articles, "sub_button": buttons})
 
 
 @dataclass(frozen=True)
@@ -98,7 +117,7 @@ class Menu:
     def current(self) -> CurrentMenu:
         """Return the menu that is in use (section 7.3, get_current_selfmenu_info)."""
         answer = self._http.get("/cgi-bin/get_current_selfmenu_info")
-        info = convert(dict[str, Any], answer.get("selfmenu_info", {}), "selfmenu_info")
+        info = convert(dict[str, Any], answer.get("selfmenu_info") or {}, "selfmenu_info")
         return convert(CurrentMenu, {**answer, **info})
 
 

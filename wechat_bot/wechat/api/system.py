@@ -4,10 +4,15 @@ sections 1.10, 6.1, 6.6, 6.8, 7.17 and 7.22)."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from ..errors import APIError
 from ._http import Http
+from .menu import NewsInfo
 from .values import Records, convert, convert_field
+
+_CLEAR_QUOTA = "/cgi-bin/clear_quota/v2"
+_MISSING = {41002, 41004}
+"""Errcodes for a body without AppID or AppSecret."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ class RuleKeyword:
 class RuleReply:
     type: str = ""
     content: str = ""
-    news_info: dict[str, Any] | None = None
+    news_info: tuple[NewsInfo, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,10 +147,19 @@ class System:
         self._http.clear_rate_limits()
 
     def clear_quota_without_token(self) -> None:
-        """Reset the daily quotas of all APIs without an access token (section 6.6, clear_quota/v2)."""
+        """Reset the daily quotas of all APIs without an access token (section 6.6, clear_quota/v2).
+
+        The sources disagree about where the credentials are. They are sent in the body, and in the query only
+        if the platform misses them.
+        """
         credentials = self._http.credentials
-        body = {"appid": credentials.app_id, "appsecret": credentials.app_secret}
-        self._http.open("/cgi-bin/clear_quota/v2", body=body)
+        secret = {"appid": credentials.app_id, "appsecret": credentials.app_secret}
+        try:
+            self._http.open(_CLEAR_QUOTA, body=secret)
+        except APIError as error:
+            if error.errcode not in _MISSING:
+                raise
+            self._http.open(_CLEAR_QUOTA, secret, body={})
         self._http.clear_rate_limits()
 
     def clear_quota_of(self, cgi_path: str) -> None:
