@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +17,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
 
 from tests.databases import SERVERS, Databases
+from tests.needs import NEEDS, lacking
 from wechat_bot import create_app
 from wechat_bot.extensions import db
 from wechat_bot.routing import Router
@@ -27,6 +29,25 @@ TOKEN = "blueheron2026"
 AES_KEY = "Q7mB2xT9vLkW4nJ8sHdR5cYpE1zGfA6uXo3iKtNwVyM"
 APP_ID = "wx5f2c9a81d3e4b607"
 APP_SECRET = "0123456789abcdef0123456789abcdef"
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Note what a test needs, for the summary."""
+    assert isinstance(item, pytest.Function)
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    names = {*item.fixturenames, *map(str, parameters)}
+    item.user_properties += [("needs", need) for need in NEEDS if need in names]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count the tests that ran, by what they need, and those that were left out, by the reason."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    ran = Counter(value for report in reports for key, value in report.user_properties if key == "needs")
+    if ran:
+        terminalreporter.write_line("Ran: " + ", ".join(f"{ran[need]} with {need}" for need in NEEDS))
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"Left out: {count}, {reason.removeprefix('Skipped: ')}")
 
 
 @pytest.fixture(scope="session")
@@ -50,10 +71,16 @@ def server_database(request: pytest.FixtureRequest, tmp_path: Path, databases: D
         yield url
 
 
-@pytest.fixture
+@pytest.fixture(params=["postgresql"])
 def postgresql_database(tmp_path: Path, databases: Databases) -> Iterator[str]:
     with databases.borrow("postgresql", tmp_path) as url:
         yield url
+
+
+@pytest.fixture
+def ffmpeg() -> None:
+    if not shutil.which("ffmpeg"):
+        lacking("no ffmpeg: apt install ffmpeg")
 
 
 @pytest.fixture

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import secrets
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import pytest
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from tests.needs import lacking
 from wechat_bot.models import MessageLog
 
 SERVERS = {
@@ -21,6 +22,12 @@ SERVERS = {
 }
 """The servers on which databases for tests are created and dropped."""
 
+DATABASES = {"postgresql": "SELECT datname FROM pg_database", "mariadb": "SHOW DATABASES"}
+"""How each server lists its databases."""
+
+PREFIX = f"test_{uuid.getnode():x}_"
+"""Begins the names of databases that this machine creates. The process id of their user follows."""
+
 TABLES = {*MessageLog.metadata.tables, "message_search", "follower_search", "alembic_version"}
 
 
@@ -28,7 +35,7 @@ class Databases:
     """Creates databases, and reuses them after emptying, because a migration takes a second."""
 
     def __init__(self) -> None:
-        self._spare: dict[str, list[str]] = {kind: [] for kind in SERVERS}
+        self._spare: dict[str, list[str]] = {}
 
     @contextmanager
     def borrow(self, kind: str, folder: Path) -> Iterator[str]:
@@ -36,41 +43,64 @@ class Databases:
         if kind == "sqlite":
             yield f"sqlite:///{folder}/bot.db"
             return
-        spare = self._spare[kind]
+        if kind not in self._spare:
+            _drop_leftovers(kind)
+        spare = self._spare.setdefault(kind, [])
         url = spare.pop() if spare else _create(kind)
         yield url
         if _empty(url):
             spare.append(url)
         else:
-            _drop(kind, url)
+            _drop(kind, make_url(url).database)
 
     def close(self) -> None:
         for kind, urls in self._spare.items():
             for url in urls:
-                _drop(kind, url)
+                _drop(kind, make_url(url).database)
+
+
+def _drop_leftovers(kind: str) -> None:
+    """Drop the databases of runs that were killed on this machine."""
+    try:
+        names = _administer(kind, DATABASES[kind])
+    except SQLAlchemyError:
+        lacking(f"{make_url(SERVERS[kind])!r} does not answer")
+    for name in names:
+        if name.startswith(PREFIX) and not _is_running(int(name.removeprefix(PREFIX).split("_")[0])):
+            with suppress(SQLAlchemyError):  # another run drops it
+                _drop(kind, name)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _create(kind: str) -> str:
-    name = f"test_{secrets.token_hex(6)}"
-    try:
-        _administer(kind, f"CREATE DATABASE {name}")
-    except SQLAlchemyError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"{kind} is not reachable: {error}")
+    name = f"{PREFIX}{os.getpid()}_{secrets.token_hex(6)}"
+    _administer(kind, f"CREATE DATABASE {name}")
     return make_url(SERVERS[kind]).set(database=name).render_as_string(hide_password=False)
 
 
-def _drop(kind: str, url: str) -> None:
+def _drop(kind: str, name: str | None) -> None:
     force = " WITH (FORCE)" if kind == "postgresql" else ""
-    _administer(kind, f"DROP DATABASE {make_url(url).database}{force}")
+    _administer(kind, f"DROP DATABASE {name}{force}")
 
 
-def _administer(kind: str, statement: str) -> None:
+def _administer(kind: str, statement: str) -> list[str]:
+    """Execute a statement on a server, and return the first column of its rows."""
     engine = create_engine(SERVERS[kind], isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            result = connection.execute(text(statement))
+            return list(result.scalars()) if result.returns_rows else []
+    finally:
+        engine.dispose()
 
 
 def _empty(url: str) -> bool:

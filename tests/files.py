@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import struct
 import zlib
 from io import BytesIO
@@ -16,7 +15,7 @@ HTML = b"<!DOCTYPE html><script>window.hacked = 1; parent.hacked = 1</script>"
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>parent.hacked=1</script></svg>'
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 
-needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg: apt install ffmpeg")
+needs_ffmpeg = pytest.mark.usefixtures("ffmpeg")
 
 
 def picture(form: str = "JPEG", width: int = 64, height: int = 48, **options: object) -> bytes:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.databases import Databases
 from wechat_bot.jobs import Job, Jobs
 from wechat_bot.settings import Settings
 
@@ -20,11 +22,12 @@ def made(folder: Path, queue: str = "", key: str = "a key of these tests") -> tu
 
 
 @pytest.fixture(params=["memory", "file", "postgresql"])
-def queue(request: pytest.FixtureRequest) -> str:
+def queue(request: pytest.FixtureRequest, tmp_path: Path, databases: Databases) -> Iterator[str]:
     if request.param == "postgresql":
-        url: str = request.getfixturevalue("postgresql_database")
-        return url.replace("+psycopg", "")
-    return "memory:" if request.param == "memory" else ""
+        with databases.borrow("postgresql", tmp_path) as url:
+            yield url.replace("+psycopg", "")
+    else:
+        yield "memory:" if request.param == "memory" else ""
 
 
 # Huey leaves the connections of its PostgreSQL queue to the garbage collector, of which psycopg warns.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ from werkzeug.serving import make_server
 
 from tests.conftest import APP_ID, MakeApp
 from tests.e2e.console import Console
+from tests.needs import lacking
 from wechat_bot import handlers
 from wechat_bot.extensions import db
 from wechat_bot.sample_data import Plan, seed
@@ -46,9 +46,7 @@ REPORT_VIOLATIONS = """addEventListener('securitypolicyviolation', event =>
 def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not chromium:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium: apt install chromium fonts-noto-cjk fonts-noto-color-emoji")
-        pytest.skip("no Chromium: apt install chromium fonts-noto-cjk fonts-noto-color-emoji")
+        lacking("no Chromium: apt install chromium fonts-noto-cjk fonts-noto-color-emoji")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser

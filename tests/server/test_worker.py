@@ -21,6 +21,7 @@ from flask import Flask
 from sqlalchemy import Engine, func, insert, select, update
 
 from tests.conftest import APP_SECRET, MakeApp
+from tests.needs import lacking
 from tests.server.conftest import ROOT
 from wechat_bot.database.transactions import retry_conflicts, transaction
 from wechat_bot.extensions import db
@@ -95,9 +96,7 @@ def redis_server(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     """Start Redis without persistence; yield its URL, and a function that restarts it."""
     program = shutil.which("redis-server")
     if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("redis-server is not installed")
-        pytest.skip("redis-server is not installed")
+        lacking("no redis-server: apt install redis-server")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [program, "--port", str(port), "--save", "", "--dir", str(folder), "--bind", "127.0.0.1"]
