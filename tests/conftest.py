@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,6 +30,11 @@ TOKEN = "blueheron2026"
 AES_KEY = "Q7mB2xT9vLkW4nJ8sHdR5cYpE1zGfA6uXo3iKtNwVyM"
 APP_ID = "wx5f2c9a81d3e4b607"
 APP_SECRET = "0123456789abcdef0123456789abcdef"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Use two workers for each processor: many tests wait for browsers and other processes."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

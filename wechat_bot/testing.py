@@ -84,7 +84,7 @@ class _SilentHandler(WSGIRequestHandler):
 def listening(application: Any) -> Iterator[str]:
     """Serve a WSGI application on a free port of this machine, and yield its URL."""
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_SilentHandler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

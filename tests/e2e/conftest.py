@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
 from playwright.sync_api import Browser, ConsoleMessage, Page, Response, expect, sync_playwright
-from werkzeug.serving import make_server
 
 from tests.conftest import APP_ID, MakeApp
 from tests.e2e.console import Console
@@ -21,6 +18,7 @@ from tests.needs import lacking
 from wechat_bot import handlers
 from wechat_bot.extensions import db
 from wechat_bot.sample_data import Plan, seed
+from wechat_bot.testing import listening
 from wechat_bot.wiring import services
 
 expect.set_options(timeout=20_000)
@@ -53,24 +51,10 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@contextmanager
-def serving(app: Flask) -> Iterator[str]:
-    """Serve `app`; its address."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.fixture
 def site(make_app: MakeApp) -> Iterator[str]:
     """The address of a running site."""
-    with serving(make_app()) as address:
+    with listening(make_app()) as address:
         yield address
 
 
@@ -127,7 +111,7 @@ def console(make_app: MakeApp, browser: Browser) -> Iterator[Console]:
         plan = Plan(messages=600, until=datetime.now(UTC), seed=1)
         seed(db.engine, handlers.router, APP_ID, plan)
         services(app).projector.catch_up()
-    with serving(app) as address, opening_pages(browser, address, [AXE]) as open_page:
+    with listening(app) as address, opening_pages(browser, address, [AXE]) as open_page:
         console = Console(app, open_page)
         console.add_operators()
         yield console

@@ -10,13 +10,13 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import update
 
 from tests.conftest import APP_SECRET, MakeApp
-from tests.e2e.conftest import AXE, opening_pages, serving
+from tests.e2e.conftest import AXE, opening_pages
 from tests.e2e.console import Console, check_page
 from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog
 from wechat_bot.services.inbox.recovery import recover
 from wechat_bot.simulator.sample_files import PNG
-from wechat_bot.testing import FakeAPI, FakePlatform
+from wechat_bot.testing import FakeAPI, FakePlatform, listening
 from wechat_bot.wiring import services
 
 SEND = "/cgi-bin/message/custom/send"
@@ -26,7 +26,7 @@ SEND = "/cgi-bin/message/custom/send"
 def desk(make_app: MakeApp, api: FakeAPI, browser: Browser) -> Iterator[Console]:
     """A console whose account may write to its one follower."""
     app = make_app(api=api, wechat_app_secret=APP_SECRET)
-    with serving(app) as address, opening_pages(browser, address, [AXE]) as open_page:
+    with listening(app) as address, opening_pages(browser, address, [AXE]) as open_page:
         console = Console(app, open_page)
         console.add_operators()
         console.says("oFollower1", "在吗")

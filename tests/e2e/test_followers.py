@@ -9,10 +9,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.conftest import APP_SECRET, MakeApp
-from tests.e2e.conftest import AXE, opening_pages, serving
+from tests.e2e.conftest import AXE, opening_pages
 from tests.e2e.console import Console, check_page
 from wechat_bot.simulator.state import SimulatedFollower as Played
-from wechat_bot.testing import OPENID, FakeAPI
+from wechat_bot.testing import OPENID, FakeAPI, listening
 from wechat_bot.wiring import services
 
 
@@ -22,7 +22,7 @@ def console(make_app: MakeApp, api: FakeAPI, browser: Browser) -> Iterator[Conso
     with api.store.opened() as state:
         state.followers = {f"o{n:03}": Played(f"o{n:03}", subscribe_time=1_700_000_000) for n in range(150)}
     app = make_app(api=api, wechat_app_secret=APP_SECRET)
-    with serving(app) as address, opening_pages(browser, address, [AXE]) as open_page:
+    with listening(app) as address, opening_pages(browser, address, [AXE]) as open_page:
         console = Console(app, open_page)
         console.add_operators()
         yield console
@@ -46,7 +46,7 @@ def test_the_demo_knows_its_visitor_after_consent(
 ) -> None:
     app = make_app()
     app.instance_path = str(tmp_path / "instance")
-    with serving(app) as address, opening_pages(browser, address, [AXE]) as open_page:
+    with listening(app) as address, opening_pages(browser, address, [AXE]) as open_page:
         page = open_page("/demo/followers/", width=390)
         check_page(page)
         page.get_by_role("link", name="征得同意").click()

@@ -10,12 +10,12 @@ from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import APP_SECRET, MakeApp
-from tests.e2e.conftest import AXE, opening_pages, serving
+from tests.e2e.conftest import AXE, opening_pages
 from tests.e2e.console import Console, check_page, expect_no_script
 from tests.files import HTML, SVG, needs_ffmpeg, picture
 from wechat_bot.services.media.archive import Archive
 from wechat_bot.simulator.sample_files import AMR
-from wechat_bot.testing import FakeAPI, FakePlatform
+from wechat_bot.testing import FakeAPI, FakePlatform, listening
 from wechat_bot.wiring import services
 
 CONVERSATION = "/admin/conversations/1"
@@ -28,7 +28,7 @@ def app(make_app: MakeApp, api: FakeAPI) -> Flask:
 
 @pytest.fixture
 def console(app: Flask, browser: Browser) -> Iterator[Console]:
-    with serving(app) as address, opening_pages(browser, address, [AXE]) as open_page:
+    with listening(app) as address, opening_pages(browser, address, [AXE]) as open_page:
         console = Console(app, open_page)
         console.add_operators()
         yield console

@@ -14,12 +14,12 @@ from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import APP_SECRET, MakeApp
-from tests.e2e.conftest import AXE, OpenPage, opening_pages, serving
+from tests.e2e.conftest import AXE, OpenPage, opening_pages
 from tests.e2e.console import check_page
 from wechat_bot import handlers
 from wechat_bot.routing import Answer, Context, Router, keyword
 from wechat_bot.settings import Settings, Switch
-from wechat_bot.testing import NOTICE, FakeAPI, FileStore
+from wechat_bot.testing import NOTICE, FakeAPI, FileStore, listening
 from wechat_bot.wechat.messages import TextMessage
 
 PATH = "/simulator/"
@@ -53,7 +53,7 @@ def make_bench(make_app: MakeApp, settings: Settings, tmp_path: Path, browser: B
 
             router.include(handlers.router)
             app = make_app(router, api, **{"wechat_app_secret": APP_SECRET, **changes})
-            address = stack.enter_context(serving(app))
+            address = stack.enter_context(listening(app))
             open_page = stack.enter_context(opening_pages(browser, address, [AXE]))
             stack.callback(go_on.set)
             return Bench(app, api, open_page, go_on, runs)

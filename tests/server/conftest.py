@@ -16,6 +16,7 @@ import httpx2
 import pytest
 
 from tests.conftest import AES_KEY, APP_ID, TOKEN
+from tests.databases import Databases
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.credentials import Credentials, Mode
 
@@ -114,6 +115,12 @@ def make_program(tmp_path: Path) -> Iterator[MakeProgram]:
     for program in made:
         if program.process and program.process.poll() is None:
             program.stop(signal.SIGKILL)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path, databases: Databases) -> Iterator[str]:
+    with databases.borrow(request.param, tmp_path) as url:
+        yield url
 
 
 @pytest.fixture

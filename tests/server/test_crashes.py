@@ -10,7 +10,7 @@ import time
 from tests.server.conftest import MakeProgram, Program
 from wechat_bot.testing import FakePlatform
 
-KILLS = 6
+KILLS = 4
 
 
 def push_until(stop: threading.Event, platform: FakePlatform, acknowledged: list[str]) -> None:

@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,25 +20,18 @@ from sqlalchemy import create_engine, select
 
 from tests import asynchronous
 from tests.cable import Cable
-from tests.databases import Databases
-from tests.server.conftest import ROOT, MakeProgram
+from tests.server.conftest import ROOT, MakeProgram, Program
 from wechat_bot.models import IS_UNFINISHED, Direction, MessageLog, MessageState
 from wechat_bot.simulator.flood import Message, Outcome, Result, fetch, flood
 from wechat_bot.testing import FakePlatform
 
-BOT = ROOT / "benchmarks/waiting_bot/wsgi.py"
-"""Answers with the question, and so many seconds later as a question says that begins with 慢."""
-SLOW_QUESTIONS = [(f"oSlow{n}", {"Content": f"慢 4 第 {n} 问"}) for n in range(30)]
+BOT = ROOT / "tests/server/held_bot/wsgi.py"
+"""Answers with the question; those that begin with 慢 when it is told."""
+SLOW_QUESTIONS = [(f"oSlow{n}", {"Content": f"慢 第 {n} 问"}) for n in range(30)]
 QUESTIONS = [(f"oQuick{n}", {"Content": f"第 {n} 问"}) for n in range(200)]
 TAPS = 20
 OUTAGE = 5.0
 """Seconds for which the database is away: as long as the platform waits for the answer to a push."""
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path, databases: Databases) -> Iterator[str]:
-    with databases.borrow(request.param, tmp_path) as url:
-        yield url
 
 
 @pytest.fixture
@@ -75,21 +67,25 @@ def disturbed(
     return asynchronous.run(pushed())
 
 
+def let_handlers_end(program: Program) -> None:
+    (program.folder / "go").touch()
+
+
 def wait_until_handled(url: str) -> None:
-    deadline = time.monotonic() + 4
+    deadline = time.monotonic() + 60
     while handled(url).total() < len(SLOW_QUESTIONS):
         assert time.monotonic() < deadline, handled(url)
         time.sleep(0.05)
 
 
-def wait_until_both_handle(url: str, platform: FakePlatform) -> None:
-    """Wait until two processes handle messages: the second may begin to listen a little later."""
-    for number in range(200):
-        platform.text(f"慢 0 第 {number} 问")
-        if len(logged(url, MessageLog.owner, MessageLog.owner.is_not(None))) == 2:
-            return
-        time.sleep(0.1)
-    raise AssertionError("one process handles all messages")
+def wait_until_both_handle(url: str, program: Program) -> None:
+    """Wait until two processes handle slow messages: the second may begin to listen a little later."""
+    let_handlers_end(program)
+    platform, deadline = program.platform(), time.monotonic() + 60
+    while len(logged(url, MessageLog.owner, MessageLog.owner.is_not(None))) < 2:
+        assert time.monotonic() < deadline, "one process handles all messages"
+        platform.text("慢 在吗")
+    (program.folder / "go").unlink()
 
 
 def answer(question: str) -> str:
@@ -117,16 +113,16 @@ def test_the_messages_of_a_killed_process_are_answered_by_another(
     """Only a message whose three pushes all find no process that listens ends with the failure notice."""
     program = make_program(BOT, DATABASE_URL=database, WEB_WORKERS="2")
     program.start()
-    platform = program.platform()
-    wait_until_both_handle(database, platform)
+    wait_until_both_handle(database, program)
 
     def kill() -> None:
         """Kill the process that handles most messages."""
         wait_until_handled(database)
         [(name, _)] = handled(database).most_common(1)
         os.kill(int(name.split(":")[1]), signal.SIGKILL)
+        let_handlers_end(program)
 
-    check(database, platform, disturbed(platform, SLOW_QUESTIONS, kill))
+    check(database, program.platform(), disturbed(program.platform(), SLOW_QUESTIONS, kill))
 
 
 def test_answers_that_are_ready_while_the_database_is_away_are_kept(
@@ -138,9 +134,8 @@ def test_answers_that_are_ready_while_the_database_is_away_are_kept(
     def lose_the_database() -> None:
         """Lose it before the handlers end, until they have ended."""
         wait_until_handled(postgresql_database)
-        time.sleep(2.5)
         cable.cut()
-        assert handled(postgresql_database).total() == len(SLOW_QUESTIONS)
+        let_handlers_end(program)
         time.sleep(2)
         assert handled(postgresql_database).total() == len(SLOW_QUESTIONS)
         cable.mend()

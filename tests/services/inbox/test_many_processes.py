@@ -1,4 +1,4 @@
-"""Eight processes with eight threads each take pushes of the same account."""
+"""Four processes with eight threads each take pushes of the same account."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.messages import TextMessage
 from wechat_bot.wiring import services
 
-PROCESSES = THREADS = 8
-MESSAGES = 2000
+PROCESSES, THREADS = 4, 8
+MESSAGES = 1000
 FOLLOWERS = 100
 
 router = Router()
