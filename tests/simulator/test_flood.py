@@ -98,7 +98,7 @@ async def listening(server: Server) -> AsyncIterator[SimulatedPlatform]:
     """Run the server, and yield a platform that pushes to it."""
     async with await asyncio.start_server(server.answer, "127.0.0.1", backlog=1000) as listener:
         url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/wechat"
-        yield SimulatedPlatform.at(url, CREDENTIALS, timeout=1.0)
+        yield SimulatedPlatform.at(url, CREDENTIALS)
 
 
 def run(messages: Sequence[Message], server: Server | None = None, **options: Any) -> list[Result]:

@@ -98,7 +98,9 @@ def make_simulator(make_app: MakeApp, settings: Settings, tmp_path: Path) -> Ite
             app = make_app(router, api, **{"wechat_app_secret": APP_SECRET, **changes})
             url = stack.enter_context(listening(app))
             client = stack.enter_context(
-                httpx2.Client(base_url=url, headers={"Accept": "text/html", "Accept-Language": "zh"})
+                httpx2.Client(
+                    base_url=url, headers={"Accept": "text/html", "Accept-Language": "zh"}, timeout=None
+                )
             )
             return Simulator(app, client, api)
 

@@ -29,7 +29,8 @@ def bot(answer: Answer) -> Router:
 
 
 def test_a_text_is_answered_in_the_phone(simulator: Simulator) -> None:
-    page = text_of(simulator.post("push", **{"f/Content": "帮助"}))
+    simulator.says("帮助")
+    page = text_of(simulator.page())
     assert "我会这些" in page
     assert NOTICE not in page
     exchange = simulator.last()
@@ -129,10 +130,12 @@ def test_news_and_pictures_are_shown(make_simulator: MakeSimulator) -> None:
 
 def test_following_again_greets_and_writing_needs_following(simulator: Simulator) -> None:
     assert "关注公众号" not in text_of(simulator.page())
-    page = simulator.post("push", fields='{"MsgType": "event", "Event": "unsubscribe", "EventKey": ""}')
-    assert "关注公众号" in text_of(page)
-    page = simulator.post("push", fields='{"MsgType": "event", "Event": "subscribe", "EventKey": ""}')
-    assert "欢迎" in text_of(page)
+    simulator.post("push", fields='{"MsgType": "event", "Event": "unsubscribe", "EventKey": ""}')
+    simulator.finished()
+    assert "关注公众号" in text_of(simulator.page())
+    simulator.post("push", fields='{"MsgType": "event", "Event": "subscribe", "EventKey": ""}')
+    simulator.finished()
+    assert "欢迎" in text_of(simulator.page())
 
 
 def test_a_scan_makes_a_stranger_follow_and_is_an_event_of_a_follower(simulator: Simulator) -> None:
@@ -151,9 +154,9 @@ def test_a_scan_makes_a_stranger_follow_and_is_an_event_of_a_follower(simulator:
 def test_a_sample_medium_is_sent_and_can_be_fetched(
     simulator: Simulator, kind: str, content_type: str
 ) -> None:
-    page = simulator.post("push", kind=kind)
+    simulator.post("push", kind=kind)
+    fields, page = simulator.finished().fields, simulator.page()
     assert "收到你的" in text_of(page)
-    fields = simulator.last().fields
     answer = simulator.client.get(f"/simulator/media/{fields['MediaId']}")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, content_type)
     if kind == "image":

@@ -136,7 +136,7 @@ def test_an_unfinished_push_is_shown(make_simulator: MakeSimulator) -> None:
 
 def test_an_answer_on_the_second_push_is_shown_with_both(make_simulator: MakeSimulator) -> None:
     slow = Slow()
-    simulator = make_simulator(slow.router, wechat_answer_seconds=0.5, wechat_customer_service=Switch.NO)
+    simulator = make_simulator(slow.router, wechat_customer_service=Switch.NO)
     simulator.post("push", **{"f/Content": "慢"})
     pause = threading.Event()
     while not simulator.last().attempts:
@@ -167,13 +167,16 @@ def test_a_late_answer_arrives_as_a_customer_service_message(make_simulator: Mak
 def test_slow_handlers_run_once_and_their_answers_are_seen_once(
     make_simulator: MakeSimulator, customer_service: Switch
 ) -> None:
-    """Handlers of 3, 7, 12 and 20 s run at the same time, each for another follower."""
+    """Handlers that end during each of three pushes, and after them, run at once for four followers."""
     router, runs = Router(), Counter[str]()
 
-    @router.on(TextMessage, matches(r"(?P<seconds>\d+) s"), slow=True)
+    @router.on(TextMessage, matches(r"(?P<pushes>\d) 次以后"), slow=True)
     def think(message: TextMessage, ctx: Context) -> Answer:
         runs[message.content] += 1
-        threading.Event().wait(int(ctx.match["seconds"]))
+        while not (last := simulator.last(message.openid)).ended:
+            if len(last.attempts) == int(ctx.match["pushes"]):
+                break
+            threading.Event().wait(0.05)
         return f"想了 {message.content}"
 
     @router.on(TextMessage)
@@ -183,19 +186,19 @@ def test_slow_handlers_run_once_and_their_answers_are_seen_once(
     simulator = make_simulator(router, wechat_customer_service=customer_service)
     simulator.page()
     pushes = {}
-    for seconds in (3, 7, 12, 20):
+    for text in (f"{number} 次以后" for number in range(4)):
         openid = simulator.journal.add_follower().openid
-        simulator.client.post("/simulator/push", data={"follower": openid, "f/Content": f"{seconds} s"})
-        pushes[seconds] = openid
+        simulator.client.post("/simulator/push", data={"follower": openid, "f/Content": text})
+        pushes[text] = openid
     counts = {}
-    for seconds, openid in pushes.items():
-        counts[seconds] = len(simulator.finished(openid).attempts)
-        while not simulator.answers(openid, f"想了 {seconds} s"):
+    for text, openid in pushes.items():
+        counts[text] = len(simulator.finished(openid).attempts)
+        while not simulator.answers(openid, f"想了 {text}"):
             threading.Event().wait(0.2)
-            if customer_service is Switch.NO and runs.total() == 4 and seconds == 20:
+            if customer_service is Switch.NO and text == "3 次以后":
                 simulator.post("push", follower=openid, **{"f/Content": "好了吗"})
-    assert runs == {f"{seconds} s": 1 for seconds in pushes}
-    assert [simulator.answers(openid, f"想了 {seconds} s") for seconds, openid in pushes.items()] == [1] * 4
+    assert runs == dict.fromkeys(pushes, 1)
+    assert [simulator.answers(openid, f"想了 {text}") for text, openid in pushes.items()] == [1] * 4
     expected = [1, 1, 1, 1] if customer_service is Switch.YES else [1, 2, 3, 3]
     assert list(counts.values()) == expected
 
@@ -266,6 +269,7 @@ def test_a_result_that_the_api_announced_is_pushed(simulator: Simulator) -> None
     other = simulator.journal.add_follower().openid
     simulator.says("帮助")
     simulator.post("push", follower=other, **{"f/Content": "帮助"})
+    simulator.finished(other)
     body = {"touser": [OPENID, other], "msgtype": "text", "text": {"content": "大家好"}}
     assert simulator.call("/cgi-bin/message/mass/send", body) == 0
     assert "等待推送：1 个" in text_of(simulator.page(tab="platform"))
@@ -296,6 +300,7 @@ def test_the_published_menu_can_be_tapped(simulator: Simulator) -> None:
     assert text_of(bar).split() == ["帮助", "更多", "网站", "扫", "图"]
     assert bar.count("<button") == 3, "what pushes nothing is no button"
     simulator.post("push", fields='{"MsgType": "event", "Event": "CLICK", "EventKey": "MENU_HELP"}')
+    simulator.finished()
     assert "我会这些" in text_of(simulator.page())
 
 

@@ -41,6 +41,8 @@ class SlowBot:
     runs: Counter[str] = field(default_factory=Counter)
     told: threading.Event = field(default_factory=threading.Event)
     """What the handler of "wait" waits for."""
+    pushed: list[threading.Event] = field(default_factory=lambda: [threading.Event() for _ in range(4)])
+    """What the handlers of "push #0" to "push #3" wait for."""
 
     def __post_init__(self) -> None:
         lock = threading.Lock()
@@ -55,8 +57,18 @@ class SlowBot:
 
         @self.router.on(TextMessage, matches("wait"), slow=True)
         def wait(message: TextMessage, ctx: Context) -> Answer:
+            self.runs["wait"] += 1
             self.told.wait(30)
+            ctx.session["thought"] = "waited"
             return "waited"
+
+        @self.router.on(TextMessage, matches(r"push #(?P<number>\d)"), slow=True)
+        def wait_for_push(message: TextMessage, ctx: Context) -> Answer:
+            with lock:
+                self.runs[message.content] += 1
+            self.pushed[int(ctx.match["number"])].wait(30)
+            ctx.session["thought"] = message.content
+            return f"{message.content} done"
 
         @self.router.on(TextMessage, matches("fail"), slow=True)
         def fail(message: TextMessage, ctx: Context) -> Answer:
@@ -109,23 +121,33 @@ def test_without_the_api_the_answer_comes_on_the_push_that_it_is_ready_for(
     make_app: MakeApp, bot: SlowBot, settings: Settings
 ) -> None:
     apps = [make_app(bot.router), make_app(bot.router)]
-    platform = FakePlatform(settings.credentials, in_turns(*apps))
+    forward = in_turns(*apps)
 
-    def ask(seconds: int) -> tuple[int, str | Reply | None]:
-        follower = platform.follower(f"oFollower{seconds}")
-        delivery = follower.push(follower.message("text", Content=f"t{seconds} {seconds}"))
+    def ask(number: int) -> tuple[int, str | Reply | None]:
+        """Ask a question whose handler ends during the push with this number, counted from 0."""
+        pushes = itertools.count()
+
+        def send(*push: Any) -> tuple[int, bytes]:
+            if next(pushes) == number:
+                bot.pushed[number].set()
+            return forward(*push)
+
+        follower = FakePlatform(settings.credentials, send).follower(f"oFollower{number}")
+        delivery = follower.push(follower.message("text", Content=f"push #{number}"))
         return len(delivery.attempts), delivery.shown
 
     with ThreadPoolExecutor() as pool:
-        answers = dict(zip((3, 7, 12, 20), pool.map(ask, (3, 7, 12, 20)), strict=True))
-    assert answers == {3: (1, "t3 done"), 7: (2, "t7 done"), 12: (3, "t12 done"), 20: (3, answers[20][1])}
-    assert str(answers[20][1]).startswith(settings.wechat_thinking)
+        *answers, (pushes, told) = pool.map(ask, range(4))
+    assert answers == [(1, "push #0 done"), (2, "push #1 done"), (3, "push #2 done")]
+    assert pushes == 3
+    assert str(told).startswith(settings.wechat_thinking)
+    bot.pushed[3].set()
     wait_until(lambda: MessageState.READY in states(apps[0], Direction.OUT))
-    late = platform.follower("oFollower20")
-    assert late.text("anything") == "t20 done"
-    assert late.text("thought") == "t20"
+    late = FakePlatform(settings.credentials, forward).follower("oFollower3")
+    assert late.text("anything") == "push #3 done"
+    assert late.text("thought") == "push #3"
     assert late.text("anything") == "echo anything", "the answer comes once"
-    assert bot.runs == {"t3": 1, "t7": 1, "t12": 1, "t20": 1}
+    assert bot.runs == {f"push #{number}": 1 for number in range(4)}
 
 
 VERIFIED: dict[str, Any] = {
@@ -142,18 +164,21 @@ def test_with_the_api_the_platform_gets_success_and_the_follower_a_customer_serv
     app = make_app(bot.router, api, **VERIFIED)
     platform = FakePlatform.of(app)
 
-    def ask(seconds: int) -> Delivery:
-        follower = platform.follower(f"oFollower{seconds}")
-        return follower.push(follower.message("text", Content=f"t{seconds} {seconds}"))
+    def ask(number: int) -> Delivery:
+        follower = platform.follower(f"oFollower{number}")
+        return follower.push(follower.message("text", Content=f"push #{number}"))
 
+    bot.pushed[0].set()
     with ThreadPoolExecutor() as pool:
-        deliveries = list(pool.map(ask, (3, 7, 12, 20)))
-    assert [delivery.shown for delivery in deliveries] == ["t3 done", None, None, None]
+        deliveries = list(pool.map(ask, range(4)))
+    assert [delivery.shown for delivery in deliveries] == ["push #0 done", None, None, None]
     assert [len(delivery.attempts) for delivery in deliveries] == [1, 1, 1, 1]
-    assert all(delivery.attempts[0].seconds < 5 for delivery in deliveries)
-    wait_until(lambda: len(api.sent) == 3)
+    for number in range(1, 4):
+        bot.pushed[number].set()
+        wait_until(lambda number=number: len(api.sent) == number)  # type: ignore[misc]
     assert api.sent == [
-        {"touser": f"oFollower{n}", "msgtype": "text", "text": {"content": f"t{n} done"}} for n in (7, 12, 20)
+        {"touser": f"oFollower{n}", "msgtype": "text", "text": {"content": f"push #{n} done"}}
+        for n in range(1, 4)
     ]
     wait_until(lambda: set(states(app, Direction.OUT)) == {MessageState.SENT})
     assert set(states(app, Direction.IN)) == {MessageState.ANSWERED}
@@ -180,12 +205,13 @@ def test_a_slow_handler_runs_again_when_the_session_changed_meanwhile(
 ) -> None:
     platform = FakePlatform.of(make_app(bot.router))
     with ThreadPoolExecutor() as pool:
-        long = pool.submit(platform.text, "long 1")
-        time.sleep(0.3)
+        long = pool.submit(platform.text, "wait")
+        wait_until(lambda: bot.runs["wait"] == 1)
         assert platform.text("forget") == "forgotten"
-        assert long.result() == "long done"
-    assert platform.text("thought") == "long"
-    assert bot.runs == {"long": 2}
+        bot.told.set()
+        assert long.result() == "waited"
+    assert platform.text("thought") == "waited"
+    assert bot.runs == {"wait": 2}
 
 
 @pytest.mark.parametrize(
