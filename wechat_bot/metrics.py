@@ -32,7 +32,10 @@ _ANSWER_SECONDS = Histogram(
     registry=_METRICS,
 )
 _REQUESTS = Counter(
-    "wechat_callback_requests", "Requests to the callback without a message.", ["outcome"], registry=_METRICS
+    "wechat_callback_requests",
+    "Requests to the callback that are no ordinary push.",
+    ["outcome"],
+    registry=_METRICS,
 )
 _CALLS = Counter("wechat_api_calls", "Calls of the platform's API.", ["path", "errcode"], registry=_METRICS)
 _CALL_SECONDS = Histogram(

@@ -257,7 +257,14 @@ BODIES: dict[str, Message] = {
         TemplateSentEvent, "templatesendjobfinish", 1767226600, job_id="3141592653", status="success"
     ),
     "events/mass_refused": _event(
-        MassSentEvent, "masssendjobfinish", job_id="1000004711", status="err(20001)", total_count=100
+        MassSentEvent,
+        "masssendjobfinish",
+        job_id="1000004711",
+        status="err(20001)",
+        total_count=100,
+        filter_count=0,
+        sent_count=0,
+        error_count=0,
     ),
     "events/mass_sent": _event(
         MassSentEvent,

@@ -15,7 +15,7 @@ from tests.wechat.corpus import BODIES, DATA, body
 from tests.wechat.strategies import thorough
 from wechat_bot.wechat import xml
 from wechat_bot.wechat.errors import MalformedMessage
-from wechat_bot.wechat.messages import CardEvent, Event, FollowerEvent, Message
+from wechat_bot.wechat.messages import CardEvent, Event, FollowerEvent, MassSentEvent, Message, TextMessage
 from wechat_bot.wechat.parsing import parse
 
 HEAD = {"ToUserName": "gh_1a2b3c4d5e6f", "FromUserName": "oAbCd1EfGh2IjKl3MnOp4QrSt5Uv", "CreateTime": "1"}
@@ -107,67 +107,132 @@ def test_every_message_comes_from_a_follower_who_can_be_answered(name: str) -> N
     assert message.answerable
 
 
-# Messages that make no sense
+# Messages that are understood in part
 
 TEXT = {**HEAD, "MsgType": "text", "Content": "hi", "MsgId": "1"}
+IMAGE = {**TEXT, "MsgType": "image", "MediaId": "m"}
 LOCATION = {**HEAD, "MsgType": "location", "Location_X": "1", "Location_Y": "2", "MsgId": "1"}
 SUBSCRIBE = {**HEAD, "MsgType": "event", "Event": "subscribe"}
+CLICK = {**SUBSCRIBE, "Event": "CLICK", "EventKey": "k"}
+REPORT = {**LOCATION, "MsgType": "event", "Event": "LOCATION", "Latitude": "1", "Longitude": "2"}
+REPORT |= {"Precision": "3"}
+MASS_SENT = {**SUBSCRIBE, "Event": "MASSSENDJOBFINISH"}
+NESTED: list[Any] = [["a", "b"], {"a": "b"}]
 
 
-@pytest.mark.parametrize("wrong", [None, "", " \n", ["a", "b"], {"a": "b"}], ids=repr)
 @pytest.mark.parametrize(
-    ("fields", "name"),
+    ("fields", "name", "attribute", "wrong"),
     [
-        *((TEXT, name) for name in ("ToUserName", "FromUserName", "CreateTime", "MsgType", "MsgId")),
-        (SUBSCRIBE, "Event"),
-        ({**TEXT, "MsgType": "image", "MediaId": "m"}, "MediaId"),
-        ({**TEXT, "MsgType": "voice", "MediaId": "m"}, "MediaId"),
-        ({**TEXT, "MsgType": "video", "MediaId": "m"}, "MediaId"),
-        ({**TEXT, "MsgType": "link", "Url": "u"}, "Url"),
-        (LOCATION, "Location_X"),
-        (LOCATION, "Location_Y"),
+        (IMAGE, "MediaId", "media_id", [None, "", " \n", *NESTED]),
+        ({**IMAGE, "MsgType": "voice"}, "MediaId", "media_id", [None, *NESTED]),
+        ({**IMAGE, "MsgType": "shortvideo"}, "MediaId", "media_id", [None, *NESTED]),
+        ({**TEXT, "MsgType": "link", "Url": "u"}, "Url", "url", [None, "", *NESTED]),
+        (LOCATION, "Location_X", "latitude", [None, "", "north", "NaN", "1,5", "1e3", "１", "1" * 21]),
+        (LOCATION, "Location_Y", "longitude", [None, *NESTED]),
+        (REPORT, "Latitude", "latitude", [None, "", "-"]),
+        (REPORT, "Precision", "precision", [None, "", "exact"]),
+        (MASS_SENT, "TotalCount", "total_count", ["many", "-1", *NESTED]),
+        ({**SUBSCRIBE, "Event": "verify_expired"}, "ExpiredTime", "expired_time", ["-5", "2026-11-01"]),
+        ({**SUBSCRIBE, "Event": "naming_verify_fail"}, "FailTime", "fail_time", ["-1", *NESTED]),
     ],
 )
-def test_what_identifies_a_message_must_be_there_once(fields: xml.Fields, name: str, wrong: object) -> None:
-    parse(fields)
-    with pytest.raises(MalformedMessage, match=name):
-        parse({**fields, name: wrong})
-
-
-@pytest.mark.parametrize("wrong", [["a", "b"], {"a": "b"}], ids=repr)
-@pytest.mark.parametrize(
-    ("fields", "name"), [(TEXT, "Content"), (TEXT, "bizmsgmenuid"), (SUBSCRIBE, "EventKey")]
-)
-def test_a_text_must_not_be_repeated_or_nested(fields: xml.Fields, name: str, wrong: object) -> None:
-    with pytest.raises(MalformedMessage, match=name):
-        parse({**fields, name: wrong})
-
-
-def test_a_text_message_needs_a_content() -> None:
-    with pytest.raises(MalformedMessage, match="Content"):
-        parse({name: value for name, value in TEXT.items() if name != "Content"})
+def test_a_message_keeps_its_type_and_has_none_for_what_is_not_understood(
+    fields: xml.Fields, name: str, attribute: str, wrong: list[object]
+) -> None:
+    kind = type(parse(fields))
+    for value in wrong:
+        changed = {**fields, name: value}
+        message = parse(changed)
+        assert (type(message), message.invalid_fields) == (kind, (name,)), value
+        assert getattr(message, attribute) is None
+        assert message.fields == changed
 
 
 @pytest.mark.parametrize(
-    ("fields", "name", "wrong"),
+    ("fields", "name", "attribute"),
     [
-        *((TEXT, "CreateTime", text) for text in ("soon", "-1", "1.5", "１", "1e9", "1767225600000")),
-        *((TEXT, "MsgId", text) for text in ("abc", "-1", "1 2", "９", "1" * 21)),
-        *((LOCATION, "Location_X", text) for text in ("north", "NaN", "1,5", "1e3", "１", "1" * 21)),
-        ({**SUBSCRIBE, "Event": "MASSSENDJOBFINISH"}, "TotalCount", "many"),
-        ({**SUBSCRIBE, "Event": "verify_expired"}, "ExpiredTime", "-5"),
+        (TEXT, "Content", "content"),
+        (TEXT, "bizmsgmenuid", "menu_id"),
+        (CLICK, "EventKey", "key"),
+        ({**IMAGE, "MsgType": "voice"}, "Recognition", "recognition"),
     ],
 )
-def test_a_number_must_be_one(fields: xml.Fields, name: str, wrong: str) -> None:
-    with pytest.raises(MalformedMessage, match=name):
-        parse({**fields, name: wrong})
+def test_a_text_that_is_repeated_or_nested_is_empty(fields: xml.Fields, name: str, attribute: str) -> None:
+    for value in NESTED:
+        message = parse({**fields, name: value})
+        assert type(message) is type(parse(fields))
+        assert (getattr(message, attribute), message.invalid_fields) == ("", (name,))
 
 
-@pytest.mark.parametrize("name", ["ToUserName", "FromUserName", "MsgType"])
-@pytest.mark.parametrize("wrong", ["两", "a b", "a\x00", "a" * 65])
-def test_an_identifier_is_short_and_has_no_strange_characters(name: str, wrong: str) -> None:
-    with pytest.raises(MalformedMessage, match=name):
-        parse({**TEXT, name: wrong})
+def test_an_element_that_may_be_missing_is_not_invalid() -> None:
+    report = parse(MASS_SENT | {"FilterCount": " ", "SentCount": " 7\n"})
+    assert isinstance(report, MassSentEvent)
+    assert (report.total_count, report.filter_count, report.sent_count) == (None, None, 7)
+    assert report.invalid_fields == ()
+
+
+def test_a_text_without_content_is_empty() -> None:
+    message = parse({name: value for name, value in TEXT.items() if name != "Content"})
+    assert isinstance(message, TextMessage)
+    assert (message.content, message.invalid_fields) == ("", ("Content",))
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, "", "abc", "-1", "1 2", "９", "1" * 21, "0", "000", *NESTED], ids=repr
+)
+def test_a_message_without_a_valid_id_has_none(wrong: object) -> None:
+    message = parse({**TEXT, "MsgId": wrong})
+    assert isinstance(message, TextMessage)
+    assert (message.msg_id, message.invalid_fields) == ("", ("MsgId",))
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, "", "soon", "-1", "1.5", "１", "1e9", "1767225600000", "9" * 21, *NESTED], ids=repr
+)
+def test_a_message_without_a_valid_time_has_ours(wrong: object) -> None:
+    message = parse({**TEXT, "CreateTime": wrong}, clock=lambda: 1767225600.5)
+    assert message.created_at.timestamp() == 1767225600.5
+    assert message.invalid_fields == ("CreateTime",)
+
+
+@pytest.mark.parametrize("wrong", [None, "", "两", "a b", "a\x00", "o" * 65, *NESTED], ids=repr)
+@pytest.mark.parametrize("fields", [SUBSCRIBE, CLICK, MASS_SENT])
+def test_an_event_without_a_valid_sender_can_be_answered_to_nobody(fields: xml.Fields, wrong: object) -> None:
+    event = parse({**fields, "FromUserName": wrong})
+    assert type(event) is type(parse(fields))
+    assert (event.openid, event.answerable, event.invalid_fields) == ("", False, ("FromUserName",))
+
+
+def test_an_account_that_is_no_identifier_is_answered_all_the_same() -> None:
+    message = parse({**TEXT, "ToUserName": "公众号"})
+    assert (message.account, message.invalid_fields) == ("公众号", ())
+    assert parse({**TEXT, "ToUserName": None}).invalid_fields == ("ToUserName",)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        (None, "unknown"),
+        (" ", "unknown"),
+        ({"a": "b"}, "unknown"),
+        ("A" * 65, "a" * 64),
+        ("Some Event", "some event"),
+        ("事件\x00", "事件"),
+        ("\u0130" * 64, "i\u0307" * 32),
+    ],
+)
+def test_a_name_that_is_none_makes_a_plain_message_or_event(wrong: object, name: str) -> None:
+    message, event = parse({**TEXT, "MsgType": wrong}), parse({**SUBSCRIBE, "Event": wrong})
+    assert type(message) is Message
+    assert (message.kind, message.msg_id, message.invalid_fields) == (name, "1", ("MsgType",))
+    assert type(event) is Event
+    assert (event.name, event.invalid_fields) == (name, ("Event",))
+
+
+@pytest.mark.parametrize("nothing", [None, "", " \n", {}, []], ids=repr)
+def test_what_has_neither_sender_nor_event_is_no_message(nothing: object) -> None:
+    with pytest.raises(MalformedMessage, match="neither FromUserName nor Event"):
+        parse({**TEXT, "FromUserName": nothing, "Event": nothing})
 
 
 # Which pushes are the same message
@@ -178,21 +243,34 @@ def test_a_retry_has_the_key_of_the_first_push(name: str) -> None:
     assert read(name).dedup_key == read(name).dedup_key
 
 
-def test_a_message_is_known_by_its_id_alone() -> None:
-    later = {**TEXT, "CreateTime": "2", "Content": "other"}
-    assert parse(TEXT).dedup_key == parse(later).dedup_key
+def test_a_message_is_known_by_its_id_and_time() -> None:
+    assert parse(TEXT).dedup_key == parse({**TEXT, "Content": "other"}).dedup_key
+    assert parse(TEXT).dedup_key != parse({**TEXT, "CreateTime": "2"}).dedup_key
 
 
-IDENTITIES = st.tuples(*[st.sampled_from(["1", "11", "111"])] * 3)
+@pytest.mark.parametrize("no_id", [None, "0", "abc"])
+def test_a_message_without_an_id_is_known_by_all_that_is_in_it(no_id: str | None) -> None:
+    message = {**TEXT, "MsgId": no_id}
+    assert parse(message).dedup_key == parse(message, clock=lambda: 7.0).dedup_key
+    assert parse(message).dedup_key != parse({**message, "Content": "other"}).dedup_key
+
+
+def test_a_retry_is_known_by_its_time_also_if_that_is_none() -> None:
+    message = {**TEXT, "CreateTime": "1767225600000"}
+    assert parse(message, clock=lambda: 1.0).dedup_key == parse(message, clock=lambda: 6.0).dedup_key
+    assert parse(message).dedup_key != parse({**message, "CreateTime": "1767225605000"}).dedup_key
+
+
+IDENTITIES = st.tuples(*[st.sampled_from(["1", "11", "111"])] * 4)
 
 
 @thorough
 @given(IDENTITIES, IDENTITIES)
-def test_messages_share_a_key_exactly_if_account_sender_and_id_are_the_same(
+def test_messages_share_a_key_exactly_if_account_sender_id_and_time_are_the_same(
     first: tuple[str, ...], second: tuple[str, ...]
 ) -> None:
     def key(identity: tuple[str, ...]) -> str:
-        names = ("ToUserName", "FromUserName", "MsgId")
+        names = ("ToUserName", "FromUserName", "MsgId", "CreateTime")
         return parse({**TEXT, **dict(zip(names, identity, strict=True))}).dedup_key
 
     assert (key(first) == key(second)) == (first == second)
@@ -209,11 +287,7 @@ def test_events_that_differ_in_any_field_have_different_keys(
 ) -> None:
     free = sorted(set(fields) - {"ToUserName", "FromUserName", "CreateTime", "MsgType", "Event"})
     changed = {**fields, data.draw(st.sampled_from([*free, "New"])): data.draw(OTHER)}
-    try:
-        other = parse(changed)
-    except MalformedMessage:
-        return
-    assert (parse(dict(fields)).dedup_key == other.dedup_key) == (changed == fields)
+    assert (parse(dict(fields)).dedup_key == parse(changed).dedup_key) == (changed == fields)
 
 
 @pytest.mark.parametrize(

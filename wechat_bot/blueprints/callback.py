@@ -13,7 +13,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wsgi import get_input_stream
 
-from ..services.health.call_stats import PROGRAM_FAULT, VERIFIED
+from ..services.health.call_stats import PARTLY_UNDERSTOOD, PROGRAM_FAULT, VERIFIED
 from ..services.inbox.receiving import LeftUnanswered
 from ..services.inbox.recorder import NotRecorded
 from ..wechat.errors import MalformedMessage, Refusal, WebhookError
@@ -75,6 +75,8 @@ class PushRequest:
         body = get_input_stream(request.environ, max_content_length=MAX_BODY)
         incoming = webhook.open(signed, body.read())
         self._kind = type(incoming.message).__name__
+        if invalid := incoming.message.invalid_fields:
+            self._services.call_stats.record_request(PARTLY_UNDERSTOOD, f"{self._kind}: {', '.join(invalid)}")
         reply = self._services.inbox.receive(incoming.message)
         outcome = reply.kind if reply else "success"
         if reply:

@@ -114,6 +114,7 @@ _SUCCESS = {1, 2}
 _FROM_TEXT: Mapping[type, Convert] = {
     int: int,
     str: bytes.decode,
+    bool: b"t".__eq__,
     datetime: lambda text: datetime.fromisoformat(text.decode()),
 }
 """Conversions of PostgreSQL's text format, by the type of Python."""

@@ -30,7 +30,7 @@ class CallCount(Model):
 
 
 class CallbackOutcome(Model):
-    """How often requests to the callback ended in a certain way that leaves no message."""
+    """How often requests to the callback, which were no ordinary push, ended in a certain way."""
 
     __tablename__ = "callback_outcomes"
 

@@ -2,7 +2,8 @@
 
 Every message keeps all received elements in `Message.fields`, including unknown ones. A message of an unknown
 kind is a plain `Message`, an event of an unknown name a plain `Event`. Values are text as sent, unless typed
-otherwise; an empty element is equivalent to a missing one.
+otherwise; an empty element is equivalent to a missing one. A value that every push of the kind should have is
+None where it is missing or invalid.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, ClassVar
 
+_IDENTITY = ("ToUserName", "FromUserName", "MsgId", "CreateTime")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
@@ -23,29 +26,39 @@ class Message:
 
     from_follower: ClassVar[bool] = True
     """Whether the follower `openid` caused the push; False for reports of jobs and of the platform."""
-    answerable: ClassVar[bool] = True
-    """Whether a passive reply is shown (section 4.1, column "Reply")."""
+    shows_reply: ClassVar[bool] = True
+    """Whether the platform shows a passive reply to this kind (section 4.1, column "Reply")."""
 
     account: str
     """ToUserName: the account's original id, ``gh_…``."""
     openid: str
-    """FromUserName."""
+    """FromUserName; empty if it is no identifier."""
     created_at: datetime
-    """CreateTime, in UTC: when the follower sent the message. Retries have the same value."""
+    """CreateTime, in UTC: when the follower sent the message. Retries have the same value.
+
+    The time at which the push was read if CreateTime is missing or invalid.
+    """
     kind: str
-    """MsgType in lower case."""
+    """MsgType in lower case, at most 64 characters."""
     msg_id: str = ""
     """MsgId; events have none."""
+    invalid_fields: tuple[str, ...] = ()
+    """Names of the elements that were missing or could not be understood; they are empty or None here."""
     fields: Mapping[str, Any] = field(repr=False, hash=False)
+
+    @property
+    def answerable(self) -> bool:
+        """Whether a passive reply is shown to someone."""
+        return self.shows_reply and self.openid != ""
 
     @cached_property
     def dedup_key(self) -> str:
         """32 hex digits: equal for all pushes of one message, different for different messages (section 1.6).
 
-        A MsgId identifies a message within account and sender. An event has none and may share its second
-        with another event of the same name, so all of its elements identify it.
+        Account, sender, MsgId and CreateTime identify a message. An event has no MsgId and may share its
+        second with another event of the same name, so all of its elements identify it.
         """
-        identity = [self.account, self.openid, self.msg_id] if self.msg_id else self.fields
+        identity = [self.fields.get(name) for name in _IDENTITY] if self.msg_id else self.fields
         text = json.dumps(identity, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -68,13 +81,13 @@ class TextMessage(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageMessage(Message):
-    media_id: str
+    media_id: str | None
     pic_url: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VoiceMessage(Message):
-    media_id: str
+    media_id: str | None
     format: str = ""
     media_id_16k: str = ""
     recognition: str = ""
@@ -86,7 +99,7 @@ class VoiceMessage(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class VideoMessage(Message):
-    media_id: str
+    media_id: str | None
     thumb_media_id: str = ""
 
 
@@ -97,8 +110,8 @@ class ShortVideoMessage(VideoMessage):
 
 @dataclass(frozen=True, kw_only=True)
 class LocationMessage(Message):
-    latitude: Decimal
-    longitude: Decimal
+    latitude: Decimal | None
+    longitude: Decimal | None
     scale: str = ""
     label: str = ""
 
@@ -111,7 +124,7 @@ class LocationMessage(Message):
 class LinkMessage(Message):
     title: str = ""
     description: str = ""
-    url: str
+    url: str | None
 
     @property
     def text_for_search(self) -> str:
@@ -141,10 +154,10 @@ class Event(Message):
     """An event. An instance of `Event` itself has an unknown name."""
 
     from_follower = False
-    answerable = False
+    shows_reply = False
 
     name: str
-    """Event in lower case, since its case varies between sources."""
+    """Event in lower case, since its case varies between sources; at most 64 characters."""
     key: str = ""
     """EventKey."""
 
@@ -155,10 +168,10 @@ class Event(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class FollowerEvent(Event):
-    """An action of a follower; a reply is shown unless `answerable` is False."""
+    """An action of a follower; a reply is shown unless `shows_reply` is False."""
 
     from_follower = True
-    answerable = True
+    shows_reply = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +183,7 @@ class SubscribeEvent(FollowerEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class UnsubscribeEvent(FollowerEvent):
-    answerable = False
+    shows_reply = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,11 +197,11 @@ class ScanEvent(FollowerEvent):
 class LocationEvent(FollowerEvent):
     """The automatic report of a position; the platform accepts no reply but ``success``."""
 
-    answerable = False
+    shows_reply = False
 
-    latitude: Decimal
-    longitude: Decimal
-    precision: Decimal
+    latitude: Decimal | None
+    longitude: Decimal | None
+    precision: Decimal | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +213,7 @@ class ClickEvent(FollowerEvent):
 class ViewEvent(FollowerEvent):
     """A tap on a menu link or mini program; `key` is the URL or the page path."""
 
-    answerable = False
+    shows_reply = False
 
     menu_id: str = ""
 
@@ -249,10 +262,10 @@ class TemplateSentEvent(Event):
 class MassSentEvent(Event):
     job_id: str = ""
     status: str = ""
-    total_count: int = 0
-    filter_count: int = 0
-    sent_count: int = 0
-    error_count: int = 0
+    total_count: int | None = None
+    filter_count: int | None = None
+    sent_count: int | None = None
+    error_count: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,8 +305,8 @@ class CustomerServiceEvent(Event):
 class VerificationEvent(Event):
     """The account's verification passed, failed, is due or expired (section 4.11)."""
 
-    expired_time: int = 0
-    fail_time: int = 0
+    expired_time: int | None = None
+    fail_time: int | None = None
     fail_reason: str = ""
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,34 +13,44 @@ from typing import Any
 from . import messages
 from .errors import MalformedMessage
 from .messages import Event, Message
-from .xml import Fields
+from .xml import Fields, strip_illegal_characters
 
 _IDENTIFIER = re.compile(r"[!-~]{1,64}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?")
 _DIGITS = re.compile(r"[0-9]{1,20}")
 
+MAX_NAME = 64
+"""Maximum length of the name of a kind; what is longer is cut."""
+MAX_TIME = 0xFFFFFFFF
+"""The latest time in seconds, which is in 2106."""
 
-def parse(fields: Fields) -> Message:
-    """Return the message that `fields`, the children of ``<xml>``, describe.
 
-    :raises MalformedMessage: if an element that the message requires is missing, repeated or invalid.
+def parse(fields: Fields, clock: Callable[[], float] = time.time) -> Message:
+    """Return the message that `fields`, the children of ``<xml>``, describe, as far as it can be understood.
+
+    What cannot is named in `Message.invalid_fields`. `clock`, Unix time in seconds, tells when a message
+    without a valid CreateTime was sent.
+
+    :raises MalformedMessage: if there is neither FromUserName nor Event, so that it is no message.
     """
-    f = _Reader(fields)
-    kind = f.identifier("MsgType").lower()
+    f = _Reader(fields, [])
+    kind, openid = f.name("MsgType"), f.identifier("FromUserName")
+    if not (openid or f.has("FromUserName") or f.has("Event")):
+        raise MalformedMessage("neither FromUserName nor Event")
     head: dict[str, Any] = {
-        "account": f.identifier("ToUserName"),
-        "openid": f.identifier("FromUserName"),
-        "created_at": _time(f.required("CreateTime")),
+        "account": f.required("ToUserName") or "",
+        "openid": openid or "",
+        "created_at": f.time("CreateTime", clock),
         "kind": kind,
         "fields": fields,
     }
     if kind == "event":
-        name = f.identifier("Event")
-        return _event(f, head | {"name": name.lower(), "key": f.text("EventKey")})
-    message = _message(kind, f, head | {"msg_id": f.digits("MsgId")})
-    if not message.msg_id and type(message) is not Message:
-        raise MalformedMessage("MsgId is missing")
-    return message
+        message: Message = _event(f, head | {"name": f.name("Event"), "key": f.text("EventKey")})
+    else:
+        message = _message(kind, f, head | {"msg_id": f.msg_id()})
+        if not message.msg_id and type(message) is not Message:
+            f.invalid.append("MsgId")
+    return replace(message, invalid_fields=tuple(dict.fromkeys(f.invalid))) if f.invalid else message
 
 
 def _message(kind: str, f: _Reader, head: dict[str, Any]) -> Message:
@@ -174,74 +186,83 @@ def _values(read: Callable[[str], Any], **names: str) -> dict[str, Any]:
 
 
 class _Reader:
-    """Reads text elements.
+    """Reads elements, and collects in `invalid` the names of those that are not what they should be."""
 
-    :raises MalformedMessage: from its methods, if an element is repeated, nested or invalid.
-    """
-
-    def __init__(self, fields: Fields) -> None:
+    def __init__(self, fields: Fields, invalid: list[str]) -> None:
         self._fields = fields
+        self.invalid = invalid
+
+    def has(self, name: str) -> bool:
+        """Whether there is such an element with anything in it."""
+        value = self._fields.get(name)
+        return bool(value.strip() if isinstance(value, str) else value)
 
     def text(self, name: str) -> str:
         value = self._fields.get(name)
         if value is None:
             return ""
-        if not isinstance(value, str):
-            raise MalformedMessage(f"{name} is repeated or not text")
+        if not isinstance(value, str):  # repeated or nested
+            self.invalid.append(name)
+            return ""
         return value
 
     def present(self, name: str) -> str:
         """Return the text, which may be empty, of an element that must be present."""
         if name not in self._fields:
-            raise MalformedMessage(f"{name} is missing")
+            self.invalid.append(name)
         return self.text(name)
 
-    def required(self, name: str) -> str:
-        """Return the text without surrounding blanks; it must not be empty."""
+    def required(self, name: str) -> str | None:
+        """Return the text without surrounding blanks, or None if there is none."""
         value = self.text(name).strip()
         if not value:
-            raise MalformedMessage(f"{name} is missing")
-        return value
+            self.invalid.append(name)
+        return value or None
 
-    def identifier(self, name: str) -> str:
-        value = self.required(name)
-        if not _IDENTIFIER.fullmatch(value):
-            raise MalformedMessage(f"{name} is no identifier")
-        return value
+    def identifier(self, name: str) -> str | None:
+        return self._matching(_IDENTIFIER, name)
 
-    def number(self, name: str) -> Decimal:
-        value = self.required(name)
-        if not _NUMBER.fullmatch(value):
-            raise MalformedMessage(f"{name} is no number")
-        return Decimal(value)
+    def name(self, element: str) -> str:
+        """Return the name of a kind in lower case; ``unknown`` if there is none."""
+        if value := self._matching(_IDENTIFIER, element):
+            return value.lower()
+        return strip_illegal_characters(self.text(element).strip()).lower()[:MAX_NAME] or "unknown"
 
-    def digits(self, name: str) -> str:
-        """Return the text, which must be digits or empty."""
-        value = self.text(name).strip()
-        return _digits(name, value) if value else ""
+    def number(self, name: str) -> Decimal | None:
+        value = self._matching(_NUMBER, name)
+        return None if value is None else Decimal(value)
 
-    def integer(self, name: str) -> int:
-        return int(self.digits(name) or 0)
+    def integer(self, name: str) -> int | None:
+        """Return a number that may be missing."""
+        value = self._matching(_DIGITS, name) if self.has(name) else None
+        return None if value is None else int(value)
+
+    def msg_id(self) -> str:
+        """Return the MsgId, or an empty text. The platform's debug tool writes 0 for none."""
+        value = self._matching(_DIGITS, "MsgId") if "MsgId" in self._fields else None
+        return value if value and value.strip("0") else ""
+
+    def time(self, name: str, clock: Callable[[], float]) -> datetime:
+        value = self._matching(_DIGITS, name)
+        if value is not None and (seconds := int(value)) <= MAX_TIME:
+            return datetime.fromtimestamp(seconds, UTC)
+        self.invalid.append(name)  # the platform's debug tool writes milliseconds
+        return datetime.fromtimestamp(clock(), UTC)
 
     def inner(self, name: str) -> _Reader:
-        return next(self.each(name), _Reader({}))
+        return next(self.each(name), _Reader({}, self.invalid))
 
     def each(self, name: str) -> Iterator[_Reader]:
         """Iterate over the nested elements called `name`; there may be none."""
         value = self._fields.get(name)
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, dict):
-                yield _Reader(item)
+                yield _Reader(item, self.invalid)
 
-
-def _digits(name: str, value: str) -> str:
-    if not _DIGITS.fullmatch(value):
-        raise MalformedMessage(f"{name} is no number")
-    return value
-
-
-def _time(value: str) -> datetime:
-    seconds = int(_digits("CreateTime", value))
-    if seconds > 0xFFFFFFFF:  # beyond 2106, so probably in milliseconds
-        raise MalformedMessage("CreateTime is not in seconds")
-    return datetime.fromtimestamp(seconds, UTC)
+    def _matching(self, pattern: re.Pattern[str], name: str) -> str | None:
+        """Return the text without surrounding blanks if it matches `pattern`."""
+        value = self._fields.get(name)
+        if isinstance(value, str) and pattern.fullmatch(value := value.strip()):
+            return value
+        self.invalid.append(name)
+        return None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
-from . import parsing, replies, xml
+from . import parsing, repair, replies, xml
 from .credentials import Credentials, Mode
 from .crypto import MessageCipher, sign, verify
 from .errors import InvalidCiphertext, InvalidSignature, Refusal
@@ -98,7 +98,7 @@ class Webhook:
             raise InvalidCiphertext("plain text in safe mode", Refusal.PLAIN_IN_SAFE_MODE)
         else:
             cipher = None
-        return Incoming(parsing.parse(xml.parse(body)), query, cipher)
+        return Incoming(parsing.parse(repair.read(body), self._clock), query, cipher)
 
     def has_valid_signature(self, query: str) -> bool:
         """Whether `query` has a valid signature. The path of the request is not considered."""

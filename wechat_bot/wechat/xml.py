@@ -17,7 +17,7 @@ Fields = dict[str, Any]
 _MAX_DEPTH = 8  # the deepest documented event (MASSSENDJOBFINISH) has 5 levels
 _ROOT = re.compile(rb"\s*(<\?xml[^>]*\?>\s*)?<xml[\s>]")  # excludes DTDs, and so entities
 _ILLEGAL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]|\xf4\x8f\xbc\x80")
-_ESCAPED_ILLEGAL = re.compile("\U0010ff00([0-9a-f]+);")
+_ESCAPED_ILLEGAL = re.compile("\U0010ff00([01][0-9a-f]|efbfb[ef]|f48fbc80);")
 """Escape of a character that expat rejects: U+10FF00, its UTF-8 bytes in hex, and a semicolon."""
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}

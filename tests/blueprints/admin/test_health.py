@@ -108,6 +108,16 @@ def test_requests_and_calls_are_told_in_words(admin: Browser, app: Flask) -> Non
     assert "Not signed" in english
 
 
+def test_pushes_that_were_understood_in_part_are_counted(
+    admin: Browser, app: Flask, platform: FakePlatform
+) -> None:
+    assert platform.push_once(platform.message("link", Title="t", MsgId="")).status == 200
+    services(app).call_stats.flush()
+    page = admin.get("/admin/health").text
+    assert "收下了，只看懂一部分" in page
+    assert "LinkMessage: Url, MsgId" in page
+
+
 def test_hostile_details_are_only_words(admin: Browser, app: Flask, platform: FakePlatform) -> None:
     query, _, _ = platform.request(platform.message("text", Content="x"))
     app.test_client().get(f"/<script>alert(1)</script>?{query}")

@@ -20,7 +20,7 @@ from ...extensions import db
 from ...models import HandlerProcess, Role
 from ...services.accounts.capabilities import Feature, Permission, PermissionReason
 from ...services.health import status as service
-from ...services.health.call_stats import NO_ANSWER, OTHER, PROGRAM_FAULT, VERIFIED
+from ...services.health.call_stats import NO_ANSWER, OTHER, PARTLY_UNDERSTOOD, PROGRAM_FAULT, VERIFIED
 from ...services.health.checks import FEATURES, localized
 from ...services.health.doctor import LATE_MS, MAX_QUEUE_SECONDS, Diagnosis, RequestOrigin, is_crowded
 from ...services.health.status import SlowHandlers, Snapshot
@@ -43,6 +43,7 @@ MAX_ROWS = 20
 
 OUTCOMES = {
     VERIFIED: lazy_gettext("验证了服务器地址"),
+    PARTLY_UNDERSTOOD: lazy_gettext("收下了，只看懂一部分"),
     PROGRAM_FAULT: lazy_gettext("程序出错"),
     Refusal.NOT_SIGNED: lazy_gettext("没有签名（陌生人或扫描器）"),
     Refusal.BAD_SIGNATURE: lazy_gettext("签名不对"),

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 VERIFIED = "verified"
 """Outcome of a request that verified the URL. Refused requests have the values of `Refusal`."""
+PARTLY_UNDERSTOOD = "partly_understood"
+"""Outcome of a push with elements that are missing or invalid, which its detail names."""
 PROGRAM_FAULT = "program_fault"
 """Outcome of a request whose handling raised an unexpected exception. Its detail is the type and place."""
 WRITE_DELAY = 5.0
@@ -111,7 +113,7 @@ class CallStats:
             self._metrics.record_call(path, errcode, call.seconds)
 
     def record_request(self, outcome: str, detail: str = "") -> None:
-        """Count a request to the callback that recorded no message. `detail` must contain nothing secret."""
+        """Count a request to the callback that is no ordinary push. `detail` must contain nothing secret."""
         now = datetime.now(UTC)
         with self._lock:
             before = self._requests.get(outcome, _RequestCounts(0, now, now, ""))

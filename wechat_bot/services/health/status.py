@@ -251,7 +251,7 @@ def last_pushes(connection: Connection, account_id: int, limit: int) -> Sequence
 
 
 def callback_outcomes(connection: Connection) -> dict[str, CallbackOutcome]:
-    """Return the counts of requests to the callback that recorded no message, by outcome."""
+    """Return the counts of requests to the callback that were no ordinary push, by outcome."""
     found = select(CallbackOutcome.__table__)
     return {row.outcome: CallbackOutcome(**row._mapping) for row in connection.execute(found)}
 

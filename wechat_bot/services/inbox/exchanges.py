@@ -9,13 +9,14 @@ from enum import Enum
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from ...models import BotSession, Direction, Follower, MessageLog, MessageState
 from ...models.columns import storable
 from ...models.rows import Row, new_row
 from ...wechat.messages import Event, Message, SubscribeEvent, UnsubscribeEvent
 from ...wechat.replies import Reply
+from ..followers.decisions import after_push
 from ..messages.records import claim_held, hint_key, insert_rows, outgoing_row, page_key
 
 
@@ -45,7 +46,9 @@ class Exchange:
 
     account_id: int
     follower_id: int | None
-    """None for a new follower, and for reports that concern no follower."""
+    """None for a new follower, and for messages that concern no follower."""
+    subscribed: bool = True
+    """Whether the follower followed the account when the push arrived."""
     message: Message
     received_at: datetime
     state: MessageState
@@ -75,7 +78,10 @@ class Exchange:
 
     @property
     def changes_subscription(self) -> bool:
-        return isinstance(self.message, SubscribeEvent | UnsubscribeEvent)
+        """Whether it may change whether the follower follows: only who follows can write or act."""
+        if self.subscribed:
+            return isinstance(self.message, SubscribeEvent | UnsubscribeEvent)
+        return self.message.from_follower
 
     def rows(self) -> list[Row]:
         """Return the rows of the message and of what is said to it."""
@@ -137,7 +143,7 @@ def record(connection: Connection, exchanges: Sequence[Exchange]) -> list[Record
             outcomes.append(RecordOutcome.RECORDED)
             known.add(exchange.key)
             rows += exchange.rows()
-            if exchange.changes_subscription:
+            if exchange.changes_subscription and exchange.follower_id:
                 _change_subscription(connection, exchange)
     insert_rows(connection, rows)
     return outcomes
@@ -234,6 +240,7 @@ def new_followers(exchanges: Sequence[Exchange]) -> list[Row]:
     """Return the rows of followers who were unknown when their exchanges began, ordered by openid."""
     first = reversed(exchanges)  # of several of one follower, the first counts
     new = {e.message.openid: e for e in first if e.follower_id is None and e.message.from_follower}
+    new.pop("", None)  # the sender is not known
     return [
         new_row(
             Follower,
@@ -276,15 +283,9 @@ def _change_session(connection: Connection, follower_id: int, change: SessionCha
 
 
 def _change_subscription(connection: Connection, exchange: Exchange) -> None:
-    """Apply a follow or unfollow; pushes arrive in any order, so older ones change nothing (section 10.5)."""
-    event = exchange.message
-    changes: dict[str, Any] = {"subscribed": False, "status_at": event.created_at}
-    if isinstance(event, SubscribeEvent):
-        scene = storable(event.scene)[:128]
-        changes |= {"subscribed": True, "scene": scene, "follow_count": Follower.follow_count + 1}
-    connection.execute(
-        update(Follower)
-        .where(Follower.id == exchange.follower_id)
-        .where(or_(Follower.status_at.is_(None), Follower.status_at <= event.created_at))
-        .values(changes)
-    )
+    """Apply what the push tells about whether its follower follows."""
+    this = Follower.id == exchange.follower_id
+    found = select(Follower.subscribed, Follower.status_at, Follower.follow_count).where(this)
+    follower = connection.execute(found.with_for_update(key_share=True)).one()
+    if changes := after_push(follower, exchange.message).changes:
+        connection.execute(update(Follower).where(this).values(changes))

@@ -74,6 +74,7 @@ class HandlerCall:
         return Exchange(
             account_id=account_id,
             follower_id=self.stored.follower_id,
+            subscribed=self.stored.subscribed,
             message=self.push.message,
             received_at=self.push.received_at,
             state=state,

@@ -38,6 +38,8 @@ class StoredState:
     """None when the message was not pushed before."""
     follower_id: int | None = None
     """None for a new follower, and for reports that concern no follower."""
+    subscribed: bool = True
+    """Whether the follower follows the account; new followers do."""
     returning: bool = False
     state: str | None = None
     session: dict[str, Any]
@@ -100,11 +102,13 @@ class InboxReader:
             if row is None:  # a new follower, or a report that concerns no follower
                 logged = self._select_state.fetch_one(cursor, values)
                 return StoredState(message_state=MessageState(logged[0]) if logged else None, session={})
-        message_state, follower_id, follow_count, state, session, expires_at, version, ready_id = row
+        message_state, follower_id, subscribed, follow_count, *bot_session = row
+        state, session, expires_at, version, ready_id = bot_session
         alive = expires_at is not None and expires_at > datetime.now(UTC)
         return StoredState(
             message_state=MessageState(message_state) if message_state else None,
             follower_id=follower_id,
+            subscribed=bool(subscribed),
             returning=follow_count > 0,
             state=state if alive else None,
             session=session if alive else {},
@@ -166,6 +170,7 @@ _SESSION = (
     select(
         _STATE.scalar_subquery().label("message_state"),
         Follower.id.label("follower_id"),
+        Follower.subscribed,
         Follower.follow_count,
         BotSession.state,
         BotSession.session,
