@@ -21,7 +21,7 @@ class Follower(Model):
     openid: Mapped[str] = mapped_column(exact(64))
     subscribed: Mapped[bool] = mapped_column(default=True)
     status_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """Platform time of the follow or unfollow that `subscribed` tells; older ones change nothing."""
+    """Platform time of what `subscribed` tells: the last follow, unfollow, or act after an unfollow."""
     follow_count: Mapped[int] = mapped_column(default=0)
     scene: Mapped[str] = mapped_column(exact(128), default="")
     """The scene of the QR code of the last follow."""

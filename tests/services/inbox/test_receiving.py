@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from wechat_bot.extensions import db
 from wechat_bot.models import BotSession, Direction, Follower, MessageLog, MessageState
 from wechat_bot.routing import Answer, Context, Router, keyword
 from wechat_bot.services.messages.records import reply_key
+from wechat_bot.services.outbox.window import load_window
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.messages import Event, SubscribeEvent, TextMessage
 from wechat_bot.wechat.replies import Article, NewsReply
@@ -137,8 +139,7 @@ def test_a_blank_answer_is_silence(platform: FakePlatform, engine: Engine) -> No
 
 
 def test_what_the_platform_shows_no_reply_to_is_answered_with_success(platform: FakePlatform) -> None:
-    location = {"Latitude": "31.2", "Longitude": "121.4", "Precision": "65"}
-    assert platform.push(platform.event("LOCATION", **location)).attempts[0].answer == b"success"
+    assert platform.push(platform.event("LOCATION", **POSITION)).attempts[0].answer == b"success"
     assert platform.unfollow() is None
 
 
@@ -181,6 +182,67 @@ def test_an_unfollow_that_arrives_after_a_later_follow_changes_nothing(
     assert only_follower(engine).subscribed is True
     platform.push(platform.event("unsubscribe") | {"CreateTime": "1800000020"})
     assert only_follower(engine).subscribed is False
+
+
+@pytest.mark.parametrize("names", [("subscribe", "unsubscribe"), ("unsubscribe", "subscribe")])
+def test_of_a_follow_and_an_unfollow_within_one_second_the_last_to_arrive_counts(
+    platform: FakePlatform, engine: Engine, names: tuple[str, str]
+) -> None:
+    for name in names:
+        platform.push(platform.event(name) | {"CreateTime": "1800000000"})
+    assert only_follower(engine).subscribed is (names[-1] == "subscribe")
+
+
+POSITION = {"Latitude": "31.2", "Longitude": "121.4", "Precision": "65"}
+
+
+def leave(platform: FakePlatform, now: int) -> None:
+    """Follow at `now` - 100 and unfollow at `now` - 50."""
+    platform.push(platform.event("subscribe") | {"CreateTime": str(now - 100)})
+    platform.push(platform.event("unsubscribe") | {"CreateTime": str(now - 50)})
+
+
+def test_who_writes_or_acts_later_than_the_unfollow_follows_again(
+    platform: FakePlatform, engine: Engine
+) -> None:
+    now = int(time.time())
+    acts = [
+        platform.message("text", Content="还在"),
+        platform.message("image", MediaId="m"),
+        platform.event("CLICK", EventKey="k"),
+        platform.event("SCAN", EventKey="k"),
+        platform.event("LOCATION", **POSITION),
+    ]
+    for number, act in enumerate(acts):
+        follower = platform.follower(f"o{number}")
+        leave(follower, now)
+        follower.push(act | {"FromUserName": follower.openid, "CreateTime": str(now)})
+    with engine.connect() as connection:
+        followers = connection.execute(select(Follower).order_by(Follower.id)).all()
+        assert [follower.subscribed for follower in followers] == [True] * len(acts)
+        wrote = load_window(connection, followers[0].id, followers[0].subscribed, datetime.now(UTC))
+        assert wrote.closed is None, "an operator may answer"
+
+
+def test_what_is_no_later_act_of_the_follower_does_not_follow_again(
+    platform: FakePlatform, engine: Engine
+) -> None:
+    now = int(time.time())
+    leave(platform, now)
+    platform.push(platform.message("text", Content="早些时候") | {"CreateTime": str(now - 80)})
+    platform.push(platform.message("text", Content="同一秒") | {"CreateTime": str(now - 50)})
+    platform.push(platform.event("user_del_card", CardId="p") | {"CreateTime": str(now)})
+    platform.push(platform.event("TEMPLATESENDJOBFINISH", MsgID="1") | {"CreateTime": str(now)})
+    assert only_follower(engine).subscribed is False
+
+
+def test_an_older_unfollow_does_not_undo_a_later_message(platform: FakePlatform, engine: Engine) -> None:
+    now = int(time.time())
+    leave(platform, now)
+    platform.push(platform.message("text", Content="还在") | {"CreateTime": str(now)})
+    platform.push(platform.event("unsubscribe", EventKey="again") | {"CreateTime": str(now - 20)})
+    assert only_follower(engine).subscribed is True
+    assert only_follower(engine).follow_count == 1
 
 
 def test_a_job_that_reports_is_no_follower(platform: FakePlatform, engine: Engine) -> None:
