@@ -50,6 +50,14 @@ def test_messages_of_every_length_fill_whole_blocks_of_32_bytes(length: int) -> 
     assert CIPHER.decrypt(encrypted) == b"x" * length
 
 
+@pytest.mark.parametrize("app_id", [APP_ID[:-1], APP_ID + "0", APP_ID[1:], "0" + APP_ID, APP_ID.upper(), ""])
+def test_a_message_for_an_app_id_that_only_resembles_ours_is_refused(app_id: str) -> None:
+    with pytest.raises(InvalidCiphertext, match="wrong app id"):
+        CIPHER.decrypt(MessageCipher(AES_KEY, app_id).encrypt(b"hello"))
+    with pytest.raises(InvalidCiphertext, match="wrong app id"):
+        MessageCipher(AES_KEY, app_id).decrypt(CIPHER.encrypt(b"hello"))
+
+
 def test_the_same_message_is_never_encrypted_to_the_same_text() -> None:
     assert CIPHER.encrypt(b"hello") != CIPHER.encrypt(b"hello")
 

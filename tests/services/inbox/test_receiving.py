@@ -16,11 +16,14 @@ from tests.conftest import MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import BotSession, Direction, Follower, MessageLog, MessageState
 from wechat_bot.routing import Answer, Context, Router, keyword
+from wechat_bot.services.inbox.handling import Push
 from wechat_bot.services.messages.records import reply_key
 from wechat_bot.services.outbox.window import load_window
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.messages import Event, SubscribeEvent, TextMessage
+from wechat_bot.wechat.parsing import parse
 from wechat_bot.wechat.replies import Article, NewsReply
+from wechat_bot.wiring import services
 
 
 @pytest.fixture
@@ -159,6 +162,12 @@ def test_the_rest_of_a_long_text_comes_with_the_next_message(platform: FakePlatf
     assert {row.state for row in logs(engine, direction=Direction.OUT)} == {MessageState.SENT}
 
 
+def test_a_position_report_does_not_use_up_what_is_held(platform: FakePlatform) -> None:
+    platform.text("long")
+    assert platform.push(platform.event("LOCATION", **POSITION)).attempts[0].answer == b"success"
+    assert str(platform.text("继续")).endswith("最后一句。")
+
+
 def test_a_question_that_a_handler_waits_for_is_not_taken_for_fetching(platform: FakePlatform) -> None:
     platform.text("long")
     assert platform.text("count") == "1"
@@ -278,6 +287,26 @@ def test_one_message_pushed_by_many_at_once_is_stored_once(platform: FakePlatfor
         shown = set(pool.map(lambda _: platform.push(fields).shown, range(8)))
     assert shown == {"1"}
     assert len(logs(engine)) == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "age", "is_last"),
+    [
+        (1, 0.0, False),
+        (2, 5.0, False),
+        (2, 0.5, True),  # too early: the process that had the first one died
+        (2, 9.5, True),  # the second one was lost on the way
+        (3, 8.0, True),
+        (3, 10.0, True),
+    ],
+)
+def test_which_push_is_the_last_is_told_by_number_and_clock(
+    app: Flask, platform: FakePlatform, number: int, age: float, is_last: bool
+) -> None:
+    now = datetime.now(UTC)
+    push = Push(parse(platform.message("text", Content="x")), received_at=now, number=number)
+    push.first_at = now - timedelta(seconds=age) if number > 1 else None
+    assert services(app).inbox._is_last(push) is is_last
 
 
 def test_a_session_that_cannot_be_stored_is_the_handlers_failure(make_app: MakeApp) -> None:

@@ -256,7 +256,7 @@ class Inbox:
         """
         age = (push.received_at - push.first_at).total_seconds() if push.first_at else 0.0
         is_early = age < (push.number - 1) * PUSH_TIMEOUT - 1
-        return is_early or push.number >= MAX_PUSHES or age > (MAX_PUSHES - 1) * PUSH_TIMEOUT - 1
+        return is_early or age >= (MAX_PUSHES - 1) * PUSH_TIMEOUT - 1
 
     def _wait_for(self, push: Push, key: str) -> bool:
         """Let the push wait for the message `key`, unless too many messages are waited for."""
