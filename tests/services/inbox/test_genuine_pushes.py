@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from sqlalchemy import Row, select
 from tests.conftest import MakeApp
 from tests.wechat.corpus import DATA
 from wechat_bot.extensions import db
-from wechat_bot.models import CallbackOutcome, Direction, Follower, MessageLog
+from wechat_bot.models import CallbackOutcome, Direction, Follower, MessageLog, MessageState
 from wechat_bot.services.health.call_stats import PARTLY_UNDERSTOOD
 from wechat_bot.testing import FakePlatform
+from wechat_bot.wechat.xml import build
 from wechat_bot.wiring import services
 
 CASES = DATA / "cases" / "pushes"
@@ -131,3 +133,30 @@ def test_a_nul_and_every_other_field_are_kept_as_sent(app: Flask) -> None:
     assert text.payload["Content"] == "a\x00b"
     assert report.payload["CopyrightCheckResult"] == {"Count": "2", "ResultList": None}
     assert (report.payload["TotalCount"], report.payload["SentCount"]) == (None, " 0 ")
+
+
+@pytest.mark.parametrize("sender", ["", "公众平台", "a b", "o" * 65])
+def test_a_message_whose_sender_is_unknown_is_kept_without_a_follower(app: Flask, sender: str) -> None:
+    platform = FakePlatform.of(app)
+    fields = platform.message("text", Content="hi") | {"FromUserName": sender or " ", "Event": "x"}
+    answer = app.test_client().post(f"/wechat?{platform.query()}", data=build(fields))
+    assert (answer.status_code, answer.data) == (200, b"success"), "there is nobody to answer to"
+    [row] = recorded(app)
+    assert (row.kind, row.text, row.openid, row.state) == ("text", "hi", None, MessageState.ANSWERED)
+
+
+def test_the_same_id_with_a_later_time_is_a_message_of_its_own(app: Flask, platform: FakePlatform) -> None:
+    first = platform.message("text", Content="first")
+    second = first | {"Content": "second", "CreateTime": str(int(first["CreateTime"]) + 3)}
+    for fields in (first, second, first, second):
+        assert platform.push_once(fields).status == 200
+    assert [row.text for row in recorded(app)] == ["first", "second"]
+
+
+@pytest.mark.parametrize("created_at", ["1795857048415", "", "soon"])
+def test_a_message_without_a_valid_time_was_created_when_it_arrived(
+    app: Flask, platform: FakePlatform, created_at: str
+) -> None:
+    platform.push_once(platform.message("text", Content="hi") | {"CreateTime": created_at})
+    [row] = recorded(app)
+    assert abs(row.created_at - row.received_at) < timedelta(minutes=1)
