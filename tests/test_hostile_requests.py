@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Iterator
 from io import BytesIO
 from itertools import chain
@@ -65,6 +66,11 @@ VALID = {
 }
 """What the other fields hold while one of them is tried."""
 ACTIONS = ("status", "assign", "star", "tag")
+ELSEWHERE = {
+    "simulator.push": ("kind", "xml", "fields", "f/Content", "f/Content/x", "at.x"),
+    "admin.conversations.index": ("tab", "sort", "q", "list_before"),
+}
+"""Fields that other modules read for a view."""
 FILTER = ("q", "kind", "event", "state", "origin", "tag", "follower", "from", "to", "before", "after")
 
 
@@ -100,11 +106,14 @@ def address(rule: Rule, value: str = "1") -> str:
 
 
 def fields(app: Flask, rule: Rule) -> set[str]:
-    """The names of all fields that the module of a view reads."""
-    module = inspect.getmodule(inspect.unwrap(app.view_functions[rule.endpoint]))
-    assert module
-    source = inspect.getsource(module)
-    more = FILTER if re.search(r"chosen_filter\(|cursor\(", source) else ()
+    """The names of the fields that a view reads, itself or in functions of its module that it calls."""
+    view = inspect.unwrap(app.view_functions[rule.endpoint])
+    source = inspect.getsource(view)
+    for name, value in vars(sys.modules[view.__module__]).items():
+        if inspect.isfunction(value) and value.__module__ == view.__module__ and f"{name}(" in source:
+            source += inspect.getsource(value)
+    more: tuple[str, ...] = FILTER if re.search(r"chosen_filter\(|cursor\(", source) else ()
+    more += ELSEWHERE.get(rule.endpoint, ())
     return set(more) | set(re.findall(r"""(?:args|form|values)(?:\.get|\.getlist)?[\[(]"([^"]+)\"""", source))
 
 
