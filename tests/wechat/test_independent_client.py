@@ -91,9 +91,10 @@ def test_what_we_seal_they_open(content: str) -> None:
     for mode in Mode:
         server = webhook(mode)
         incoming = received(server, *push(mode, text_message("hi", NOW), NOW))
-        reply = ElementTree.fromstring(opened(mode, server.seal(incoming, TextReply(content))))
+        answer = TextReply(content)
+        reply = ElementTree.fromstring(opened(mode, server.seal(incoming, answer)))
         assert (reply.findtext("ToUserName"), reply.findtext("FromUserName")) == (OPENID, ACCOUNT)
-        assert (reply.findtext("MsgType"), reply.findtext("Content")) == ("text", content)
+        assert (reply.findtext("MsgType"), reply.findtext("Content")) == ("text", answer.content)
 
 
 # With a server

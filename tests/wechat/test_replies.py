@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from hypothesis import example, given
-from hypothesis import strategies as st
 
 from tests.wechat.corpus import ACCOUNT, BODIES, OPENID
 from tests.wechat.strategies import any_text, legal_text, thorough
@@ -25,9 +24,9 @@ from wechat_bot.wechat.replies import (
     TransferReply,
     VideoReply,
     VoiceReply,
-    split,
     split_for_passive_reply,
 )
+from wechat_bot.wechat.texts import normalize_line_ends
 
 HELLO = BODIES["messages/text"]
 ARTICLE = Article("Timetable 2026", "Valid from January", "https://e.com/p.jpg", "https://e.com/t?a=1&b=2")
@@ -39,7 +38,7 @@ KINDS: list[tuple[Reply, str, xml.Fields]] = [
         "text",
         {"Content": '第一行\n<a href="https://e.com/?a=1&b=2">链接</a> 😀'},
     ),
-    (TextReply("]]></Content><![CDATA[\r\n&amp;"), "text", {"Content": "]]></Content><![CDATA[\r\n&amp;"}),
+    (TextReply("]]></Content><![CDATA[\r\n&amp;"), "text", {"Content": "]]></Content><![CDATA[\n&amp;"}),
     (ImageReply("m"), "image", {"Image": {"MediaId": "m"}}),
     (VoiceReply("m"), "voice", {"Voice": {"MediaId": "m"}}),
     (VideoReply("m", "t", "d"), "video", {"Video": {"MediaId": "m", "Title": "t", "Description": "d"}}),
@@ -207,10 +206,12 @@ def test_what_the_platform_does_not_understand_is_no_reply(fields: xml.Fields) -
 @thorough
 @given(any_text)
 @example("a\x00b\x0b\ufffe\ud800\U0010ffff")
-def test_every_text_of_a_reply_is_what_xml_can_carry(text: str) -> None:
+@example("a\r\nb\rc")
+def test_every_text_of_a_reply_is_what_xml_can_carry_with_plain_line_ends(text: str) -> None:
     reply = TextReply("x" + text)
-    assert reply.content == "x" + xml.strip_illegal_characters(text)
-    assert Article(text).title == ImageReply("x" + text).media_id[1:] == xml.strip_illegal_characters(text)
+    carried = normalize_line_ends(xml.strip_illegal_characters(text))
+    assert reply.content == "x" + carried
+    assert Article(text).title == ImageReply("x" + text).media_id[1:] == carried
     json.dumps(reply.to_customer_message(), ensure_ascii=False).encode()
 
 
@@ -218,64 +219,6 @@ def test_every_text_of_a_reply_is_what_xml_can_carry(text: str) -> None:
 @given(legal_text.filter(str.strip))
 def test_any_text_reaches_the_follower_unchanged(text: str) -> None:
     assert replies.parse(xml.parse(replies.to_xml(HELLO, TextReply(text)).encode())) == TextReply(text)
-
-
-# Long texts
-
-
-PIECES = st.sampled_from([*"字a😀é \n。！？；….", ". ", "! ", "? ", "; ", "word ", "x" * 100])
-long_text = st.builds(
-    lambda pieces, times: "".join(pieces) * times, st.lists(PIECES, min_size=1), st.integers(1, 3000)
-).filter(lambda text: len(text.encode()) < 20_000)
-
-
-@thorough
-@given(long_text)
-def test_a_long_text_is_cut_without_losing_anything(text: str) -> None:
-    first, rest = split(text)
-    assert first + rest == text
-    assert len(first.encode()) <= 2048
-    assert (rest == "") == (len(text.encode()) <= 2048)
-    assert rest == "" or len(first) >= 256
-
-
-@thorough
-@given(long_text.filter(str.strip))
-@example(" " * 2048 + "x")
-@example("\n" * 3000 + "x")
-def test_every_text_can_be_shown_in_parts(text: str) -> None:
-    parts: list[str] = []
-    rest: Reply | None = TextReply(text)
-    while isinstance(rest, TextReply):
-        first, rest = split_for_passive_reply(rest, HELLO)
-        assert isinstance(first, TextReply)
-        parts.append(first.content)
-    assert all(len(part.encode()) <= 2048 for part in parts)
-    assert "".join("".join(parts).split()) == "".join(text.split())
-
-
-@pytest.mark.parametrize(
-    ("text", "first"),
-    [
-        ("字" * 682, "字" * 682),
-        ("字" * 683, "字" * 682),
-        ("a" + "字" * 683, "a" + "字" * 682),
-        ("😀" * 513, "😀" * 512),
-        ("a" * 2048, "a" * 2048),
-        ("a" * 2049, "a" * 2048),
-        ("字" * 400 + "。" + "字" * 400, "字" * 400 + "。"),
-        ("字" * 400 + "\n" + "字" * 400, "字" * 400 + "\n"),
-        ("a" * 1500 + "! Yes? " + "b" * 1500, "a" * 1500 + "! Yes?"),
-        ("a" * 1500 + "3.14" + "b" * 1500, ("a" * 1500 + "3.14" + "b" * 1500)[:2048]),
-        ("a" * 1500 + " " + "b" * 1500, "a" * 1500 + " "),
-        ("a" * 500 + "。" + "b" * 1000 + " " + "c" * 1500, "a" * 500 + "。" + "b" * 1000 + " "),
-        ("字。" + "字" * 700, ("字。" + "字" * 700)[:682]),
-        ("a" * 2047 + ". " + "b", "a" * 2047 + "."),
-    ],
-    ids=lambda text: f"{len(text)}",
-)
-def test_a_text_is_cut_after_a_sentence_or_a_word_or_else_anywhere(text: str, first: str) -> None:
-    assert split(text)[0] == first
 
 
 # What is shown
@@ -296,7 +239,7 @@ def test_of_several_articles_a_message_is_answered_with_one_and_an_event_with_al
     name: str, shown: int
 ) -> None:
     news = NewsReply(tuple(Article(f"{number}") for number in range(8)))
-    assert split_for_passive_reply(news, BODIES[name]) == (NewsReply(news.articles[:shown]), None)
+    assert split_for_passive_reply(news, BODIES[name]) == (NewsReply(news.articles[:shown]),)
 
 
 @pytest.mark.parametrize("message", [HELLO, BODIES["events/click"]], ids=["message", "event"])
@@ -304,8 +247,9 @@ def test_of_several_articles_a_message_is_answered_with_one_and_an_event_with_al
     "reply", [TextReply("short"), ImageReply("m"), TransferReply(), NewsReply((ARTICLE,))], ids=str
 )
 def test_a_reply_that_fits_is_shown_whole(reply: Reply, message: Message) -> None:
-    assert split_for_passive_reply(reply, message) == (reply, None)
+    assert split_for_passive_reply(reply, message) == (reply,)
 
 
-def test_blanks_alone_are_not_sent_later() -> None:
-    assert split_for_passive_reply(TextReply("a" * 2048 + " \n"), HELLO) == (TextReply("a" * 2048), None)
+def test_a_long_text_is_shown_in_parts_without_blanks_around_them() -> None:
+    text = " " + "a" * 2048 + " \n" + "b" * 2048 + "\n"
+    assert split_for_passive_reply(TextReply(text), HELLO) == (TextReply("a" * 2048), TextReply("b" * 2048))

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from typing import Any, ClassVar
 
 from .errors import InvalidReply
 from .messages import Event, Message
+from .texts import normalize_line_ends, parts
 from .xml import Fields, build, strip_illegal_characters
 
 MAX_TEXT_BYTES = 2048
@@ -20,12 +20,12 @@ MAX_ARTICLES = 8
 
 
 class _LegalText:
-    """Base of dataclasses: removes the characters that XML forbids from all text fields."""
+    r"""Base of dataclasses whose texts have only characters that XML allows, and ``\n`` as line ends."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if isinstance(value, str):
-                object.__setattr__(self, name, strip_illegal_characters(value))
+                object.__setattr__(self, name, normalize_line_ends(strip_illegal_characters(value)))
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Reply(_LegalText):
 
 @dataclass(frozen=True)
 class TextReply(Reply):
-    """A text, which may be longer than one message: see `split`."""
+    """A text, which may be longer than one message: see `split_for_passive_reply`."""
 
     kind = "text"
     content: str
@@ -282,29 +282,10 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def split_for_passive_reply(reply: Reply, message: Message) -> tuple[Reply, Reply | None]:
-    """Return the part of `reply` that a passive reply can carry, and the rest, to be sent later (or None)."""
+def split_for_passive_reply(reply: Reply, message: Message) -> tuple[Reply, ...]:
+    """Return the part of `reply` that a passive reply can carry, and the messages to be sent later."""
     if isinstance(reply, NewsReply) and not isinstance(message, Event):
-        return NewsReply(reply.articles[:1]), None
+        return (NewsReply(reply.articles[:1]),)
     if isinstance(reply, TextReply):
-        first, rest = split(reply.content.strip())
-        return TextReply(first), TextReply(rest) if rest.strip() else None
-    return reply, None
-
-
-_SENTENCE_END = re.compile(r"[。！？；…\n]|[.!?;](?=\s)")
-
-
-def split(text: str, limit: int = MAX_TEXT_BYTES) -> tuple[str, str]:
-    """Split `text` so that the first part has at most `limit` bytes of UTF-8.
-
-    The cut is after the last sentence or else the last blank, if that is in the second half of the first
-    part; otherwise it is after the last character that fits.
-    """
-    data = text.encode()
-    if len(data) <= limit:
-        return text, ""
-    head = data[:limit].decode(errors="ignore")
-    sentence = max((match.end() for match in _SENTENCE_END.finditer(head)), default=0)
-    end = next((end for end in (sentence, head.rfind(" ") + 1) if end > len(head) // 2), len(head))
-    return text[:end], text[end:]
+        return tuple(map(TextReply, parts(reply.content, MAX_TEXT_BYTES)))
+    return (reply,)

@@ -304,6 +304,16 @@ def test_the_rest_of_a_long_text_is_sent_when_the_account_may(
     assert f"echo {text}" == str(first) + api.sent[0]["text"]["content"]
 
 
+def test_a_text_of_several_messages_is_sent_in_several(make_app: MakeApp, bot: SlowBot, api: FakeAPI) -> None:
+    app = make_app(bot.router, api, **VERIFIED)
+    text = "好" * 2000
+    first = FakePlatform.of(app).text(text)
+    services(app).jobs.run_all()
+    rest = [sent["text"]["content"] for sent in api.sent]
+    assert len(rest) == 2
+    assert f"echo {text}" == str(first) + "".join(rest)
+
+
 @pytest.mark.parametrize(
     ("left", "found", "minutes"),
     [

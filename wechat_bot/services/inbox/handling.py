@@ -186,14 +186,13 @@ class HandlerRunner:
             kind = type(exchange.message).__name__
             log.warning("a reply to %s cannot be shown and is dropped", kind)
             return exchange
-        first, remainder = replies.split_for_passive_reply(reply, exchange.message)
-        if remainder is None:
-            return replace(exchange, reply=first)
+        pages = replies.split_for_passive_reply(reply, exchange.message)
+        if len(pages) == 1:
+            return replace(exchange, reply=pages[0])
         state = self.late_state()
-        if state is MessageState.QUEUED or not isinstance(reply, TextReply):
-            return replace(exchange, reply=first, pages=(remainder,), pages_state=state)
-        first, *others = pickup.pages(reply.content, exchange.key)
-        return replace(exchange, reply=first, pages=tuple(others))
+        if state is MessageState.READY and isinstance(reply, TextReply):
+            pages = pickup.pages(reply.content, exchange.key)
+        return replace(exchange, reply=pages[0], pages=pages[1:], pages_state=state)
 
     def _session_change(self, call: HandlerCall) -> SessionChange | None:
         """Return what the handler changed in the session.

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from ...wechat.messages import Message, TextMessage
-from ...wechat.replies import MAX_TEXT_BYTES, TextReply, split
+from ...wechat.replies import MAX_TEXT_BYTES, TextReply
+from ...wechat.texts import parts
 
 STILL_WRITING = "还在写，请稍后再点。"
 NO_ANSWER = "这个问题没有得到回复，请再问一次。"
@@ -50,13 +51,10 @@ def with_link(text: str, key: str) -> TextReply:
 def pages(text: str, key: str) -> tuple[TextReply, ...]:
     """Return a long answer as pages, of which each but the last ends with the link to the next."""
     room = len(_next_page(key, 98, 99).encode())
-    parts = []
-    while text.strip():
-        part, text = split(text, MAX_TEXT_BYTES - room)
-        parts.append(part)
-    last = len(parts)
+    texts = list(parts(text, MAX_TEXT_BYTES - room))
+    last = len(texts)
     links = [*(_next_page(key, number, last) for number in range(1, last)), ""]
-    return tuple(TextReply(part + link) for part, link in zip(parts, links, strict=True))
+    return tuple(TextReply(page + link) for page, link in zip(texts, links, strict=True))
 
 
 def _next_page(key: str, page: int, last: int) -> str:
