@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, insert, select
 
+from tests.cases import TEXTS as CASES
 from tests.conftest import MakeApp
 from tests.hostile import HOSTILE
 from tests.services.messages.journal import NOON, Journal
 from wechat_bot.database.transactions import transaction
 from wechat_bot.models import Follower, FollowerTag, Note, Operator, Role, Tag
 from wechat_bot.services.search.index import FOLLOWERS, MESSAGES, refresh_followers
-from wechat_bot.services.search.tokens import Query, fold, highlight, searchable, tokens_of
+from wechat_bot.services.search.tokens import Query, fold, highlight, search_form, searchable, tokens_of
 
 TEXTS = [
     "我要退款，单号是 13800138000",
@@ -67,6 +68,46 @@ def test_two_characters_are_found_where_they_are_neighbours(engine: Engine) -> N
     assert found(engine, "不在") == set()
 
 
+SPELLINGS = [
+    *(line for line in (CASES / "S-search.txt").read_text(encoding="utf-8").splitlines()[1:] if line),
+    "Straße -> strasse",
+    "STRASSE -> Straße",
+    "Déjà -> déjà",
+    "“好” 3–4 -> 3-4",
+    "后来说 -> 後來說",
+    "(010) 8888-6666 -> 01088886666",
+]
+
+
+@pytest.mark.parametrize(("text", "query"), [line.split(" -> ") for line in SPELLINGS])
+def test_a_text_is_found_however_it_is_spelled(engine: Engine, text: str, query: str) -> None:
+    with transaction(engine) as connection:
+        MESSAGES.put(connection, {1: tokens_of(text), 2: tokens_of("没关系")})
+    assert found(engine, query) == {1}
+    assert Query.parse(query).matches(text)
+
+
+@pytest.mark.parametrize(("text", "query"), [("がく", "かく"), ("ไม้", "มไ"), ("3 5", "35"), ("1.5", "15")])
+def test_what_differs_in_more_than_spelling_is_not_found(text: str, query: str) -> None:
+    assert not Query.parse(query).matches(text)
+
+
+def test_for_more_words_than_tokens_the_texts_are_compared() -> None:
+    words = "天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往秋收冬藏闰"
+    assert len(words) == 25
+    query = Query.parse(" ".join(words))
+    assert not query.exact
+    assert Query.parse(" ".join(words[:24])).exact
+    text = "".join(word for word in words if tokens_of(word) <= query.tokens)
+    assert query.tokens <= tokens_of(text)
+    assert not query.matches(text), "a word is missing"
+
+
+def test_a_match_is_marked_with_its_accents() -> None:
+    pieces = highlight("du Déja\u0300 vu", Query.parse("deja"), None)
+    assert pieces == [("du ", False), ("Déja\u0300", True), (" vu", False)]
+
+
 def test_anything_is_a_query(engine: Engine) -> None:
     with transaction(engine) as connection:
         MESSAGES.put(connection, {1: tokens_of("退款")})
@@ -87,7 +128,7 @@ def test_what_a_text_contains_its_folded_form_contains(text: str, data: st.DataO
 
 @given(st.text(st.sampled_from("退款a1 \n\0\u200d\ufe0f\u0301\ud83d\udc4d\ufdfaﬁＡß𠮷👍") | st.characters()))
 def test_a_text_has_the_tokens_of_its_characters_and_pairs(text: str) -> None:
-    words = fold(text).split()
+    words = search_form(text).split()
     parts = [word[first : first + size] for word in words for size in (1, 2) for first in range(len(word))]
     expected = {"x" + "".join(f"{ord(char):05x}" for char in part) for part in parts}
     for _ in range(2):  # computed, then remembered

@@ -16,6 +16,8 @@ from hashlib import blake2b
 from itertools import pairwise
 from typing import Any
 
+from opencc import OpenCC
+
 MAX_TOKENS = 24
 """Maximum number of tokens of a query. More tokens would hardly narrow the result."""
 
@@ -31,6 +33,15 @@ _CACHED_LENGTH = 256
 """Maximum length of these texts, in characters. Together their tokens take 16 MB at most."""
 
 
+_ACCENT = re.compile("[\u0300-\u036f]")
+"""Combining marks of Latin, Greek and Cyrillic. In other scripts they distinguish words."""
+_PLAIN_PUNCTUATION = str.maketrans(
+    {mark: plain for plain, marks in {"'": "‘’‚‛", '"': "“”„‟", "-": "‐‑‒–—―−"}.items() for mark in marks}
+)
+_GROUPED_NUMBER = re.compile(r"\d(?:[ ()-]{0,2}\d){6,}")
+_simplify = OpenCC("t2s").convert
+
+
 class _FoldTable(dict[int, str]):
     """Maps code points to folded strings, for `str.translate`."""
 
@@ -41,7 +52,8 @@ class _FoldTable(dict[int, str]):
         elif unicodedata.category(char) in {"Cc", "Cf", "Cs"} or "\ufe00" <= char <= "\ufe0f":
             folded = ""
         else:
-            folded = unicodedata.normalize("NFKD", char).casefold()
+            letters = _ACCENT.sub("", unicodedata.normalize("NFKD", char)).translate(_PLAIN_PUNCTUATION)
+            folded = _simplify(letters).casefold()
         if code < _BMP_END:  # bounds the cache: hostile texts could fill it with a million code points
             self[code] = folded
         return folded
@@ -51,12 +63,19 @@ _FOLD_TABLE = _FoldTable()
 
 
 def fold(text: str) -> str:
-    """Return `text` without case, width and invisible characters, with accents decomposed (NFKD).
+    """Return `text` without case, width, accents and invisible characters, in simplified Chinese.
 
     Each character is folded by itself, so that folding keeps substrings: if a text contains another, so
     do their folded forms.
     """
     return text.translate(_FOLD_TABLE)
+
+
+def search_form(text: str) -> str:
+    """Return the folded `text`, and after it the numbers of seven digits or more that it writes in groups."""
+    folded = fold(text)
+    numbers = (number for number in _GROUPED_NUMBER.findall(folded) if not number.isdecimal())
+    return "\n".join([folded, *(re.sub(r"\D", "", number) for number in numbers)])
 
 
 class _CharacterTokens(dict[str, str]):
@@ -74,13 +93,13 @@ _CHARACTER_TOKENS = _CharacterTokens()
 
 
 def tokens_of(text: str) -> frozenset[str]:
-    """Return a token for each character of the folded `text` and for each pair without white space."""
+    """Return a token for each character of the `search_form` and for each pair without white space."""
     return _cached_tokens(text) if len(text) <= _CACHED_LENGTH else _tokens_of(text)
 
 
 def _tokens_of(text: str) -> frozenset[str]:
     found: list[str] = []
-    for word in fold(text).split():
+    for word in search_form(text).split():
         characters = list(map(_CHARACTER_TOKENS.__getitem__, word))
         found += characters
         found += [one + two[1:] for one, two in pairwise(characters)]
@@ -156,8 +175,8 @@ class Query:
         return all(len(word) <= 2 for word in self.words) and len(self.words) <= MAX_TOKENS
 
     def matches(self, text: str) -> bool:
-        folded = fold(text)
-        return all(word in folded for word in self.words)
+        searched = search_form(text)
+        return all(word in searched for word in self.words)
 
 
 def _query_tokens(word: str) -> set[str]:
@@ -201,7 +220,8 @@ def _spans(text: str, query: Query) -> Iterator[tuple[int, int]]:
     end = 0
     any_word = re.compile("|".join(map(re.escape, sorted(query.words, key=len, reverse=True))))
     for match in any_word.finditer(fold(text)):
-        first, last = max(original_index[match.start()], end), original_index[match.end() - 1] + 1
+        first = max(original_index[match.start()], end)
+        last = _grapheme_boundary(text, original_index[match.end() - 1] + 1)
         if first < last:
             yield first, last
         end = last
