@@ -9,13 +9,15 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import update
 
+from tests.cases import TEXTS
 from tests.conftest import APP_SECRET, MakeApp
 from tests.e2e.conftest import AXE, opening_pages
 from tests.e2e.console import Console, check_page
+from tests.files import picture
 from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog
 from wechat_bot.services.inbox.recovery import recover
-from wechat_bot.simulator.sample_files import PNG
+from wechat_bot.simulator.sample_files import AMR, PNG
 from wechat_bot.testing import FakeAPI, FakePlatform, listening
 from wechat_bot.wiring import services
 
@@ -103,6 +105,32 @@ def test_the_window_closes_while_somebody_writes(desk: Console) -> None:
     expect(page.locator("#reply")).to_have_value("等我查一下")
 
 
+def test_the_last_words_are_kept_when_the_window_closes(desk: Console) -> None:
+    page = desk.sign_in("/admin/conversations/1")
+    with desk.app.app_context():
+        db.session.execute(update(MessageLog).values(created_at=datetime.now(UTC) - timedelta(hours=49)))
+        db.session.commit()
+    with page.expect_response("**/draft") as saved:
+        page.evaluate("""async () => {
+            const area = document.querySelector("#reply");
+            area.value = "等我查一下";
+            area.dispatchEvent(new Event("input"));
+            await renewWindow();
+        }""")
+        expect(page.locator("#reply")).to_be_disabled()
+    assert saved.value.status == 204
+    page.reload()
+    expect(page.locator("#reply")).to_have_value("等我查一下")
+
+
+def test_a_draft_that_could_not_be_saved_is_saved_later(desk: Console) -> None:
+    page = desk.sign_in("/admin/conversations/1")
+    page.route("**/draft", lambda route: route.abort(), times=1)
+    with page.expect_response("**/draft") as saved:
+        page.locator("#reply").fill("等我查一下")
+    assert saved.value.status == 204
+
+
 def test_an_account_without_the_api_is_told_before_anything_is_written(desk: Console, api: FakeAPI) -> None:
     api.errcodes[SEND] = [48001]
     page = desk.sign_in("/admin/conversations/1")
@@ -131,6 +159,66 @@ def test_a_picture_is_sent_and_shown(desk: Console, api: FakeAPI) -> None:
     expect(page.locator(".bubble.out img")).to_be_visible()
     deliver(desk)
     assert api.sent[0]["msgtype"] == "image"
+
+
+@pytest.mark.parametrize(
+    ("language", "width", "about", "over"),
+    [
+        ("zh-CN", 1440, "图片、视频 10 MB 以内", "太大了：10 MB"),
+        ("en-US", 390, "up to 10 MB", "10 MB at most"),
+    ],
+)
+def test_a_file_that_is_too_large_is_told_when_it_is_chosen(
+    desk: Console, language: str, width: int, about: str, over: str
+) -> None:
+    page = desk.sign_in("/admin/conversations/1", language=language, width=width)
+    state, file = page.locator(".file-state"), page.locator("[name=file]")
+    expect(state).to_contain_text(about)
+    large = {"name": "a.png", "mimeType": "image/png", "buffer": PNG + bytes(10 << 20)}
+    file.set_input_files(large)  # type: ignore[arg-type]
+    expect(state).to_contain_text(over)
+    check_page(page)
+    page.locator("[data-answer] .btn-primary").click()
+    expect(page.locator(".bubble.out")).to_have_count(1)
+    file.set_input_files([])
+    expect(state).to_contain_text(about)
+
+
+@pytest.mark.parametrize(("language", "width"), [("zh-CN", 1440), ("en-US", 390)])
+def test_a_photo_of_several_megabytes_is_sent_and_its_progress_shown(
+    desk: Console, api: FakeAPI, language: str, width: int
+) -> None:
+    page = desk.sign_in("/admin/conversations/1", language=language, width=width)
+    page.evaluate("""() => {
+        window.shown = [];
+        const bar = document.querySelector(".upload");
+        new MutationObserver(() => window.shown.push([bar.hidden, bar.value]))
+            .observe(bar, {attributes: true, attributeFilter: ["hidden", "value"]});
+        window.addEventListener("pagehide", () => { localStorage.shown = JSON.stringify(window.shown); });
+    }""")
+    photo = picture("PNG", 1700, 1000)
+    page.locator("[name=file]").set_input_files(
+        {"name": "photo.png", "mimeType": "image/png", "buffer": photo}
+    )
+    page.locator("#reply").fill("这是照片")
+    page.locator("[data-answer] .btn-primary").click()
+    expect(page.locator(".bubble.out img")).to_be_visible()
+    expect(page.locator(".bubble.out").last).to_contain_text("这是照片")
+    assert "[false," in page.evaluate("localStorage.shown")
+    deliver(desk)
+    assert [message["msgtype"] for message in api.sent] == ["image", "text"]
+
+
+def test_an_upload_that_fails_is_told_and_can_be_repeated(desk: Console, api: FakeAPI) -> None:
+    page = desk.sign_in("/admin/conversations/1")
+    page.route("**/answers", lambda route: route.abort(), times=1)
+    page.locator("[name=file]").set_input_files({"name": "V.AMR", "mimeType": "", "buffer": AMR})
+    page.locator("[data-answer] .btn-primary").click()
+    expect(page.locator(".file-state")).to_contain_text("上传中断了")
+    page.locator("[data-answer] .btn-primary").click()
+    expect(page.locator(".bubble.out")).to_have_count(2)
+    deliver(desk)
+    assert [message["msgtype"] for message in api.sent] == ["voice"]
 
 
 def test_two_operators_see_that_the_other_writes(desk: Console) -> None:
@@ -163,10 +251,36 @@ def test_a_text_that_is_too_long_is_counted_in_bytes(desk: Console, api: FakeAPI
     assert api.sent == []
 
 
+def test_a_text_of_just_the_length_that_can_be_sent_is_sent(desk: Console, api: FakeAPI) -> None:
+    text = (TEXTS / "M-2048.txt").read_text(encoding="utf-8")
+    page = desk.sign_in("/admin/conversations/1")
+    page.locator("#reply").fill(text)
+    expect(page.locator(".bytes")).to_have_text("2048/2048 字节")
+    page.locator("[data-answer] .btn-primary").click()
+    expect(page.locator(".bubble.out")).to_have_count(2)
+    deliver(desk)
+    assert [sent["text"]["content"] for sent in api.sent] == [text]
+
+
+def test_a_menu_with_too_many_choices_is_told_while_it_is_written(desk: Console) -> None:
+    page = desk.sign_in("/admin/conversations/1")
+    page.locator(".more summary").click()
+    choices = page.locator("[name=choices]")
+    choices.fill("\n".join(map(str, range(11))))
+    assert choices.evaluate("field => field.validationMessage") == "最多 10 个选项"
+    choices.fill("\n".join(map(str, range(10))))
+    assert choices.evaluate("field => field.validity.valid")
+
+
 def test_answering_works_without_javascript(desk: Console, api: FakeAPI) -> None:
     page = desk.sign_in("/admin/conversations/1", java_script_enabled=False)
     page.locator("#reply").fill("您好")
     page.locator("[data-answer] .btn-primary").click()
     expect(page.locator(".bubble.out").last).to_contain_text("您好")
+    page.locator("[name=file]").set_input_files(
+        {"name": "photo.png", "mimeType": "image/png", "buffer": picture("PNG", 1700, 1000)}
+    )
+    page.locator("[data-answer] .btn-primary").click()
+    expect(page.locator(".bubble.out img")).to_be_visible()
     deliver(desk)
-    assert len(api.sent) == 1
+    assert [message["msgtype"] for message in api.sent] == ["text", "image"]

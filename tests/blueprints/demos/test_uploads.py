@@ -120,7 +120,7 @@ def test_too_large_is_413_as_a_page(client: FlaskClient, uploads: Path, path: st
         path, data=head + PNG + b"\0" * (64 << 20), content_type="multipart/form-data; boundary=x"
     )
     assert answer.status_code == 413
-    assert "发送的内容超过了上限。" in answer.text
+    assert "发送的内容超过了上限：请换小一些的文件" in answer.text
     assert not uploads.exists()
 
 

@@ -73,14 +73,28 @@ def role(needed: Role | None) -> Callable[[View], View]:
     return mark
 
 
+def max_content_length(size: int) -> Callable[[View], View]:
+    """Decorate a view, below its route, that takes requests of up to `size` bytes from operators."""
+
+    def mark(view: View) -> View:
+        view.max_content_length = size  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
 def guard() -> ResponseReturnValue | None:
     """Check the CSRF token, the session and the role before each view.
 
     A view that names no role needs a viewer for GET and an operator for other methods.
     """
+    view = current_app.view_functions[request.endpoint or ""]
+    limit = getattr(view, "max_content_length", None)
+    if limit and current_user.is_authenticated:
+        request.max_content_length = limit  # before the form is parsed for its token
     csrf.protect()
     default = Role.VIEWER if request.method in SAFE_METHODS else Role.OPERATOR
-    needed: Role | None = getattr(current_app.view_functions[request.endpoint or ""], "role", default)
+    needed: Role | None = getattr(view, "role", default)
     if needed is None or request.endpoint == STATIC:
         return None
     if refusal := require(needed):

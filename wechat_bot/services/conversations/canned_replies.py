@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, insert, o
 
 from ...database.transactions import retry_conflicts, transaction
 from ...models import CannedReply
+from ...wechat.texts import normalize_line_ends
 from .. import audit
 from ..audit import Actor
 
@@ -36,12 +37,12 @@ class CannedText:
     """Whether only its author can use it."""
 
     def checked(self) -> CannedText:
-        """Return the content with normalized whitespace.
+        """Return the content with normalized white space and line ends.
 
         :raises InvalidCannedReply: when a value is missing, too long, or has an unknown variable.
         """
         shortcut = "".join(self.shortcut.split()).lstrip("/")[:32]
-        text = self.text.strip()
+        text = normalize_line_ends(self.text).strip()
         if not shortcut or not text or len(text) > MAX_TEXT or not variables(text) <= set(VARIABLES):
             raise InvalidCannedReply
         return CannedText(shortcut, (self.title.strip() or text.splitlines()[0])[:64], text, self.own)

@@ -9,16 +9,19 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, select, update
-from werkzeug.test import TestResponse
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import TestResponse, encode_multipart
 
-from tests.blueprints.admin.conftest import SignIn, newest
+from tests.blueprints.admin.conftest import PAGE, SignIn, newest
 from tests.blueprints.admin.conversations.conftest import Operator
+from tests.cases import TEXTS
 from tests.conftest import APP_SECRET, MakeApp
+from tests.files import picture
 from wechat_bot.extensions import db
 from wechat_bot.models import AuditEntry, Follower, MessageLog, MessageState, Role
 from wechat_bot.services.inbox.recovery import recover
 from wechat_bot.services.messages.records import insert_rows, outgoing_row
-from wechat_bot.simulator.sample_files import PNG
+from wechat_bot.simulator.sample_files import AMR, MP3, MP4, PNG
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wechat.replies import TextReply
 from wechat_bot.wiring import services
@@ -48,6 +51,23 @@ def deliver(app: Flask) -> None:
     pass_time(app)
     with app.app_context():
         recover(db.engine, services(app).outbox, datetime.now(UTC))
+
+
+def upload(
+    operator: Operator, content: bytes, page: str = "answers", form_at: str = "/admin/profile"
+) -> TestResponse:
+    """Send a file of several megabytes, as a browser does that does not know its type."""
+    file = FileStorage(io.BytesIO(content), "a", content_type="application/octet-stream")
+    form = {"csrf_token": operator.token(form_at), "text": "", "file": file}
+    boundary, body = encode_multipart(form)
+    content_type = f"multipart/form-data; boundary={boundary}"
+    return operator.client.post(f"{operator.here}/{page}", data=body, content_type=content_type, headers=PAGE)
+
+
+def padded_mp4(size: int) -> bytes:
+    """Return an MP4 file of `size` bytes, the last of which are free space."""
+    free = size - len(MP4)
+    return MP4 + free.to_bytes(4) + b"free" + bytes(free - 8)
 
 
 def newest_answer(app: Flask) -> str:
@@ -227,6 +247,54 @@ def test_a_file_that_is_not_what_it_says_is_refused(
     assert sent(app) == []
 
 
+@pytest.mark.parametrize(
+    ("content", "name", "kind"),
+    [(AMR, "V.AMR", "voice"), (PNG, "p.png", "image"), (MP4, "v", "video"), (MP3, "m.bin", "voice")],
+)
+def test_the_kind_of_a_file_is_that_of_its_content(
+    operator: Operator, app: Flask, api: FakeAPI, content: bytes, name: str, kind: str
+) -> None:
+    answer(operator, "", file=(io.BytesIO(content), name, "application/octet-stream"))
+    deliver(app)
+    assert [message["msgtype"] for message in api.sent] == [kind]
+
+
+def test_sound_in_mp4_is_refused_with_the_formats_that_can_be_sent(operator: Operator, app: Flask) -> None:
+    m4a = b"\0\0\0\x14ftypM4A \0\0\0\0M4A "
+    answer(operator, "听听这个", file=(io.BytesIO(m4a), "a.m4a", "audio/x-m4a"))
+    assert sent(app) == []
+    page = operator.get(operator.here).text
+    assert "语音是 AMR 或 MP3" in page
+    assert "听听这个</textarea>" in page
+
+
+def test_files_are_taken_up_to_the_size_that_the_platform_takes(
+    operator: Operator, app: Flask, api: FakeAPI
+) -> None:
+    photo, video = picture("PNG", 1700, 1000), padded_mp4(10 << 20)
+    assert 3 << 20 < len(photo) < 10 << 20
+    upload(operator, photo)
+    upload(operator, video)
+    deliver(app)
+    assert [message["msgtype"] for message in api.sent] == ["image", "video"]
+
+
+@pytest.mark.parametrize("content", [AMR * 2000, PNG + bytes(10 << 20), bytes(9 << 20)], ids=len)
+def test_a_file_that_is_too_large_or_nothing_is_refused_in_words(
+    operator: Operator, app: Flask, content: bytes
+) -> None:
+    assert upload(operator, content).status_code == 303
+    assert "图片和视频不超过 10 MB" in operator.get(operator.here).text
+    assert sent(app) == []
+
+
+def test_only_answers_may_be_large_and_only_those_of_operators(operator: Operator, app: Flask) -> None:
+    large = bytes(2 << 20)
+    assert upload(operator, large, "draft").status_code == 413
+    stranger = Operator(app.test_client(), operator.follower_id)
+    assert upload(stranger, large, form_at="/admin/sign-in").status_code == 413
+
+
 def test_a_card_and_a_menu_are_sent_as_such(operator: Operator, app: Flask, api: FakeAPI) -> None:
     answer(
         operator, kind="news", title="春季新品", description="看看", url="https://example.com/a", pic_url=""
@@ -245,6 +313,27 @@ def test_a_card_and_a_menu_are_sent_as_such(operator: Operator, app: Flask, api:
     assert "不满意" in page
 
 
+def test_the_link_of_a_card_is_one_only_if_it_is_of_the_web(operator: Operator) -> None:
+    for url in ("javascript:window.hacked=1", "https://example.com/a"):
+        answer(operator, kind="news", title="看看", description="", url=url, pic_url="")
+    page = operator.get(operator.here).text
+    assert 'href="https://example.com/a"' in page
+    assert 'href="javascript:' not in page
+
+
+def test_a_menu_with_too_many_choices_is_refused_and_kept(
+    operator: Operator, app: Flask, api: FakeAPI
+) -> None:
+    choices = [f"选项{number}" for number in range(1, 13)]
+    answer(operator, "", kind="menu", head="选一个", choices="\r\n".join(choices))
+    page = operator.get(operator.here).text
+    assert "最多 10 个选项" in page
+    assert "\n".join(["选一个", *choices]) in page.replace("\r", ""), "it is a draft"
+    answer(operator, "", kind="menu", head="选一个", choices="\r\n".join(choices[:10]))
+    deliver(app)
+    assert [len(menu["msgmenu"]["list"]) for menu in api.sent] == [10]
+
+
 @pytest.mark.parametrize(
     "form", [{"text": "  "}, {"kind": "menu", "head": "", "choices": "a"}, {"kind": "news"}]
 )
@@ -258,6 +347,16 @@ def test_a_text_may_have_as_many_bytes_as_the_platform_takes(operator: Operator,
     answer(operator, "好" * 683)
     assert len(sent(app)) == 1
     assert "好" * 683 in operator.get(operator.here).text, "it is a draft"
+
+
+def test_line_ends_of_a_form_arrive_and_count_as_one_character(
+    operator: Operator, app: Flask, api: FakeAPI
+) -> None:
+    text = (TEXTS / "M-2048.txt").read_text(encoding="utf-8")
+    assert len(text.encode()) == 2048
+    answer(operator, text.replace("\n", "\r\n"))
+    deliver(app)
+    assert [message["text"]["content"] for message in api.sent] == [text]
 
 
 def test_a_draft_waits_for_its_author_alone(operator: Operator, signed_in: SignIn) -> None:

@@ -36,6 +36,12 @@ def test_a_canned_reply_is_offered_with_its_variables_filled_in(operator: Operat
     }
 
 
+def test_the_line_ends_of_a_form_are_plain(operator: Operator) -> None:
+    text = "一\n\n" + "二\n" * 998
+    assert save(operator, text=text.replace("\n", "\r\n")) == 303
+    assert [reply["text"] for reply in offered(operator)] == [text.strip()]
+
+
 def test_one_s_own_are_offered_to_nobody_else(operator: Operator, signed_in: SignIn) -> None:
     save(operator, own="on")
     save(operator, shortcut="发票")

@@ -18,8 +18,7 @@ from ....extensions import db
 from ....models import Direction, MessageState, Operator
 from ....services.audit import Actor
 from ....services.conversations import canned_replies
-from ....services.media.formats import RefusalReason as Refusal
-from ....services.media.formats import RefusedMedia
+from ....services.media.formats import RefusalReason, RefusedMedia, identify
 from ....services.outbox.answers import CannotSend
 from ....services.outbox.decisions import RESENDABLE
 from ....services.outbox.window import WINDOW_LENGTH, Window
@@ -28,36 +27,37 @@ from ....wechat.errors import InvalidReply
 from ....wechat.replies import Article, NewsReply, Reply, TextReply
 from ....wiring import services
 from ...shared.labels import REFUSALS, SEND_BLOCKS
-from ..access import actor
-from .views import back, composer, get_follower
+from ..access import actor, max_content_length
+from .views import FILE_LIMITS, MAX_CHOICES, back, composer, get_follower
 
 bp = Blueprint("answers", __name__)
 
-MAX_CHOICES = 10
 MAX_UPLOAD = 22 << 20
-"""Upper limit of a form with a file in bytes."""
-KINDS = {"image": "image", "audio": "voice", "video": "video"}
-"""Kinds of messages by the first part of the file's media type."""
+"""Maximum size of a form with a file in bytes: larger files than can be sent are refused in words."""
+
+
+class TooManyChoices(Exception):
+    """A menu has more than `MAX_CHOICES` choices."""
 
 
 @bp.post("/conversations/<int:follower_id>/answers")
+@max_content_length(MAX_UPLOAD)
 def create(follower_id: int) -> ResponseReturnValue:
-    request.max_content_length = MAX_UPLOAD
     follower = get_follower(follower_id)
     try:
         _send(follower_id)
     except InvalidReply:
         abort(400, _("还没有写内容。"))
-    except RefusedMedia as error:
-        flash(REFUSALS[error.reason], "danger")
-        return back(follower_id)
-    except CannotSend as error:
-        services().answers.keep_draft(actor(), follower_id, request.form.get("text", ""))
-        flash(SEND_BLOCKS[error.block], "danger")
-        return back(follower_id)
-    if used := request.form.get("canned", type=row_id):
-        canned_replies.count_use(db.engine, follower.account_id, used)
-    return back(follower_id)
+    except (RefusedMedia, CannotSend, TooManyChoices) as error:
+        _keep_draft(follower_id)
+        flash(_explain(error), "danger")
+    else:
+        if used := request.form.get("canned", type=row_id):
+            canned_replies.count_use(db.engine, follower.account_id, used)
+    response = back(follower_id)
+    if "HX-Request" in request.headers:  # the page's script shows the progress of an upload
+        return "", 204, {"HX-Redirect": response.headers["Location"]}
+    return response
 
 
 def _send(follower_id: int) -> None:
@@ -66,22 +66,64 @@ def _send(follower_id: int) -> None:
     :raises InvalidReply: when the form is empty or incomplete.
     :raises RefusedMedia: when the file is not accepted.
     :raises CannotSend: when the platform would refuse the message.
+    :raises TooManyChoices: when a menu is too long.
     """
     file = request.files.get("file")
     if file and file.filename:
-        kind = KINDS.get(file.mimetype.partition("/")[0])
-        if kind is None:
-            raise RefusedMedia(Refusal.FORMAT)
-        services().answers.send_file(actor(), follower_id, kind, file.read())
+        content = file.read()
+        services().answers.send_file(actor(), follower_id, _kind_of(content), content)
         if not request.form.get("text", "").strip():
             return
     services().answers.send(actor(), follower_id, _reply())
+
+
+def _kind_of(content: bytes) -> str:
+    """Return the kind of message for a file by its content, since browsers do not know every type.
+
+    :raises RefusedMedia: when it is empty, too large or damaged, or no kind of message has its format.
+    """
+    for kind, limit in FILE_LIMITS.items():
+        try:
+            identify(kind, content, MAX_UPLOAD)
+        except RefusedMedia as error:
+            if error.reason is not RefusalReason.FORMAT:
+                raise
+            continue
+        if len(content) > limit:
+            raise RefusedMedia(RefusalReason.TOO_LARGE)
+        return kind
+    raise RefusedMedia(RefusalReason.FORMAT)
+
+
+def _keep_draft(follower_id: int) -> None:
+    """Keep the words of a message that was refused as a draft."""
+    names = ("text", "head", "choices", "tail", "title", "description", "url", "pic_url")
+    words = [text for name in names if (text := request.form.get(name, "").strip())]
+    if words:
+        services().answers.keep_draft(actor(), follower_id, "\n".join(words))
+
+
+def _explain(error: RefusedMedia | CannotSend | TooManyChoices) -> str:
+    """Return why a message was not sent, and what to do."""
+    match error:
+        case RefusedMedia():
+            return str(
+                _(
+                    "没有发送：%(reason)s。图片和视频不超过 10 MB，语音是 AMR 或 MP3，不超过 2 MB、60 秒。",
+                    reason=REFUSALS[error.reason],
+                )
+            )
+        case CannotSend():
+            return str(SEND_BLOCKS[error.block])
+        case _:
+            return str(_("没有发送：菜单消息最多 10 个选项。请删去几个，或分成两条。"))
 
 
 def _reply() -> Reply | MsgMenu:
     """Return the message in the form.
 
     :raises InvalidReply: when a required field is empty.
+    :raises TooManyChoices: when a menu is too long.
     """
     form = request.form
     match form.get("kind", "text"):
@@ -92,7 +134,9 @@ def _reply() -> Reply | MsgMenu:
             lines = [line.strip() for line in form.get("choices", "").splitlines() if line.strip()]
             if not lines or not form.get("head", "").strip():
                 raise InvalidReply
-            choices = tuple(Choice(str(n), line) for n, line in enumerate(lines[:MAX_CHOICES], 101))
+            if len(lines) > MAX_CHOICES:
+                raise TooManyChoices
+            choices = tuple(Choice(str(n), line) for n, line in enumerate(lines, 101))
             return MsgMenu(form["head"].strip(), choices, form.get("tail", "").strip())
         case _:
             return TextReply(form.get("text", "").strip())

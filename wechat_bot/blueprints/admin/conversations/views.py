@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_timezone
 from flask_babel import gettext as _
 from flask_login import current_user
+from werkzeug.wrappers import Response
 
 from ....application import row_id
 from ....extensions import db
@@ -40,6 +41,10 @@ bp.add_app_template_filter(list_place)
 
 PAGE_SIZE = 50
 """Messages of one page of a conversation."""
+MAX_CHOICES = 10
+"""Maximum number of choices of a menu message (section 7.4)."""
+FILE_LIMITS = {"image": 10 << 20, "voice": 2 << 20, "video": 10 << 20}
+"""Maximum size in bytes of a file that is chosen, by kind of message (section 7.7)."""
 
 
 @bp.get("/conversations")
@@ -145,6 +150,8 @@ def composer(follower: Any, newest: Sequence[Any] | None = None) -> dict[str, An
         "send_blocks": SEND_BLOCKS,
         "reasons": SEND_REASONS,
         "max_bytes": MAX_TEXT_BYTES,
+        "max_choices": MAX_CHOICES,
+        "file_limits": FILE_LIMITS,
     }
 
 
@@ -164,7 +171,7 @@ def _mark_read(follower: Any, rows: Sequence[Any]) -> None:
 # Actions
 
 
-def back(follower_id: int) -> ResponseReturnValue:
+def back(follower_id: int) -> Response:
     """Redirect to the conversation, beside the same page of the list."""
     return redirect(url_for("admin.conversations.show", follower_id=follower_id, **_list_of_referrer()), 303)
 

@@ -349,10 +349,11 @@ function openComposer() {
   let timer = 0, saved = area.value;
   const save = async () => {
     timer = 0;
-    if (area.value === saved || !area.isConnected) return;
-    saved = area.value;
-    const form = new FormData(area.form);
-    await fetch(area.dataset.keep, {method: "POST", body: new URLSearchParams({csrf_token: form.get("csrf_token"), text: saved})}).catch(() => {});
+    const text = area.value, token = area.form.elements.csrf_token.value;
+    if (text === saved) return;
+    const kept = await fetch(area.dataset.keep, {method: "POST", body: new URLSearchParams({csrf_token: token, text})}).catch(() => null);
+    if (kept?.ok) saved = text;
+    else timer ||= setTimeout(save, 5000);
   };
   const changed = () => {
     const counter = $(".bytes", area.form), used = encoder.encode(area.value.trim()).length, limit = Number(area.dataset.bytes);
@@ -366,6 +367,54 @@ function openComposer() {
   area.addEventListener("keydown", event => chooseCanned(event, area));
   area.form.addEventListener("submit", () => clearTimeout(timer));
   changed();
+  openUpload(area.form);
+  $$("[data-lines]").forEach(lines => lines.addEventListener("input", () => {
+    const count = lines.value.split("\n").filter(line => line.trim()).length;
+    lines.setCustomValidity(count > lines.dataset.lines ? lines.dataset.over : "");
+  }));
+}
+
+// A file is measured when it is chosen, and sent by a request that tells its progress
+
+function openUpload(form) {
+  const input = form.elements.file, state = $(".file-state", form), bar = $(".upload", form), about = state.textContent;
+  const limits = JSON.parse(state.dataset.limits), megabyte = 1 << 20;
+  input.addEventListener("change", () => {
+    const file = input.files[0], kind = file?.type.split("/")[0].replace("audio", "voice");
+    const limit = limits[kind] ?? Math.max(...Object.values(limits)), over = file?.size > limit;
+    const values = {size: Math.ceil(file?.size / megabyte * 10) / 10, limit: limit / megabyte};
+    state.textContent = file ? fill(over ? state.dataset.over : state.dataset.chosen, values) : about;
+    state.classList.toggle("over", over);
+    input.setCustomValidity(over ? state.textContent : "");
+  });
+  form.addEventListener("submit", event => {
+    if (!input.files.length) return;
+    event.preventDefault();
+    if (!bar.hidden) return;
+    const show = percent => {
+      bar.hidden = false;
+      bar.value = percent;
+      state.textContent = fill(state.dataset.sent, {share: `${percent} %`});
+    };
+    upload(form, show, problem => { bar.hidden = true; state.textContent = problem || state.dataset.lost; });
+  });
+}
+
+function upload(form, show, fail) {
+  const transfer = new XMLHttpRequest();
+  transfer.upload.onprogress = event => show(Math.floor(event.loaded / event.total * 100));
+  transfer.onload = () => {
+    const target = transfer.getResponseHeader("HX-Redirect");
+    if (target) location.assign(target);
+    else if (transfer.status === 401) location.reload();
+    else fail(transfer.responseText);
+  };
+  transfer.onerror = () => fail();
+  show(0);
+  transfer.open("POST", form.action);
+  transfer.setRequestHeader("HX-Request", "true");
+  transfer.setRequestHeader("Accept", "text/plain");
+  transfer.send(new FormData(form));
 }
 
 let canned = null;
