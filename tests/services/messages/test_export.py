@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine
 
+from tests.cases import TEXTS
 from tests.conftest import MakeApp
 from tests.hostile import PUSHED
 from tests.services.messages.journal import Journal
@@ -95,6 +96,22 @@ def test_no_cell_is_computed(journal: Journal, engine: Engine, cell: str) -> Non
     journal.add(cell, follower_id=follower)
     [line] = table(engine)
     assert line["text"] == line["alias"] == "'" + cell
+
+
+@pytest.mark.parametrize("cell", (TEXTS / "O-cells.txt").read_text(encoding="ascii").split())
+def test_no_cell_becomes_another_number_or_a_date(journal: Journal, engine: Engine, cell: str) -> None:
+    follower = journal.follower("o1", alias=cell)
+    journal.add(cell, follower_id=follower, platform_id="24987654321098766")
+    [line] = table(engine)
+    assert line["text"] == line["alias"] == "'" + cell
+    assert line["platform_id"] == "'24987654321098766"
+
+
+@pytest.mark.parametrize("cell", ["0", "77", "137000000000000", "3-4 个", "1E", "你好"])
+def test_other_cells_are_written_as_they_are(journal: Journal, engine: Engine, cell: str) -> None:
+    journal.add(cell)
+    [line] = table(engine)
+    assert line["text"] == cell
 
 
 def test_any_text_can_be_written(journal: Journal, engine: Engine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, tzinfo
 from enum import StrEnum
@@ -35,6 +36,8 @@ COLUMNS = (
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 """Beginnings of texts that spreadsheets would evaluate as formulas."""
+_CONVERTED = re.compile(r"(?!(?:0|[1-9]\d{0,14})$)\d([\d\s.,:/eE年月日-]*[\d年月日])?")
+"""Texts that spreadsheets would turn into other numbers, dates or times: all numbers but short integers."""
 
 
 class ExportFormat(StrEnum):
@@ -76,14 +79,16 @@ def _batches(engine: Engine, chosen: MessageFilter) -> Iterator[Sequence[Row[Any
 
 
 def csv_lines(lines: Iterable[Iterable[Any]]) -> str:
-    """Return lines of CSV in which spreadsheets find no formula."""
+    """Return lines of CSV in which spreadsheets find no formula, and no number or date in a text."""
     text = io.StringIO()
     csv.writer(text).writerows(map(_harmless, line) for line in lines)
     return text.getvalue()
 
 
 def _harmless(value: Any) -> Any:
-    return "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if isinstance(value, str) and (value.startswith(_FORMULA) or _CONVERTED.fullmatch(value)):
+        return "'" + value
+    return value
 
 
 def _jsonl(rows: Iterable[Row[Any]], zone: tzinfo) -> str:
