@@ -67,6 +67,8 @@ def check_page(page: Page) -> None:
 
 
 def expect_no_script(page: Page) -> None:
-    """Nothing that a follower wrote has run."""
+    """Nothing that a follower wrote has run, or would run by a click."""
     assert page.evaluate("window.hacked") is None
+    protocols = page.evaluate("[...new Set([...document.links].map(link => link.protocol))]")
+    assert set(protocols) <= {"http:", "https:"}
     expect(page.locator("main")).to_be_visible()

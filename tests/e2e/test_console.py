@@ -297,8 +297,9 @@ def test_nothing_that_followers_or_operators_write_runs(console: Console) -> Non
     platform = FakePlatform.of(console.app).follower("oHostile")
     for text in PUSHED.values():
         short = text[:3000]
-        platform.push_once(platform.message("text", Content=short))
-        platform.push_once(platform.message("link", Title=short, Description=short, Url=short, MsgId="x"))
+        link = {"Title": short, "Description": short, "Url": short.strip() or "-"}
+        for fields in (platform.message("text", Content=short), platform.message("link", **link)):
+            assert platform.push_once(fields).status == 200
     with console.app.app_context():
         follower_id = db.session.scalars(select(Follower.id).where(Follower.openid == "oHostile")).one()
         last = db.session.scalar(select(MessageLog.id).order_by(MessageLog.id.desc()))

@@ -314,6 +314,32 @@ def test_any_text_may_be_looked_for(admin: Browser, path: str, field: str) -> No
         assert "<script>window" not in answer.text, name
 
 
+def test_half_a_megabyte_of_text_is_shown_on_demand(admin: Browser, app: Flask, engine: Engine) -> None:
+    platform = FakePlatform.of(app)
+    platform.text("长" * 170_000 + "末")
+    platform.push(platform.message("strange", Content="长" * 170_000))
+    received = MessageLog.direction == Direction.IN
+    text_id, strange_id = (
+        newest(engine, MessageLog.id, received, MessageLog.kind == kind) for kind in ("text", "strange")
+    )
+    for path in (f"/admin/messages/{text_id}", "/admin/conversations/1", f"/admin/messages/{strange_id}"):
+        page = admin.get(path).text
+        assert "长" * 300 in page
+        assert len(page) < 60_000
+    assert f"/admin/messages/{text_id}?all=1" in admin.get("/admin/conversations/1").text
+    assert "长" * 170_000 + "末" in admin.get(f"/admin/messages/{text_id}?all=1").text
+
+
+def test_a_link_is_one_only_if_it_is_of_the_web(admin: Browser, app: Flask, engine: Engine) -> None:
+    platform = FakePlatform.of(app)
+    for url in ("javascript:window.hacked=1", " javascript:1", "data:text/html,x", "https://e.com/a"):
+        platform.push(platform.message("link", Title="看", Description="", Url=url))
+    page = admin.get("/admin/conversations/1").text
+    assert 'href="https://e.com/a"' in page
+    assert "javascript:window.hacked=1" in page, "as text"
+    assert not re.search(r'href="\s*(javascript|data):', page)
+
+
 def test_a_note_that_says_nothing_is_refused(admin: Browser, follower_id: int) -> None:
     path = f"/admin/conversations/{follower_id}/notes"
     assert admin.post(path, text="  ").status_code == 400

@@ -22,6 +22,9 @@ bp.add_app_template_filter(is_simulated)
 URL = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+(?<![.,:;!?'])")
 """ASCII only: what follows a URL without a space is mostly Chinese text."""
 
+MAX_SHOWN = 5000
+"""Maximum number of characters of a text on a page that was not asked for all of it."""
+
 EMOTICONS = {
     "/::)": "🙂", "/::~": "😖", "/::B": "😍", "/::|": "😳", "/:8-)": "😎", "/::<": "😭", "/::$": "😊",
     "/::X": "🤐", "/::Z": "😴", "/::'(": "😢", "/::-|": "😅", "/::@": "😡", "/::P": "😜", "/::D": "😁",
@@ -99,13 +102,23 @@ def avatar(follower: Any, size: int = 36) -> Markup:
 
 
 @bp.app_template_filter("rich")
-def rich(text: str, query: Query | None = None) -> Markup:
-    """Return text with links, classic emoticons, and highlighted matches of `query`."""
+def rich(text: str, query: Query | None = None, whole: bool = False) -> Markup:
+    """Return text with links, classic emoticons, and highlighted matches of `query`.
+
+    Only the first `MAX_SHOWN` characters are returned, unless `whole` is true.
+    """
+    if exceeds_page(text) and not whole:
+        text = text[:MAX_SHOWN] + "…"
 
     def words(text: str) -> Markup:
         return _highlighted(highlight(text, query, context=len(text))) if query else _emoticons(text)
 
     return marked_up(text, URL, lambda match: link_to(match.group(), match.group()), words)
+
+
+@bp.app_template_filter("exceeds_page")
+def exceeds_page(text: str) -> bool:
+    return len(text) > MAX_SHOWN
 
 
 @bp.app_template_filter("excerpt")
