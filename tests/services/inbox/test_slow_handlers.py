@@ -21,6 +21,7 @@ from wechat_bot.extensions import db
 from wechat_bot.models import Direction, MessageLog, MessageState
 from wechat_bot.routing import Answer, Context, Router, matches
 from wechat_bot.services.accounts.capabilities import Feature, PermissionReason
+from wechat_bot.services.audit import Actor
 from wechat_bot.services.inbox.recovery import recover
 from wechat_bot.settings import Settings, Switch
 from wechat_bot.simulator.state import APIFault, APIFaultKind
@@ -255,6 +256,31 @@ def test_an_account_that_was_refused_once_is_not_tried_again(
     bot.told.set()
     assert attempt.status is None, "the platform is left to push again"
     assert api.calls.count(SEND) == 1
+
+
+def test_an_answer_that_an_operator_sends_again_meanwhile_is_shown_by_no_push(
+    make_app: MakeApp, bot: SlowBot, api: FakeAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(bot.router, api, **VERIFIED, wechat_answer_seconds=0.2)
+    platform = FakePlatform.of(app)
+    question = platform.message("text", Content="wait")
+    api.errcodes[SEND] = [45047]
+    assert platform.push(question).shown is None
+    bot.told.set()
+    wait_until(lambda: states(app, Direction.OUT) == [MessageState.READY])
+    reader = services(app).inbox._reader
+    read = reader.reply
+
+    def read_and_send_again(key: str) -> object:
+        monkeypatch.setattr(reader, "reply", read)
+        stored = read(key)
+        assert stored
+        services(app).answers.retry(Actor(None, "li", ""), stored.id)
+        return stored
+
+    monkeypatch.setattr(reader, "reply", read_and_send_again)
+    assert platform.push(question).shown is None
+    assert states(app, Direction.OUT) == [MessageState.QUEUED]
 
 
 def test_while_the_token_is_refused_all_processes_give_the_answer_to_a_later_push(

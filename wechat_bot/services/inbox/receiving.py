@@ -317,13 +317,13 @@ class Inbox:
     def _stored_reply(self, call: HandlerCall) -> Reply | None:
         """Return the stored reply to the message, if there is one. A held one counts as sent from now on."""
         push = call.push
-        stored = self._persist(push, partial(self._reader.reply, push.key))
-        if stored is None:
-            return None
-        if stored.state is MessageState.READY:
+        read = partial(self._reader.reply, push.key)
+        stored = self._persist(push, read)
+        if stored and stored.state is MessageState.READY:
             claim = partial(claim_held, follower_id=stored.follower_id, message_id=stored.id)
-            self._persist(push, partial(self._recorder.write, claim))
-        return stored.reply
+            if not self._persist(push, partial(self._recorder.write, claim)):
+                stored = self._persist(push, read)  # another push has it, or an operator sends it again
+        return stored.reply if stored else None
 
     def _follower_id(self, call: HandlerCall) -> int:
         """The id of the sender of a recorded message; a new follower had none before."""
