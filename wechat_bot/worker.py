@@ -33,6 +33,7 @@ def work(app: Flask) -> None:
         (10, lambda: recover(bot.engine, bot.outbox, datetime.now(UTC))),
         (1, lambda: bot.projector.catch_up_when_quiet(PROJECTOR_SECONDS)),
         (1, bot.archive.download_due),
+        (10, bot.quotas.refresh),
         (10, lambda: synchronize_followers(app, name)),
     ]
     loops = [threading.Thread(target=_repeat, args=(app, stopping, *task)) for task in tasks]

@@ -62,7 +62,7 @@ class Quotas:
             cleared_at = self._read(connection).quota_cleared_at
         if self._client and cleared_at != self._cleared_at:
             self._cleared_at = cleared_at
-            self._client._http.clear_rate_limits()  # the client has no public name for it
+            self._client.system.resume()
 
     def _read(self, connection: Connection, *, lock: bool = False) -> Any:
         columns = select(Account.quota_cleared_at, Account.quota_clears)

@@ -167,6 +167,10 @@ class System:
         self._http.post("/cgi-bin/openapi/quota/clear", {"cgi_path": cgi_path})
         self._http.clear_rate_limits()
 
+    def resume(self) -> None:
+        """Make the calls again whose quota was used up, after another client has cleared the quotas."""
+        self._http.clear_rate_limits()
+
     def quota(self, cgi_path: str) -> Quota:
         """Return the quotas of an API (section 6.6, openapi/quota/get)."""
         body = {"cgi_path": cgi_path}
