@@ -606,6 +606,14 @@ class TokenMachine(InboxMachine):
             long_ago = update(Account).values(refused_at=datetime.now(UTC) - REFUSAL_PAUSE)
             connection.execute(long_ago.where(Account.refused_at.is_not(None)))
 
+    @rule(follower=FOLLOWERS, process=PROCESSES)
+    def answer_late(self, follower: str, process: int) -> None:
+        """Let a handler finish when no push waits for it any more."""
+        question = self._question(follower, "ask")
+        self._push(question, process, lost=False)
+        self.finished.add(question.message.content)
+        self._settle()
+
     @rule()
     def let_the_token_expire(self) -> None:
         self.api.expire_tokens()
