@@ -22,7 +22,6 @@ from granian.log import LogLevels
 
 from . import idle_connections, open_files
 from .settings import Settings
-from .wiring import services
 
 STOP_SECONDS = 30
 """Grace period for slow handlers and jobs when the server stops, in seconds."""
@@ -65,7 +64,9 @@ def load_app(target: str) -> Any:
 
     Otherwise the processes of a killed server would continue to accept a share of the connections.
     """
-    _follow_parent()
+    _follow_parent()  # before the imports that take time
+    from .wiring import services
+
     module, _, name = target.partition(":")
     app = getattr(import_module(module), name)
     idle_connections.watch(services(app).settings.port)
