@@ -20,7 +20,6 @@ from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog, MessageState
 from wechat_bot.services.inbox.exchanges import Exchange, RecordOutcome
 from wechat_bot.services.inbox.recorder import NotRecorded, Recorder
-from wechat_bot.settings import Settings
 from wechat_bot.wechat.parsing import parse
 from wechat_bot.wiring import services
 
@@ -33,9 +32,9 @@ def app(make_app: MakeApp, any_database: str) -> Flask:
 
 
 @pytest.fixture
-def recorder(app: Flask, settings: Settings) -> Iterator[Recorder]:
+def recorder(app: Flask) -> Iterator[Recorder]:
     with app.app_context():
-        writer = create_writer(db.engine, settings)
+        writer = create_writer(db.engine, services(app).settings)
     recorder = Recorder(writer)
     yield recorder
     recorder.close()

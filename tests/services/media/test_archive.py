@@ -236,9 +236,7 @@ def test_a_message_of_last_week_is_not_asked_for(app: Flask, api: FakeAPI, files
 
 
 @pytest.mark.parametrize(
-    "fields",
-    [{}, {"MediaId": ""}, {"MediaId": ["one", "two"]}, {"MediaId": {"a": "b"}}, {"MediaId": "x" * 129}],
-    ids=str,
+    "fields", [{}, {"MediaId": ""}, {"MediaId": {"a": "b"}}, {"MediaId": "x" * 129}], ids=str
 )
 def test_a_message_that_names_no_file_has_none(app: Flask, files: Files, fields: dict[str, Any]) -> None:
     platform = FakePlatform.of(app)
