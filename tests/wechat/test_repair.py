@@ -86,6 +86,10 @@ def test_deep_nesting_ends_in_text() -> None:
     assert value == "<a>" * 13 + "1" + "</a>" * 13
 
 
+def test_of_an_element_that_is_repeated_the_first_counts() -> None:
+    assert read(pasted({}, MediaId="one</MediaId><MediaId>two"))["MediaId"] == "one"
+
+
 def test_text_without_cdata_is_unescaped() -> None:
     assert read(pasted({}, Content="R&D &lt;b&gt; &amp;", Empty="", None_="<b"))["Content"] == "R&D <b> &"
 
@@ -105,8 +109,9 @@ def test_bytes_that_are_no_text_are_replaced(sent: bytes, text: str) -> None:
     assert read(pasted({"Content": "@"}).replace(b"@", sent))["Content"] == text
 
 
-def test_a_byte_order_mark_is_ignored() -> None:
-    assert read(b"\xef\xbb\xbf" + pasted({"Content": "a"})) == {**HEAD, "Content": "a"}
+@pytest.mark.parametrize("times", [1, 2, 5000])
+def test_byte_order_marks_are_ignored(times: int) -> None:
+    assert read(b"\xef\xbb\xbf" * times + pasted({"Content": "a"})) == {**HEAD, "Content": "a"}
 
 
 def test_the_escape_of_a_control_character_is_text_when_it_is_sent() -> None:

@@ -1,4 +1,4 @@
-"""Reads the bodies of pushes, also of those that are not well-formed (``wechat-platform.md`` section 1.8).
+"""Reads the bodies of pushes, including those that are not well-formed (``wechat-platform.md`` section 1.8).
 
 The platform may paste a follower's text into CDATA as it is. If there is ``]]>`` in it, the body is not
 well-formed, or has elements that the follower wrote. Then the elements are cut out of the body without a
@@ -39,7 +39,7 @@ _MAX_DEPTH = 8
 def read(body: bytes) -> Fields:
     """Return the children of ``<xml>`` in the body of a push.
 
-    Bytes that are not UTF-8 become U+FFFD.
+    Byte-order marks before it are ignored, and bytes that are not UTF-8 become U+FFFD.
 
     :raises MalformedMessage: if it does not consist of elements, or one that a follower wrote may be taken
         for the kind of the message.
@@ -47,7 +47,7 @@ def read(body: bytes) -> Fields:
     try:
         fields = xml.parse(body)
     except MalformedMessage:
-        decoded = body.decode("utf-8-sig", errors="replace")
+        decoded = body.decode(errors="replace").lstrip("\ufeff")
         valid = decoded.encode()
         return _cut(decoded) if valid == body else read(valid)
     nested_or_repeated = [name for name, value in fields.items() if type(value) not in _PLAIN]
