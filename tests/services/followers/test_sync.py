@@ -334,6 +334,12 @@ def test_texts_and_numbers_that_the_database_does_not_take_stop_nothing(any_offi
     assert (office.follower("oLi").remark, office.follower("oLi").source) == ("老\x08李", "A" * 48)
 
 
+def test_a_page_of_openids_that_are_none_is_reported_and_ends_nothing(office: Office) -> None:
+    office.follow("o 1", "o" * 65)
+    run = office.sync()
+    assert (run.state, run.done, run.error) == (SyncState.DONE, 0, f"o 1, {'o' * 65}")
+
+
 def test_a_tag_that_makes_no_sense_makes_no_other_tag_unknown(office: Office) -> None:
     office.add_tag(134, "VIP")
     office.add_tag(135, "老客户")

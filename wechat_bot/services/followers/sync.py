@@ -173,12 +173,13 @@ class FollowerSynchronizer:
         tags = self._map_tags(self.client, run)
         cursor = run.cursor
         for page in _pages(self.client, cursor):
-            self._report_unreadable(run.id, page.openids.unreadable)
-            for first in range(0, len(page.openids), BATCH_SIZE):
-                listed = page.openids[first : first + BATCH_SIZE]
-                openids = [openid for openid in listed if _OPENID.fullmatch(openid)]
+            valid = [openid for openid in page.openids if _OPENID.fullmatch(openid)]
+            invalid = [openid for openid in page.openids if not _OPENID.fullmatch(openid)]
+            self._report_unreadable(run.id, [*page.openids.unreadable, *invalid])
+            for first in range(0, len(valid), BATCH_SIZE):
+                openids = valid[first : first + BATCH_SIZE]
                 users = {user.openid: user for user in self.client.users.batch(openids)}
-                self._report_unreadable(run.id, [openid for openid in listed if openid not in users])
+                self._report_unreadable(run.id, [openid for openid in openids if openid not in users])
                 done = self._store(run, cursor, page.total, openids, users, tags)
                 if done is None:
                     return
@@ -200,7 +201,9 @@ class FollowerSynchronizer:
             ids: dict[int, int] = {}
             for row in connection.execute(select(Tag.id, Tag.name, Tag.platform_id).where(*numbered)).all():
                 name = row.name[: write_back.MAX_TAG]
-                if tags.get(row.platform_id, name if listed.unreadable else None) == name:
+                # A tag that is missing may be among those that could not be read.
+                missing = name if listed.unreadable else None
+                if tags.get(row.platform_id, missing) == name:
                     ids[row.platform_id] = row.id
                 else:  # it was deleted or renamed at the platform
                     connection.execute(update(Tag).where(Tag.id == row.id).values(platform_id=None))
