@@ -4,4 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-TEXTS = Path(__file__).parent / "data" / "cases" / "texts"
+CASES = Path(__file__).parent / "data" / "cases"
+API = CASES / "api"
+"""Responses of the platform's API."""
+PUSHES = CASES / "pushes"
+"""Bodies of pushes."""
+TEXTS = CASES / "texts"
+"""Texts that were sent, searched or exported."""

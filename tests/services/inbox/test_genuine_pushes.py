@@ -10,16 +10,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import Row, select
 
+from tests.cases import PUSHES
 from tests.conftest import MakeApp
-from tests.wechat.corpus import DATA
 from wechat_bot.extensions import db
 from wechat_bot.models import CallbackOutcome, Direction, Follower, MessageLog, MessageState
 from wechat_bot.services.health.call_stats import PARTLY_UNDERSTOOD
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.xml import build
 from wechat_bot.wiring import services
-
-CASES = DATA / "cases" / "pushes"
 
 KEPT: dict[str, tuple[str, str, str]] = {
     "A-cdata-end-last": ("text", "if (a[b[0]]>1) return;", ""),
@@ -99,11 +97,11 @@ def partly_understood(app: Flask) -> CallbackOutcome | None:
 
 
 def test_the_corpus_is_whole() -> None:
-    assert {path.stem for path in CASES.glob("*.xml")} == set(KEPT)
+    assert {path.stem for path in PUSHES.glob("*.xml")} == set(KEPT)
 
 
 @pytest.mark.parametrize("mode", ["plain", "safe"])
-@pytest.mark.parametrize("path", sorted(CASES.glob("*.xml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(PUSHES.glob("*.xml")), ids=lambda path: path.stem)
 def test_a_genuine_push_is_kept_and_answered(make_app: MakeApp, path: Path, mode: str) -> None:
     app = make_app(wechat_message_mode=mode)
     assert [push(app, path.read_bytes()) for _ in range(2)] == [200, 200]
@@ -119,7 +117,7 @@ def test_a_genuine_push_is_kept_and_answered(make_app: MakeApp, path: Path, mode
 def test_every_database_keeps_them_all(make_app: MakeApp, server_database: str) -> None:
     app = make_app(database_url=server_database)
     for name in KEPT:
-        assert push(app, (CASES / f"{name}.xml").read_bytes()) == 200, name
+        assert push(app, (PUSHES / f"{name}.xml").read_bytes()) == 200, name
     rows = zip(recorded(app), KEPT.items(), strict=True)
     assert {name: (row.event or row.kind, row.text) for row, (name, _) in rows} == {
         name: (kind, text) for name, (kind, text, _) in KEPT.items()
@@ -127,8 +125,8 @@ def test_every_database_keeps_them_all(make_app: MakeApp, server_database: str) 
 
 
 def test_a_nul_and_every_other_field_are_kept_as_sent(app: Flask) -> None:
-    push(app, (CASES / "E-x00.xml").read_bytes())
-    push(app, (CASES / "D-mass-counts-empty.xml").read_bytes())
+    push(app, (PUSHES / "E-x00.xml").read_bytes())
+    push(app, (PUSHES / "D-mass-counts-empty.xml").read_bytes())
     text, report = recorded(app)
     assert text.payload["Content"] == "a\x00b"
     assert report.payload["CopyrightCheckResult"] == {"Count": "2", "ResultList": None}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from tests.cases import API
 from tests.wechat.api.recorded import OK, OPENID, OTHER, Recorded
 from wechat_bot.wechat.api.draft import Item as DraftItem
 from wechat_bot.wechat.api.system import Rule
@@ -17,7 +17,6 @@ from wechat_bot.wechat.api.users import User
 from wechat_bot.wechat.api.values import OpenIDPage, Records, convert
 from wechat_bot.wechat.errors import NotFollowing, Unreachable
 
-CASES = Path(__file__).parents[2] / "data" / "cases" / "api"
 REMARKS = {
     "B-bad-utf8-cut": "老�",
     "B-bad-utf8-latin1": "SN�",
@@ -39,14 +38,14 @@ def raw(content: bytes) -> Recorded:
 @pytest.mark.parametrize("name", REMARKS)
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["", "bom"])
 def test_odd_bytes_change_nothing_but_the_text_that_has_them(name: str, mark: bytes) -> None:
-    content = mark + (CASES / f"{name}.json").read_bytes()
+    content = mark + (API / f"{name}.json").read_bytes()
     users = raw(content).client.users.batch([OPENID])
     assert [user.remark for user in users] == ["", REMARKS[name], ""]
     assert users.unreadable == ()
 
 
 def test_the_nickname_of_a_visitor_may_have_a_control_character() -> None:
-    client = raw((CASES / "B-userinfo-x07.json").read_bytes()).client
+    client = raw((API / "B-userinfo-x07.json").read_bytes()).client
     assert client.oauth.user("ToKeN", "oVisitor0000000000000000001").nickname == "晨\x07光"
 
 
