@@ -55,8 +55,8 @@ class Message:
     def dedup_key(self) -> str:
         """32 hex digits: equal for all pushes of one message, different for different messages (section 1.6).
 
-        Account, sender, MsgId and CreateTime identify a message. An event has no MsgId and may share its
-        second with another event of the same name, so all of its elements identify it.
+        Account, sender, MsgId and CreateTime identify a message. What has no MsgId, as events, may share its
+        second with another push of the same kind, so all of its elements identify it.
         """
         identity = [self.fields.get(name) for name in _IDENTITY] if self.msg_id else self.fields
         text = json.dumps(identity, sort_keys=True, ensure_ascii=True)

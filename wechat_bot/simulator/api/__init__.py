@@ -79,7 +79,7 @@ _MAX_CALLS = 5000
 _MAX_FAILED = 100
 """Number of failed calls that are kept, with request and response."""
 _MAX_KEPT = 4096
-"""Characters of the request of a failed call that are kept."""
+"""Bytes of the request of a failed call that are kept."""
 _ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u(?!00[0-7])")
 """The JSON escape of a character beyond ASCII."""
 

@@ -168,7 +168,7 @@ class System:
         self._http.clear_rate_limits()
 
     def resume(self) -> None:
-        """Make the calls again whose quota was used up, after another client has cleared the quotas."""
+        """Allow calls again whose quota was used up, after another client has cleared the quotas."""
         self._http.clear_rate_limits()
 
     def quota(self, cgi_path: str) -> Quota:

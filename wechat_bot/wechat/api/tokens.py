@@ -21,7 +21,7 @@ MARGIN = 300
 LEASE = 5
 """Seconds after which a claim expires, since its process may have stalled or died.
 
-It may be shorter than a renewal takes: a second caller gets a valid token, too (section 6.1).
+A renewal may take longer. Then two callers renew the token, and the tokens of both are valid (section 6.1).
 """
 _MAX_WAIT = 3 * LEASE
 """Seconds for which a caller without a valid token waits for the renewals of others."""

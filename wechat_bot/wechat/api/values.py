@@ -55,8 +55,8 @@ def convert(kind: type[T], data: object, where: str = "") -> T:
     """Convert `data` to the type `kind`: a dataclass, str, int, bool, dict, or a list of one of these.
 
     The platform is inconsistent (section 0.3): a number may be text, text may be a number, and a list may be
-    missing, null, "", or wrapped in an object (``{"list": […]}``). Unknown fields are ignored. A list is a
-    tuple, of which every element must make sense, or `Records`.
+    missing, null, "", or wrapped in an object (``{"list": […]}``). Unknown fields are ignored. `kind` is
+    ``tuple[X, ...]`` for a list of which every element must be readable, and ``Records[X]`` otherwise.
 
     :param where: names the value in error messages.
     :raises Unreachable: if `data` cannot be converted, or lacks a field without a default.
