@@ -60,6 +60,7 @@ def test_what_a_follower_writes_is_text_whatever_it_is(fragments: list[str]) -> 
         ("location", {"Location_X": "1", "Location_Y": "2", "Label": "a[b[0]]>c"}),
         ("link", {"Title": "a ]]> b", "Description": "</Title> ]]> <b>", "Url": "http://a/?b=]]>"}),
         ("link", {"Title": "]]></Title><Title><![CDATA[", "Description": "d", "Url": "u"}),
+        ("miniprogrampage", {"Title": "t", "PagePath": "]]></PagePath><Url>u</Url><PagePath><![CDATA["}),
         ("event", {"Event": "CLICK", "EventKey": "a ]]> b"}),
         ("unheard", {"Unknown": "a ]]> b"}),
     ],
@@ -77,6 +78,21 @@ def test_a_scanned_code_is_text_inside_its_element() -> None:
     info = "<ScanType><![CDATA[qrcode]]></ScanType><ScanResult><![CDATA[a ]]> b]]></ScanResult>"
     fields = read(pasted({"MsgType": "event", "Event": "scancode_push"}, ScanCodeInfo=info))
     assert fields["ScanCodeInfo"] == {"ScanType": "qrcode", "ScanResult": "a ]]> b"}
+
+
+@pytest.mark.parametrize(
+    "scanned",
+    [
+        "]]></ScanResult><ScanResult><![CDATA[",
+        "]]></ScanResult><ScanType><![CDATA[barcode]]></ScanType><ScanResult><![CDATA[",
+        "]]></ScanResult></ScanCodeInfo><EventKey>k</EventKey><ScanCodeInfo><ScanResult><![CDATA[",
+    ],
+)
+def test_a_scanned_code_forges_no_element(scanned: str) -> None:
+    info = f"<ScanType>qrcode</ScanType><ScanResult><![CDATA[{scanned}]]></ScanResult>"
+    fields = read(pasted({"MsgType": "event", "Event": "scancode_push"}, ScanCodeInfo=info))
+    assert fields["ScanCodeInfo"] == {"ScanType": "qrcode", "ScanResult": scanned}
+    assert "EventKey" not in fields
 
 
 def test_deep_nesting_ends_in_text() -> None:

@@ -14,7 +14,9 @@ from . import xml
 from .errors import MalformedMessage
 from .xml import Fields
 
-_BY_FOLLOWERS = {"Content", "Recognition", "Title", "Description", "Url", "Label", "Poiname", "ScanResult"}
+_BY_FOLLOWERS = {
+    *("Content", "Recognition", "Title", "Description", "Url", "PagePath", "Label", "Poiname", "ScanResult")
+}
 """Elements with what a follower wrote, said, shared or scanned. It is text, whatever is in it."""
 _BY_PLATFORM = {
     *("ToUserName", "FromUserName", "CreateTime", "MsgType", "Event", "MsgId", "MsgID", "MsgDataId", "Idx"),
@@ -23,8 +25,9 @@ _BY_PLATFORM = {
 }
 """Elements that contain no tags: they reach to the first closing tag."""
 
-_TEXTS = _BY_FOLLOWERS | _BY_PLATFORM
-_PLAIN = {str, type(None)}
+_CONTAINERS = {"ScanCodeInfo", "SendLocationInfo"}
+"""Elements that contain one with what a follower scanned or chose."""
+_SENT_ONCE = _BY_FOLLOWERS | _BY_PLATFORM | _CONTAINERS
 _PASTED = re.compile(rb"\]\]>(?!\s*</|<!\[CDATA\[>|&#)")
 """An end of CDATA that neither ends its element nor escapes ``]]>`` (section 1.8) or a character."""
 _ROOT = re.compile(r"\s*(?:<\?xml[^>]*\?>\s*)?<xml(?:\s[^>]*)?>(.*)</xml>\s*", re.DOTALL)
@@ -50,10 +53,20 @@ def read(body: bytes) -> Fields:
         decoded = body.decode(errors="replace").lstrip("\ufeff")
         valid = decoded.encode()
         return _cut(decoded) if valid == body else read(valid)
-    nested_or_repeated = [name for name, value in fields.items() if type(value) not in _PLAIN]
-    if _TEXTS.isdisjoint(nested_or_repeated) and not _PASTED.search(body):
-        return fields
-    return _cut(body.decode())
+    if _has_forged(fields) or _PASTED.search(body):
+        return _cut(body.decode())
+    return fields
+
+
+def _has_forged(fields: Fields) -> bool:
+    """Whether an element is repeated that the platform sends once, or nested that it sends as text."""
+    for name, value in fields.items():
+        if name in _CONTAINERS and isinstance(value, dict):
+            if _has_forged(value):
+                return True
+        elif name in _SENT_ONCE and isinstance(value, list | dict):
+            return True
+    return False
 
 
 def _cut(text: str) -> Fields:
