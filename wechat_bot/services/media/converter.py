@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 
-from .pictures import MAX_PIXELS, decoding
+from .pictures import MAX_PIXELS, decoding_lock
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Converter:
     def poster(self, content: bytes, decoder: str) -> bytes:
         """Return a frame of a video as PNG, or nothing if it has none that can be decoded."""
         options = ("-map", "0:v:0", "-frames:v", "1", "-c:v", "png", "-f", "image2pipe")
-        with decoding:
+        with decoding_lock:
             return self._run(content, decoder, *options)
 
     def _run(self, content: bytes, decoder: str, *output: str) -> bytes:

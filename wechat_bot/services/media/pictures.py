@@ -17,7 +17,7 @@ MAX_JPEG_PIXELS = 50_000_000
 """Maximum number of pixels of a JPEG, which is decoded at a reduced size."""
 MAX_SIDE = 65_535
 """Maximum length of a side in pixels, which limits the memory for reducing a long and narrow picture."""
-decoding = Lock()
+decoding_lock = Lock()
 """Held while a picture is decoded, so that several large ones do not exhaust the memory together."""
 
 
@@ -60,7 +60,7 @@ def _open(content: bytes, decoder: str) -> Iterator[Image.Image]:
     """
     max_pixels = MAX_JPEG_PIXELS if decoder == "JPEG" else MAX_PIXELS
     try:
-        with decoding, Image.open(BytesIO(content), formats=(decoder,)) as image:
+        with decoding_lock, Image.open(BytesIO(content), formats=(decoder,)) as image:
             if image.width * image.height > max_pixels or max(image.size) > MAX_SIDE:
                 raise RefusedMedia(RefusalReason.TOO_MANY_PIXELS)
             yield image

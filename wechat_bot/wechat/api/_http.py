@@ -341,9 +341,9 @@ class Http:
         return _parse(response.status_code, content, request.accept, secrets)
 
 
-_CODE = re.compile(r"-?[0-9]{1,19}")
+_ERRCODE = re.compile(r"-?[0-9]{1,19}")
 """An errcode, which may be text."""
-_TEXT = re.compile(rb"(\xef\xbb\xbf)?\s*[{<]")
+_JSON_OR_HTML = re.compile(rb"(\xef\xbb\xbf)?\s*[{<]")
 """The first bytes of JSON objects and of web pages, with which no file begins."""
 _NO_STABLE_TOKEN = {40066, 48001}
 """Errcodes of hosts that do not know stable_token, such as private gateways."""
@@ -383,7 +383,7 @@ def _file(response: httpx2.Response, content: bytes) -> Download | None:
 
     The first bytes decide; the header tells nothing (section 10.7).
     """
-    if response.status_code != 200 or not content or _TEXT.match(content):
+    if response.status_code != 200 or not content or _JSON_OR_HTML.match(content):
         return None
     content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     found = re.search(r'filename="?([^";]+)', response.headers.get("content-disposition", ""))
@@ -401,7 +401,7 @@ def _parse(status: int, content: bytes, accept: tuple[int, ...], secrets: set[st
         found = "with a web page in place of JSON: something between answers for the platform"
         text = f"status {status} {found if is_html else 'without JSON'}"
         raise Unreachable(text, delivered=True, status=status) from None
-    if not isinstance(answer, dict) or not (code := _CODE.fullmatch(str(answer.get("errcode") or 0))):
+    if not isinstance(answer, dict) or not (code := _ERRCODE.fullmatch(str(answer.get("errcode") or 0))):
         raise Unreachable(f"status {status} without an answer", delivered=True, status=status)
     errcode = int(code[0])
     if errcode and errcode not in accept:
