@@ -12,7 +12,7 @@ _UNIT = regex.compile(
     rf"""
     \s*\n | \s+ |
     {_LIST_MARKER}? [(（【《「『“‘]*
-    (?: <a\s[^>]*>.*?</a>                                        # a link with its label
+    (?: <a\s[^>]*> (?:(?!<a\s).)*? </a>                          # a link with its label
       | (?: [a-z][a-z\d+.\-]{{1,15}}:// | www\. ) [!-~--[<>"]]+  # a bare URL
       | \b\X{{1,64}}?\b                                          # a word, or a character between words
       | \X )                                                     # a piece of a longer word
