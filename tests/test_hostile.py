@@ -32,7 +32,7 @@ MESSAGES: dict[str, Callable[[str], Fields]] = {
     "image": lambda text: {"MediaId": "m", "PicUrl": text},
     "voice": lambda text: {"MediaId": "m", "Format": text, "Recognition": text},
     "location": lambda text: {"Location_X": "30.1", "Location_Y": "120.1", "Scale": text, "Label": text},
-    "link": lambda text: {"Title": text, "Description": text, "Url": text if text.strip() else "x"},
+    "link": lambda text: {"Title": text, "Description": text, "Url": text},
     "file": lambda text: {"Title": text, "Description": text, "FileKey": text},
     "miniprogrampage": lambda text: {"Title": text, "AppId": text, "PagePath": text, "ThumbUrl": text},
     "<svg/onload=window.hacked=1>": lambda text: {"Content": text, "__proto__": text, "标题": text},
