@@ -59,7 +59,7 @@ THINKING = "还在想"
 LINK = re.compile(r"msgmenuid=(late-[0-9a-f]{32})")
 SEND = "/cgi-bin/message/custom/send"
 TOKEN = "/cgi-bin/stable_token"
-QUOTA_USED_UP = 45047
+LIMIT_REACHED = 45047
 WAITING = {MessageState.RECEIVED, MessageState.LATE, MessageState.QUEUED, MessageState.SENDING}
 """The states that a message must leave."""
 
@@ -435,7 +435,7 @@ class InboxMachine(RuleBasedStateMachine):
             recover(self.places[process].engine, self.processes[process].outbox, datetime.now(UTC))
         self._settle()
 
-    @rule(errcode=st.sampled_from([QUOTA_USED_UP, 45015, -1]))
+    @rule(errcode=st.sampled_from([LIMIT_REACHED, 45015, -1]))
     def refuse_customer_service(self, errcode: int) -> None:
         self.api.errcodes[SEND] = [errcode]
 

@@ -37,7 +37,7 @@ class StoredState:
     message_state: MessageState | None = None
     """None when the message was not pushed before."""
     follower_id: int | None = None
-    """None for a new follower, and for reports that concern no follower."""
+    """None for a new follower, and for messages that concern no follower."""
     subscribed: bool = True
     """Whether the follower follows the account; new followers do."""
     returning: bool = False
@@ -99,7 +99,7 @@ class InboxReader:
         values = {"account_id": account_id, "openid": message.openid, "key": message.dedup_key}
         with self._connections.borrow() as cursor:
             row = self._select_session.fetch_one(cursor, values)
-            if row is None:  # a new follower, or a report that concerns no follower
+            if row is None:  # a new follower, or a message that concerns no follower
                 logged = self._select_state.fetch_one(cursor, values)
                 return StoredState(message_state=MessageState(logged[0]) if logged else None, session={})
         message_state, follower_id, subscribed, follow_count, *bot_session = row

@@ -6,16 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from ...models import Channel, MessageState
-from ...wechat.errors import (
-    APIError,
-    Busy,
-    NotFollowing,
-    NotFound,
-    QuotaUsedUp,
-    TooFrequent,
-    Unreachable,
-    WindowClosed,
-)
+from ...wechat.errors import APIError, Busy, NotFollowing, NotFound, TooFrequent, Unreachable, WindowClosed
 from ..decisions import AuditNote, Decision
 
 WITHDRAWABLE = frozenset({MessageState.QUEUED})
@@ -33,7 +24,7 @@ class UnreadableFile(Exception):
         super().__init__(UNREADABLE_FILE)
 
 
-_PASSING_ERRORS = (WindowClosed, QuotaUsedUp, TooFrequent, Busy, Unreachable)
+_PASSING_ERRORS = (WindowClosed, TooFrequent, Busy, Unreachable)
 """Errors that concern the moment, or this follower's window."""
 _MESSAGE_ERRORS = (NotFollowing, NotFound)
 """Errors that concern this follower, or what the message refers to."""
@@ -57,8 +48,7 @@ def concerns_account(error: Exception) -> bool:
 
     That holds for errcodes that this program does not know, too.
     """
-    is_passing = isinstance(error, _PASSING_ERRORS) and not isinstance(error, QuotaUsedUp)
-    return not is_passing and not concerns_message(error)
+    return not isinstance(error, _PASSING_ERRORS) and not concerns_message(error)
 
 
 def is_worth_repeating(error: Exception) -> bool:

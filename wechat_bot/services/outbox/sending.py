@@ -90,7 +90,7 @@ class Outbox:
     def available(self, account_id: int) -> bool:
         """Whether messages may be sent to the account's followers, as far as is known.
 
-        While the platform refuses the account's token, one message is tried now and then.
+        They are not for `REFUSAL_PAUSE` after the platform refused the account.
         """
         permission = self._capabilities.permission(account_id, Feature.CUSTOMER_SERVICE)
         refused_at = permission.refused_at
