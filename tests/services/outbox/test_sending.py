@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Connection, Engine, event, select, update
 
 from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
@@ -129,6 +129,19 @@ def test_a_file_that_takes_several_uploads_stays_its_worker_s(desk: Desk, api: F
     desk.work()
     assert set(map(tuple, seen)) == {(MessageState.SENDING,)}
     assert (desk.states, len(api.sent)) == ([MessageState.SENT], 1)
+
+
+def test_a_claim_that_is_renewed_while_a_sweep_looks_for_lost_ones_stays(desk: Desk) -> None:
+    def renew(connection: Connection) -> None:
+        """Renew the claim after the sweep has found it, and before it changes anything."""
+        if connection.get_execution_options().get("writes"):
+            connection.execute(update(MessageLog).values(received_at=datetime.now(UTC)))
+
+    desk.write("在的")
+    desk.change(state=MessageState.SENDING, received_at=datetime.now(UTC) - 6 * MINUTES)
+    event.listen(desk.engine, "begin", renew)
+    desk.sweep()
+    assert desk.states == [MessageState.SENDING]
 
 
 def test_an_answer_that_was_given_up_and_sent_again_is_not_sent_twice(desk: Desk, api: FakeAPI) -> None:

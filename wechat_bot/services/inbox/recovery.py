@@ -56,7 +56,7 @@ def _end(engine: Engine, state: MessageState, end: MessageState, before: datetim
     with transaction(engine) as connection:
         ended = connection.execute(
             update(MessageLog)
-            .where(MessageLog.id.in_(ids), MessageLog.state == state)
+            .where(MessageLog.id.in_(ids), *abandoned)  # a claim may have been renewed meanwhile
             .values(state=end, error="interrupted")
         )
         return ended.rowcount
