@@ -23,7 +23,6 @@ from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.messages import Event, SubscribeEvent, TextMessage
 from wechat_bot.wechat.parsing import parse
 from wechat_bot.wechat.replies import Article, NewsReply
-from wechat_bot.wiring import services
 
 
 @pytest.fixture
@@ -300,13 +299,13 @@ def test_one_message_pushed_by_many_at_once_is_stored_once(platform: FakePlatfor
         (3, 10.0, True),
     ],
 )
-def test_which_push_is_the_last_is_told_by_number_and_clock(
-    app: Flask, platform: FakePlatform, number: int, age: float, is_last: bool
+def test_which_push_is_the_last_is_told_by_number_and_time(
+    platform: FakePlatform, number: int, age: float, is_last: bool
 ) -> None:
     now = datetime.now(UTC)
     push = Push(parse(platform.message("text", Content="x")), received_at=now, number=number)
     push.first_at = now - timedelta(seconds=age) if number > 1 else None
-    assert services(app).inbox._is_last(push) is is_last
+    assert push.is_last is is_last
 
 
 def test_a_session_that_cannot_be_stored_is_the_handlers_failure(make_app: MakeApp) -> None:

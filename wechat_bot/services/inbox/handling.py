@@ -59,6 +59,17 @@ class Push:
         """Seconds since it arrived."""
         return time.monotonic() - self.started
 
+    @property
+    def is_last(self) -> bool:
+        """Whether the platform may not push again; judged by the clock, too, since pushes may be lost.
+
+        One that comes too early follows a lost connection, as when a process dies. Others may have met the
+        same end unseen.
+        """
+        age = (self.received_at - self.first_at).total_seconds() if self.first_at else 0.0
+        is_early = age < (self.number - 1) * PUSH_TIMEOUT - 1
+        return is_early or age >= (MAX_PUSHES - 1) * PUSH_TIMEOUT - 1
+
 
 @dataclass(frozen=True)
 class HandlerCall:

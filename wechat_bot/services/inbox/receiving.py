@@ -226,7 +226,7 @@ class Inbox:
         self.slow_handlers.start_monitor()
         if self._wait(push, push.key):
             return self._stored_reply(call)
-        if not self._outbox.is_proven(self._finder.account_id) and not self._is_last(push):
+        if not self._outbox.is_proven(self._finder.account_id) and not push.is_last:
             self._hold(push)
             raise LeftUnanswered
         return self._end_waiting(call)
@@ -247,16 +247,6 @@ class Inbox:
     def _late_state(self) -> MessageState:
         """The state of a reply that cannot be in the answer to its push."""
         return MessageState.QUEUED if self._outbox.available(self._finder.account_id) else MessageState.READY
-
-    def _is_last(self, push: Push) -> bool:
-        """Whether the platform may not push again; judged by the clock, too, since pushes may be lost.
-
-        One that comes too early follows a lost connection, as when a process dies. Others may have met the
-        same end unseen.
-        """
-        age = (push.received_at - push.first_at).total_seconds() if push.first_at else 0.0
-        is_early = age < (push.number - 1) * PUSH_TIMEOUT - 1
-        return is_early or age >= (MAX_PUSHES - 1) * PUSH_TIMEOUT - 1
 
     def _wait_for(self, push: Push, key: str) -> bool:
         """Let the push wait for the message `key`, unless too many messages are waited for."""
