@@ -147,11 +147,11 @@ class Projector:
             MESSAGES.put(connection, tokens)
             catch_alls = {route.name for route in self._router.routes() if route.catch_all}
             update_conversations(connection, rows, settled, {"", *catch_alls})
-            update_last_seen(connection, rows)
             update_hours(connection, rows)
             request_downloads(connection, rows)
             refresh_followers(connection, {row.follower_id for row in rows if row.event == "subscribe"})
             _save(connection, before, after)
+            update_last_seen(connection, rows)  # last, as pushes of these followers wait from here on
             return True
 
     @retry_conflicts
