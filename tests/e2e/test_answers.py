@@ -213,12 +213,16 @@ def test_an_upload_that_fails_is_told_and_can_be_repeated(desk: Console, api: Fa
     page = desk.sign_in("/admin/conversations/1")
     page.route("**/answers", lambda route: route.abort(), times=1)
     page.locator("[name=file]").set_input_files({"name": "V.AMR", "mimeType": "", "buffer": AMR})
+    page.locator("#reply").fill("听")
     page.locator("[data-answer] .btn-primary").click()
     expect(page.locator(".file-state")).to_contain_text("上传中断了")
+    with page.expect_response("**/draft") as saved:
+        page.locator("#reply").fill("听听这个")
+    assert saved.value.status == 204, "drafts are saved on"
     page.locator("[data-answer] .btn-primary").click()
-    expect(page.locator(".bubble.out")).to_have_count(2)
+    expect(page.locator(".bubble.out")).to_have_count(3)
     deliver(desk)
-    assert [message["msgtype"] for message in api.sent] == ["voice"]
+    assert [message["msgtype"] for message in api.sent] == ["voice", "text"]
 
 
 def test_two_operators_see_that_the_other_writes(desk: Console) -> None:

@@ -365,7 +365,7 @@ function openComposer() {
   };
   area.addEventListener("input", changed);
   area.addEventListener("keydown", event => chooseCanned(event, area));
-  area.form.addEventListener("submit", () => clearTimeout(timer));
+  area.form.addEventListener("submit", () => { timer = clearTimeout(timer); });
   changed();
   openUpload(area.form);
   $$("[data-lines]").forEach(lines => lines.addEventListener("input", () => {
