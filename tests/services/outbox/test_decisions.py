@@ -9,6 +9,7 @@ import pytest
 from wechat_bot.models import Channel, MessageState
 from wechat_bot.services.decisions import AuditNote
 from wechat_bot.services.outbox.decisions import (
+    UNSENDABLE_REPLY,
     AnswerAction,
     after_sending,
     change_answer,
@@ -67,6 +68,11 @@ def test_other_outcomes_are_the_same_for_everybody(
 ) -> None:
     changes = after_sending(error, by_operator=by_operator, now=NOW).changes
     assert (changes["state"], changes["received_at"]) == (state, NOW)
+
+
+def test_a_reply_that_can_only_answer_a_push_is_called_so() -> None:
+    changes = after_sending(InvalidReply("a transfer cannot be sent"), by_operator=False, now=NOW).changes
+    assert (changes["error"], changes["errcode"]) == (UNSENDABLE_REPLY, None)
 
 
 def test_what_is_refused_until_somebody_acts_is_the_account_s_trouble() -> None:

@@ -6,10 +6,11 @@ import re
 from typing import Any
 
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 
 from ...models import MessageState
 from ...services.health.checks import localized
-from ...services.outbox.decisions import UNREADABLE_FILE
+from ...services.outbox.decisions import UNREADABLE_FILE, UNSENDABLE_REPLY
 from ...wechat.errcodes import BilingualText, Explanation, explain
 from . import bp
 
@@ -19,16 +20,22 @@ NO_RESPONSE = Explanation(
         "查一查本机到微信接口的网络。", "Check the network between this machine and the platform's API."
     ),
 )
+_OWN_ERRORS = {
+    UNREADABLE_FILE: lazy_gettext("文件读不出来：存储里没有它，或者存储连不上。重新选文件再发。"),
+    UNSENDABLE_REPLY: lazy_gettext("这种回复只能当场应答，不能作为客服消息发送。请改用别的回复。"),
+}
+"""Errors of messages that never reached the platform."""
 _ERRCODE = re.compile(r"(-?\d+) ")
 
 
 def describe_error(errcode: int | None, error: str) -> str:
     """Return the meaning and the remedy of an error, as two sentences in the language of the page.
 
-    Without an errcode, `error` may begin with one, be `UNREADABLE_FILE`, or describe a failed connection.
+    Without an errcode, `error` may begin with one, be `UNREADABLE_FILE` or `UNSENDABLE_REPLY`, or describe a
+    failed connection.
     """
-    if error == UNREADABLE_FILE:
-        return str(_("文件读不出来：存储里没有它，或者存储连不上。重新选文件再发。"))
+    if error in _OWN_ERRORS:
+        return str(_OWN_ERRORS[error])
     if errcode is None and (found := _ERRCODE.match(error)):
         errcode = int(found[1])
     said = explain(errcode, error) if errcode else NO_RESPONSE

@@ -6,7 +6,16 @@ from datetime import datetime
 from enum import StrEnum
 
 from ...models import Channel, MessageState
-from ...wechat.errors import APIError, Busy, NotFollowing, NotFound, TooFrequent, Unreachable, WindowClosed
+from ...wechat.errors import (
+    APIError,
+    Busy,
+    InvalidReply,
+    NotFollowing,
+    NotFound,
+    TooFrequent,
+    Unreachable,
+    WindowClosed,
+)
 from ..decisions import AuditNote, Decision
 
 WITHDRAWABLE = frozenset({MessageState.QUEUED})
@@ -15,6 +24,8 @@ RESENDABLE = frozenset({MessageState.FAILED, MessageState.UNKNOWN, MessageState.
 
 UNREADABLE_FILE = "unreadable_file"
 """The error of a message whose file could not be read."""
+UNSENDABLE_REPLY = "unsendable_reply"
+"""The error of a reply that can only be in the answer to a push."""
 
 
 class UnreadableFile(Exception):
@@ -68,7 +79,7 @@ def after_sending(error: Exception | None, *, by_operator: bool, now: datetime) 
         {
             "state": state,
             "channel": Channel.REPLY if state is MessageState.READY else Channel.CUSTOMER,
-            "error": str(error or "")[:255],
+            "error": UNSENDABLE_REPLY if isinstance(error, InvalidReply) else str(error or "")[:255],
             "errcode": error.errcode if isinstance(error, APIError) and error.errcode else None,
             "received_at": now,
         }
