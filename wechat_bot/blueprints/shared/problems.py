@@ -55,6 +55,6 @@ def what_went_wrong(row: Any) -> str:
 @bp.app_template_filter("media_problem")
 def media_problem(error: str) -> str:
     """Return why the file of a follower could not be fetched."""
-    return (
-        describe_error(None, error) if _ERRCODE.match(error) else str(_("没有取到：%(error)s", error=error))
-    )
+    if _ERRCODE.match(error):
+        return describe_error(None, error)
+    return str(_("没有取到：%(error)s", error=error))

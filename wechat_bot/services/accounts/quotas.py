@@ -51,7 +51,7 @@ class Quotas:
         assert self._client
         try:
             self._client.system.clear_quota()
-        except QuotaUsedUp:  # others have used it, too
+        except QuotaUsedUp:  # others clear them, too, such as the owner
             self._store({"quota_clears": MAX_CLEARS})
             raise
         self._store({"refused_at": None}, actor)
@@ -71,7 +71,7 @@ class Quotas:
 
     @retry_conflicts
     def _store(self, changes: dict[str, Any], actor: Actor | None = None) -> None:
-        """Count that the quotas were cleared by `actor`, unless `changes` has the number."""
+        """Store that the quotas were cleared now, and `changes`, which may have the number of times itself."""
         this, now = Account.id == self._account_id, datetime.now(UTC)
         with transaction(self._engine) as connection:
             clears = _clears(self._read(connection, lock=True), now) + 1

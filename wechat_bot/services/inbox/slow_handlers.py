@@ -291,9 +291,8 @@ class SlowHandlers:
         """Run the handler of a queued message, or end the message if its handler must not run again."""
         age = (datetime.now(UTC) - row.received_at).total_seconds()
         try:
-            push = Push(
-                parse(dict(row.fields), row.received_at.timestamp), time.monotonic() - age, row.received_at
-            )
+            message = parse(dict(row.fields), row.received_at.timestamp)
+            push = Push(message, time.monotonic() - age, row.received_at)
             call = self._persist(partial(self._finder.find, push, again=True))
             if age > ANSWER_WINDOW:  # no push waits, and none will come
                 late = partial(mark_late, exchange=call.exchange(self._finder.account_id))

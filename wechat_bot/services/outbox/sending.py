@@ -92,16 +92,19 @@ class Outbox:
 
         They are not for `REFUSAL_PAUSE` after the platform refused the account.
         """
+        if self._client is None:
+            return False
         permission = self._capabilities.permission(account_id, Feature.CUSTOMER_SERVICE)
         refused_at = permission.refused_at
-        is_paused = refused_at is not None and datetime.now(UTC) - refused_at < REFUSAL_PAUSE
-        return self._client is not None and permission.allowed and not is_paused
+        return permission.allowed and (refused_at is None or datetime.now(UTC) - refused_at >= REFUSAL_PAUSE)
 
     def is_proven(self, account_id: int) -> bool:
         """Whether messages can be relied upon: the account may send them, and did so last time."""
+        if self._client is None:
+            return False
         permission = self._capabilities.permission(account_id, Feature.CUSTOMER_SERVICE)
-        is_known = permission.reason is not PermissionReason.UNKNOWN and permission.refused_at is None
-        return self._client is not None and permission.allowed and is_known
+        is_known = permission.reason is not PermissionReason.UNKNOWN
+        return permission.allowed and is_known and permission.refused_at is None
 
     def schedule(self, follower_id: int, seconds: float) -> None:
         """Let a worker `send` to a follower after so many seconds. Call it after the commit."""
