@@ -330,6 +330,15 @@ def test_half_a_megabyte_of_text_is_shown_on_demand(admin: Browser, app: Flask, 
     assert "长" * 170_000 + "末" in admin.get(f"/admin/messages/{text_id}?all=1").text
 
 
+def test_all_of_a_long_link_is_shown_on_demand(admin: Browser, app: Flask, engine: Engine) -> None:
+    platform = FakePlatform.of(app)
+    platform.push(platform.message("link", Title="看", Description="长" * 6000 + "末", Url="https://e.com/a"))
+    link = f"/admin/messages/{newest(engine, MessageLog.id, MessageLog.kind == 'link')}"
+    assert f'href="{link}?all=1"' in admin.get(link).text
+    assert "长末" not in admin.get(link).text
+    assert "长末" in admin.get(f"{link}?all=1").text
+
+
 def test_a_link_is_one_only_if_it_is_of_the_web(admin: Browser, app: Flask, engine: Engine) -> None:
     platform = FakePlatform.of(app)
     for url in ("javascript:window.hacked=1", " javascript:1", "data:text/html,x", "https://e.com/a"):

@@ -71,7 +71,7 @@ class Quotas:
 
     @retry_conflicts
     def _store(self, changes: dict[str, Any], actor: Actor | None = None) -> None:
-        """Store that the quotas were cleared now, and `changes`, which may have the number of times itself."""
+        """Store that the quotas were cleared now, and `changes`, which may tell how often that was."""
         this, now = Account.id == self._account_id, datetime.now(UTC)
         with transaction(self._engine) as connection:
             clears = _clears(self._read(connection, lock=True), now) + 1
