@@ -21,7 +21,7 @@ class Account(Model):
     """When the platform last refused messages because of the account, such as its token; None since it has
     taken one."""
     quota_cleared_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """When the quotas of the API were last cleared."""
+    """When the quotas of the API were last cleared, or could not be cleared again that month."""
     quota_clears: Mapped[int] = mapped_column(default=0, server_default="0")
     """How often they were cleared in that month."""
 

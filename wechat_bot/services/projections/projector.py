@@ -149,9 +149,9 @@ class Projector:
             update_conversations(connection, rows, settled, {"", *catch_alls})
             update_hours(connection, rows)
             request_downloads(connection, rows)
+            update_last_seen(connection, rows)  # late, as pushes of these followers wait from here on
             refresh_followers(connection, {row.follower_id for row in rows if row.event == "subscribe"})
             _save(connection, before, after)
-            update_last_seen(connection, rows)  # last, as pushes of these followers wait from here on
             return True
 
     @retry_conflicts
