@@ -241,6 +241,13 @@ def test_all_addresses_that_one_network_of_ipv6_has_count_as_one(engine: Engine)
     assert refused(engine, "li", "wrong", ClientInfo("2001:db8:0:1::1"), NOON) is None
 
 
+def test_addresses_of_ipv4_that_are_written_as_ipv6_count_by_themselves(engine: Engine) -> None:
+    for number in range(20):
+        refused(engine, f"name{number}", "wrong", ClientInfo("::ffff:198.51.100.7"), NOON)
+    assert refused(engine, "li", "wrong", ClientInfo("::ffff:198.51.100.7"), NOON) == MINUTE
+    assert refused(engine, "li", "wrong", ClientInfo("::ffff:203.0.113.9"), NOON) is None
+
+
 def test_mistyping_operators_do_not_lock_their_office(engine: Engine, li: int) -> None:
     for _ in range(8):
         for _ in range(4):
@@ -401,6 +408,13 @@ def test_a_password_that_was_verified_is_worth_nothing_after_it_is_changed(
         enter_code(engine, SEALER, verified, pyotp.TOTP(secret).at(later), HOME, later)
 
 
+def store_weak_hash(engine: Engine) -> None:
+    """Replace the hashes of all operators by one of `PASSWORD` with other parameters than those of today."""
+    weak = PasswordHasher(time_cost=1, memory_cost=64).hash(PASSWORD)
+    with engine.begin() as connection:
+        connection.execute(update(Operator).values(password_hash=weak))
+
+
 @contextmanager
 def after_each_verification(act: Attempt) -> Iterator[None]:
     """Call `act` whenever a password has been verified with Argon2, before anything else is done."""
@@ -416,7 +430,12 @@ def after_each_verification(act: Attempt) -> Iterator[None]:
         sys.setprofile(None)
 
 
-def test_no_session_begins_with_a_password_that_is_changed_meanwhile(engine: Engine, li: int) -> None:
+@pytest.mark.parametrize("outdated", [False, True])
+def test_no_session_begins_with_a_password_that_is_changed_meanwhile(
+    engine: Engine, li: int, outdated: bool
+) -> None:
+    if outdated:
+        store_weak_hash(engine)
     reset = partial(management.reset_password, engine, ACTOR, li, "another long password")
     with after_each_verification(reset):
         assert refused(engine, "li", PASSWORD, HOME, NOON) is None
@@ -573,9 +592,7 @@ def test_preferences_are_kept(engine: Engine, li: int) -> None:
 
 
 def test_hashes_are_renewed_with_the_parameters_of_today(engine: Engine, li: int) -> None:
-    weak = PasswordHasher(time_cost=1, memory_cost=64).hash(PASSWORD)
-    with engine.begin() as connection:
-        connection.execute(update(Operator).values(password_hash=weak))
+    store_weak_hash(engine)
     assert signed_in(engine)
     assert not passwords.is_outdated(operator_of(engine, li).password_hash)
     assert signed_in(engine)

@@ -159,12 +159,7 @@ def check_password(engine: Engine, name: str, password: str, client: ClientInfo,
         raise SignInRefused
     _refund_attempt(engine, attempt)
     if passwords.is_outdated(operator.password_hash):
-        this = Operator.id == operator.id, Operator.password_hash == operator.password_hash
-        new = {"password_hash": passwords.make_hash(password)}
-        write(engine, update(Operator).where(*this).values(new))
-        operator = _find(engine, Operator.id == operator.id)
-    if not operator:
-        raise SignInRefused
+        return _renew_hash(engine, operator, password)
     return operator
 
 
@@ -207,6 +202,20 @@ def end_all_sessions(engine: Engine, actor: Actor, operator_id: int) -> None:
         audit.record(connection, actor, "signed_out_everywhere", subject(operator_id))
 
 
+def _renew_hash(engine: Engine, verified: Row[Any], password: str) -> Row[Any]:
+    """Hash the password with the parameters of today, and return the operator.
+
+    :raises SignInRefused: if the operator has changed since `verified`.
+    """
+    this, renewed = Operator.id == verified.id, passwords.make_hash(password)
+    unchanged = Operator.password_hash == verified.password_hash
+    write(engine, update(Operator).where(this, unchanged).values(password_hash=renewed))
+    operator = _find(engine, this, Operator.password_hash == renewed)
+    if not operator:
+        raise SignInRefused
+    return operator
+
+
 @retry_conflicts
 def _open_session(
     engine: Engine,
@@ -219,7 +228,6 @@ def _open_session(
     """Open a session. Return None if the operator has changed since `verified` or the code is wrong."""
     this = Operator.id == verified.id, Operator.password_hash == verified.password_hash
     found = select(Operator.__table__).where(*this, Operator.disabled.is_(False)).with_for_update()
-    token = secrets.token_urlsafe(32)
     with transaction(engine) as connection:
         operator = connection.execute(found).one_or_none()
         if operator is None:
@@ -228,26 +236,31 @@ def _open_session(
         if operator.totp_secret and not (consume_code and consume_code(connection, actor, operator, now)):
             return None
         throttle.reset(connection, _Claim(operator.name, operator, client).keys)
-        connection.execute(
-            update(Operator)
-            .where(Operator.id == operator.id)
-            .values(last_sign_in_at=now, last_sign_in_address=client.address[:64])
-        )
-        connection.execute(
-            insert(OperatorSession).values(
-                token_hash=_hash(token),
-                operator_id=operator.id,
-                created_at=now,
-                seen_at=now,
-                expires_at=now + (MAX_DURATION if persistent else IDLE_TIMEOUT),
-                address=client.address[:64],
-                browser=client.browser[:255],
-            )
-        )
+        last = {"last_sign_in_at": now, "last_sign_in_address": client.address[:64]}
+        connection.execute(update(Operator).where(Operator.id == operator.id).values(last))
+        token = _insert_session(connection, operator.id, client, now, persistent)
         audit.record(connection, actor, "sign_in", subject(operator.id), detail=client.browser[:255])
         connection.execute(delete(OperatorSession).where(OperatorSession.expires_at <= now))
         throttle.delete_expired(connection, now)
     return SignedIn(token, operator.last_sign_in_at, operator.last_sign_in_address)
+
+
+def _insert_session(
+    connection: Connection, operator_id: int, client: ClientInfo, now: datetime, persistent: bool
+) -> str:
+    """Insert a session, and return its token."""
+    token = secrets.token_urlsafe(32)
+    values = {
+        "token_hash": _hash(token),
+        "operator_id": operator_id,
+        "created_at": now,
+        "seen_at": now,
+        "expires_at": now + (MAX_DURATION if persistent else IDLE_TIMEOUT),
+        "address": client.address[:64],
+        "browser": client.browser[:255],
+    }
+    connection.execute(insert(OperatorSession).values(values))
+    return token
 
 
 @retry_conflicts
@@ -287,10 +300,10 @@ def _record_failure(engine: Engine, claim: _Claim, attempt: SignInAttempt) -> No
             claim.record(connection, "locked_out", detail=kind)
 
 
-def _find(engine: Engine, condition: ColumnElement[bool]) -> Row[Any] | None:
-    """Return the operator that meets `condition`, or None if there is none or it is disabled."""
+def _find(engine: Engine, *conditions: ColumnElement[bool]) -> Row[Any] | None:
+    """Return the operator that meets `conditions`, or None if there is none or it is disabled."""
     with engine.connect() as connection:
-        found = select(Operator.__table__).where(condition, Operator.disabled.is_(False))
+        found = select(Operator.__table__).where(*conditions, Operator.disabled.is_(False))
         return connection.execute(found).one_or_none()
 
 

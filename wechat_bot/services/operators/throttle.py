@@ -122,12 +122,17 @@ def _until(kind: str, failures: list[float]) -> datetime | None:
 
 
 def _network(address: str) -> str:
-    """Return an IPv6 address as its /64 network, all of whose addresses usually have one owner."""
+    """Return an IPv6 address as its /64 network, all of whose addresses usually have one owner.
+
+    An IPv4 address in the form ::ffff:192.0.2.1, in which a server of both versions sees it, stays itself.
+    """
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return address[:64]
-    return str(ip if ip.version == 4 else ipaddress.ip_network((ip, 64), strict=False))
+    if ip.version == 4 or ip.ipv4_mapped:
+        return str(ip)
+    return str(ipaddress.ip_network((ip, 64), strict=False))
 
 
 def _rows(connection: Connection, keys: Keys) -> dict[str, Row[tuple[Lockout]]]:
