@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-NEEDS = ("postgresql", "mariadb", "redis", "browser", "ffmpeg")
+NEEDS = ("postgresql", "mariadb", "redis", "browser", "ffmpeg", "nginx")
 """The fixtures, and the parameters of tests, that stand for these."""
 
 

@@ -23,9 +23,9 @@ from cryptography.x509.oid import NameOID
 from flask import Flask
 
 from tests.conftest import MakeApp
+from tests.needs import lacking
 from wechat_bot.testing import FakePlatform, listening
 
-NGINX = shutil.which("nginx")
 CONFIGURATION = Path(__file__).parent.parent / "docs" / "nginx.conf"
 HALF = b"POST %s HTTP/1.1\r\nHost: bot.example.com\r\nContent-Length: 1000\r\n\r\nhalf"
 
@@ -33,19 +33,18 @@ ANY_CERTIFICATE = ssl.create_default_context()
 ANY_CERTIFICATE.check_hostname = False
 ANY_CERTIFICATE.verify_mode = ssl.CERT_NONE
 
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
-
 
 @dataclass(frozen=True)
 class Site:
     """A folder with a configuration of nginx that includes the one of the documentation."""
 
+    nginx: str
     file: Path
     port: int
     """Of TLS."""
 
     def command(self, *options: str) -> list[str]:
-        return [NGINX or "", "-p", str(self.file.parent), "-c", str(self.file), *options]
+        return [self.nginx, "-p", str(self.file.parent), "-c", str(self.file), *options]
 
 
 @pytest.fixture
@@ -54,7 +53,13 @@ def app(make_app: MakeApp) -> Flask:
 
 
 @pytest.fixture
-def site(app: Flask, tmp_path: Path) -> Iterator[Site]:
+def nginx() -> str:
+    """The path of the program."""
+    return shutil.which("nginx") or lacking("no nginx: apt install nginx")
+
+
+@pytest.fixture
+def site(app: Flask, nginx: str, tmp_path: Path) -> Iterator[Site]:
     with listening(app) as url:
         _write_certificate(tmp_path)
         http, https = free_port(), free_port()
@@ -74,7 +79,7 @@ def site(app: Flask, tmp_path: Path) -> Iterator[Site]:
             f"daemon off; pid {tmp_path}/nginx.pid; error_log stderr;\n"
             f"events {{}}\nhttp {{ access_log off; include {tmp_path}/site.conf; }}\n"
         )
-        yield Site(file, https)
+        yield Site(nginx, file, https)
 
 
 def _write_certificate(folder: Path) -> None:
@@ -97,16 +102,16 @@ def free_port() -> int:
 @pytest.fixture
 def client(site: Site) -> Iterator[httpx2.Client]:
     """A browser that trusts any certificate, while nginx runs."""
-    with subprocess.Popen(site.command(), stderr=subprocess.PIPE, text=True) as nginx:
+    with subprocess.Popen(site.command(), stderr=subprocess.PIPE, text=True) as process:
         url = f"https://127.0.0.1:{site.port}"
         with httpx2.Client(
             base_url=url, headers={"Host": "bot.example.com"}, verify=ANY_CERTIFICATE
         ) as client:
             pause = threading.Event()
-            while nginx.poll() is None and not _answers(client):
+            while process.poll() is None and not _answers(client):
                 pause.wait(0.05)
             yield client
-        nginx.terminate()
+        process.terminate()
 
 
 def _answers(client: httpx2.Client) -> bool:
