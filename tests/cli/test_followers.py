@@ -45,6 +45,12 @@ def test_a_record_that_makes_no_sense_is_named(app: Flask, api: FakeAPI) -> None
     )
 
 
+def test_the_name_of_such_a_record_does_nothing_to_the_terminal(app: Flask, api: FakeAPI) -> None:
+    with api.store.opened() as state:
+        state.followers["o\x9b2J"] = Played("o\x9b2J", subscribe_scene={})  # type: ignore[arg-type]
+    assert "left out: o\\u009b2J" in run(app)[1]
+
+
 def test_a_refusal_is_one_sentence_and_resume_goes_on(app: Flask, api: FakeAPI) -> None:
     api.errcodes[INFO] = [45009]
     status, output = run(app)

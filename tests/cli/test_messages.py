@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy import Engine, select
 
 from tests.services.messages.journal import Journal
+from wechat_bot.cli.common import inert
 from wechat_bot.models import AuditEntry
 from wechat_bot.services.search.index import MESSAGES
 from wechat_bot.services.search.tokens import Query
@@ -34,6 +35,10 @@ def test_a_file_is_there_when_it_is_complete(app: Flask, engine: Engine, tmp_pat
     assert export(app, "--format", "csv", "--output", str(file), "--bom", "--zone", "UTC") == ""
     assert file.read_text(encoding="utf-8-sig").count("\n") == 3
     assert list(tmp_path.glob("*.part")) == []
+
+
+def test_a_terminal_shows_the_lines_of_an_export_as_lines() -> None:
+    assert inert("1,a\r\n2,\rb\r\n") == "1,a\r\n2,\\u000db\r\n"
 
 
 def test_an_export_is_in_the_audit_log(app: Flask, engine: Engine) -> None:

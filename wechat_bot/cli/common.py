@@ -22,8 +22,10 @@ ACTOR = Actor(None, "command line", "")
 
 Command = Callable[..., None]
 
-_ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters but tabs and line feeds, marks of the direction of writing, and lone surrogates."""
+_ACTIVE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)"
+)
+"""Control characters but tabs and line ends, marks of the direction of writing, and lone surrogates."""
 
 wechat = AppGroup("wechat", help="Talk to a bot as the platform does, and look after this one.")
 

@@ -49,7 +49,7 @@ def _report(run: FollowerSync) -> None:
         raise click.ClickException("Another process is about it and goes on.")
     click.echo(f"{run.done} followers are synchronised.")
     if run.error:
-        click.echo(f"Records of the platform that make no sense were left out: {run.error}")
+        click.echo(f"Records of the platform that make no sense were left out: {inert(run.error)}")
 
 
 @contextmanager
