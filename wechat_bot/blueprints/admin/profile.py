@@ -109,9 +109,11 @@ def change_password() -> ResponseReturnValue:
 def set_up_second_factor() -> ResponseReturnValue:
     if current_user.totp_secret:
         return redirect(url_for("admin.profile.show"))
-    if not _pending_secret():
-        session[SECRET] = services().sealer.seal(factor.make_secret())
-    return _setup()
+    secret = _pending_secret()
+    if not secret:
+        secret = factor.make_secret()
+        session[SECRET] = services().sealer.seal(secret)
+    return _setup(secret)
 
 
 @bp.post("/profile/second-factor")
@@ -126,7 +128,7 @@ def turn_on_second_factor() -> ResponseReturnValue:
         codes = factor.turn_on(db.engine, sealer, actor(), current_user.id, secret, code, now)
     except OperatorError as error:
         field = "current" if error.problem is Problem.OWN_PASSWORD else "code"
-        return _setup(problem=(field, PROBLEMS[error.problem]))
+        return _setup(secret, (field, PROBLEMS[error.problem]))
     del session[SECRET]
     return render_template("admin/recovery_codes.html", codes=codes)
 
@@ -187,8 +189,7 @@ def _pending_secret() -> str | None:
     return services().sealer.open(session.get(SECRET, ""))
 
 
-def _setup(problem: tuple[str, Any] | None = None) -> ResponseReturnValue:
-    secret = _pending_secret() or ""
+def _setup(secret: str, problem: tuple[str, Any] | None = None) -> ResponseReturnValue:
     code = segno.make(factor.provisioning_uri(current_user.name, secret)).svg_data_uri(
         scale=5, border=2, light="#fff"
     )
