@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class RequestBody(io.RawIOBase):
-    """A request's body of which `places` bounds how many are waited for at once.
+    """The body of a request. `places` bounds the number of bodies whose bytes are waited for at once.
 
-    A thread that waits for bytes is lost to other requests until `idle_connections` closes the connection.
+    A thread that waits is lost to other requests until `idle_connections` closes the connection.
     """
 
     def __init__(self, stream: IO[bytes], places: Semaphore) -> None:

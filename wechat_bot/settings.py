@@ -144,7 +144,7 @@ class Settings:
     )
     secret_key: str = _secret(
         "Signs cookies and seals second factors: at least 16 characters, preferably 64 random hex digits."
-        " After another one, operators sign in again, those with a second factor by a recovery code."
+        " After a change, operators sign in again, and those with a second factor need a recovery code."
     )
     secret_key_previous: str = _secret(
         "The previous SECRET_KEY, with which cookies and second factors from its time remain valid."
