@@ -47,6 +47,14 @@ def test_the_folder_of_the_program_is_for_its_user_alone(settings: Settings, tmp
     assert mode_of(folder) == 0o700
 
 
+def test_a_folder_whose_mode_cannot_be_changed_is_told(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    create_app(replace(settings, instance_path=str(tmp_path / "file" / "instance")))
+    assert "should have the mode 700, but cannot get it: Not a directory" in capsys.readouterr().out
+
+
 def test_an_export_is_for_its_user_alone(app: Flask, tmp_path: Path) -> None:
     export = ["wechat", "export", "--format", "csv", "--output", str(tmp_path / "messages.csv")]
     assert app.test_cli_runner().invoke(args=export).exit_code == 0

@@ -45,8 +45,8 @@ def _keep_files_private(folder: Path) -> None:
         folder.chmod(0o700)
     except FileNotFoundError:  # it is created when it is needed
         pass
-    except PermissionError:
-        log.warning("%s belongs to another user: it should have the mode 700", folder)
+    except OSError as error:  # it belongs to another user, or is read-only
+        log.warning("%s should have the mode 700, but cannot get it: %s", folder, error.strerror)
 
 
 def add_headers(response: Response) -> Response:
