@@ -41,12 +41,12 @@ REPORT_VIOLATIONS = """addEventListener('securitypolicyviolation', event =>
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not chromium:
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not path:
         lacking("no Chromium: apt install chromium fonts-noto-cjk fonts-noto-color-emoji")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
 
@@ -62,8 +62,8 @@ OpenPage = Callable[..., Page]
 
 
 @pytest.fixture
-def open_page(browser: Browser, site: str) -> Iterator[OpenPage]:
-    with opening_pages(browser, site) as open_page:
+def open_page(chromium: Browser, site: str) -> Iterator[OpenPage]:
+    with opening_pages(chromium, site) as open_page:
         yield open_page
 
 
@@ -104,14 +104,14 @@ def opening_pages(browser: Browser, site: str, scripts: Sequence[str] = ()) -> I
 
 
 @pytest.fixture
-def console(make_app: MakeApp, browser: Browser) -> Iterator[Console]:
+def console(make_app: MakeApp, chromium: Browser) -> Iterator[Console]:
     """A console with a seeded account and three operators; pages of it report what goes wrong."""
     app = make_app()
     with app.app_context():
         plan = Plan(messages=600, until=datetime.now(UTC), seed=1)
         seed(db.engine, handlers.router, APP_ID, plan)
         services(app).projector.catch_up()
-    with listening(app) as address, opening_pages(browser, address, [AXE]) as open_page:
+    with listening(app) as address, opening_pages(chromium, address, [AXE]) as open_page:
         console = Console(app, open_page)
         console.add_operators()
         yield console

@@ -25,10 +25,10 @@ SEND = "/cgi-bin/message/custom/send"
 
 
 @pytest.fixture
-def desk(make_app: MakeApp, api: FakeAPI, browser: Browser) -> Iterator[Console]:
+def desk(make_app: MakeApp, api: FakeAPI, chromium: Browser) -> Iterator[Console]:
     """A console whose account may write to its one follower."""
     app = make_app(api=api, wechat_app_secret=APP_SECRET)
-    with listening(app) as address, opening_pages(browser, address, [AXE]) as open_page:
+    with listening(app) as address, opening_pages(chromium, address, [AXE]) as open_page:
         console = Console(app, open_page)
         console.add_operators()
         console.says("oFollower1", "在吗")

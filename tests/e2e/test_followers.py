@@ -17,12 +17,12 @@ from wechat_bot.wiring import services
 
 
 @pytest.fixture
-def console(make_app: MakeApp, api: FakeAPI, browser: Browser) -> Iterator[Console]:
+def console(make_app: MakeApp, api: FakeAPI, chromium: Browser) -> Iterator[Console]:
     """Of an account with 150 followers whom nobody knows yet."""
     with api.store.opened() as state:
         state.followers = {f"o{n:03}": Played(f"o{n:03}", subscribe_time=1_700_000_000) for n in range(150)}
     app = make_app(api=api, wechat_app_secret=APP_SECRET)
-    with listening(app) as address, opening_pages(browser, address, [AXE]) as open_page:
+    with listening(app) as address, opening_pages(chromium, address, [AXE]) as open_page:
         console = Console(app, open_page)
         console.add_operators()
         yield console
@@ -42,11 +42,11 @@ def test_the_page_shows_the_followers_by_itself_when_a_run_has_ended(console: Co
 
 
 def test_the_demo_knows_its_visitor_after_consent(
-    make_app: MakeApp, browser: Browser, tmp_path: Path
+    make_app: MakeApp, chromium: Browser, tmp_path: Path
 ) -> None:
     app = make_app()
     app.instance_path = str(tmp_path / "instance")
-    with listening(app) as address, opening_pages(browser, address, [AXE]) as open_page:
+    with listening(app) as address, opening_pages(chromium, address, [AXE]) as open_page:
         page = open_page("/demo/followers/", width=390)
         check_page(page)
         page.get_by_role("link", name="征得同意").click()

@@ -37,7 +37,7 @@ class Bench:
 
 
 @pytest.fixture
-def make_bench(make_app: MakeApp, settings: Settings, tmp_path: Path, browser: Browser) -> Iterator[MakeApp]:
+def make_bench(make_app: MakeApp, settings: Settings, tmp_path: Path, chromium: Browser) -> Iterator[MakeApp]:
     with ExitStack() as stack:
 
         def make(**changes: object) -> Bench:
@@ -54,7 +54,7 @@ def make_bench(make_app: MakeApp, settings: Settings, tmp_path: Path, browser: B
             router.include(handlers.router)
             app = make_app(router, api, **{"wechat_app_secret": APP_SECRET, **changes})
             address = stack.enter_context(listening(app))
-            open_page = stack.enter_context(opening_pages(browser, address, [AXE]))
+            open_page = stack.enter_context(opening_pages(chromium, address, [AXE]))
             stack.callback(go_on.set)
             return Bench(app, api, open_page, go_on, runs)
 
