@@ -23,18 +23,30 @@ def create_app(
     :raises SettingsError: listing every problem of the settings.
     """
     # Imported here, so that `wechat_bot.wechat` can be used where Flask is not installed.
-    from pathlib import Path
-
-    from werkzeug.middleware.proxy_fix import ProxyFix
-
     from . import extensions, handlers, languages, logs, security
-    from .application import Application
-    from .database.engine import engine_options
     from .env_file import load_settings
     from .wiring import EXTENSION, build_services
 
     settings = settings or load_settings()
     logs.configure_logging(settings)
+    app = _create_flask(settings)
+    logs.name_requests(app)
+    security.init_app(app)
+    languages.init_app(app)
+    extensions.init_app(app)
+    app.extensions[EXTENSION] = build_services(app, settings, router or handlers.router, transport)
+    _register_blueprints(app, settings)
+    return app
+
+
+def _create_flask(settings: Settings) -> Flask:
+    from pathlib import Path
+
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
+    from .application import Application
+    from .database.engine import engine_options
+
     folder = str(Path(settings.instance_path).absolute()) if settings.instance_path else None
     app = Application(__name__, instance_path=folder, body_reads=max(1, settings.web_threads // 8))
     app.config.update(
@@ -47,12 +59,6 @@ def create_app(
     if settings.trusted_proxies:
         proxies = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
-    logs.name_requests(app)
-    security.init_app(app)
-    languages.init_app(app)
-    extensions.init_app(app)
-    app.extensions[EXTENSION] = build_services(app, settings, router or handlers.router, transport)
-    _register_blueprints(app, settings)
     return app
 
 
