@@ -59,7 +59,7 @@ def test_a_refusal_is_one_sentence_and_resume_goes_on(app: Flask, api: FakeAPI) 
     assert len(output.splitlines()) == 1
     client = services(app).client
     assert client
-    client._http._rate_limits.clear()  # the next day
+    client.system.resume()  # the next day
     assert run(app, "--resume") == (0, "150 followers are synchronised.\n")
     assert run(app, "--resume") == (1, "Error: There is nothing to go on with: leave out --resume.\n")
 

@@ -140,7 +140,7 @@ class Office:
     def pass_midnight(self) -> None:
         """Let calls be made again that the quota had ended."""
         client: Any = self.followers.client
-        client._http._rate_limits.clear()
+        client.system.resume()
         self.api.errcodes.clear()
 
     def tell(self) -> None:

@@ -62,7 +62,7 @@ def test_a_run_that_failed_says_why_and_goes_on_from_there(app: Flask, admin: Br
     assert "45009" in page
     client = services(app).client
     assert client
-    client._http._rate_limits.clear()  # the next day
+    client.system.resume()  # the next day
     assert sync(admin, resume="1") == 303
     services(app).jobs.run_all()
     assert "上次同步了 150 人" in admin.get("/admin/followers").text
