@@ -20,7 +20,7 @@ STILL_WRITING = "还在写，请稍后再点。"
 NO_ANSWER = "这个问题没有得到回复，请再问一次。"
 NOT_FOUND = "这条回复找不到了，请再问一次。"
 
-_ID = re.compile(r"late-([0-9a-f]{32})(?:-([1-9][0-9]?))?")
+_ID = re.compile(r"late-([0-9a-f]{32})(?:-([1-9][0-9]{0,2}))?")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def with_link(text: str, key: str) -> TextReply:
 
 def pages(text: str, key: str) -> tuple[TextReply, ...]:
     """Return a long answer as pages, of which each but the last ends with the link to the next."""
-    room = len(_next_page(key, 98, 99).encode())
+    room = len(_next_page(key, 998, 999).encode())
     texts = list(parts(text, MAX_TEXT_BYTES - room))
     last = len(texts)
     links = [*(_next_page(key, number, last) for number in range(1, last)), ""]
