@@ -66,8 +66,10 @@ def _register_blueprints(app: Flask, settings: Settings) -> None:
     from . import cli
     from .blueprints import callback, health, shared, site
     from .extensions import connect_console
+    from .wiring import services
 
     app.register_blueprint(callback.bp)
+    app.wsgi_app = callback.PushesInTurn(app.wsgi_app, services(app))  # type: ignore[method-assign]
     app.register_blueprint(health.bp)
     app.register_blueprint(site.bp)
     app.register_blueprint(shared.bp)

@@ -6,6 +6,8 @@ import io
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
@@ -14,10 +16,13 @@ from sqlalchemy import Engine, func, select, text
 from werkzeug.test import TestResponse
 
 from tests.conftest import MakeApp
+from wechat_bot.blueprints import callback
 from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog
+from wechat_bot.services.inbox.receiving import MAX_WORKING
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.crypto import sign
+from wechat_bot.wiring import services
 
 
 def post(app: Flask, query: str, body: bytes, path: str = "/wechat") -> TestResponse:
@@ -255,3 +260,27 @@ def test_a_signature_of_the_previous_token_is_accepted(make_app: MakeApp) -> Non
     query = f"timestamp={int(time.time())}&nonce=1&echostr=1"
     signature = sign("oldtoken", query.split("=")[1].split("&")[0], "1")
     assert app.test_client().get(f"/wechat?{query}&signature={quote(signature)}").status_code == 200
+
+
+def test_a_push_whose_time_is_over_when_its_turn_comes_is_not_begun(
+    platform: FakePlatform, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callback, "PUSH_TIMEOUT", 0)
+    fields = platform.message("text", Content="帮助")
+    assert platform.push_once(fields).status == 503
+    monkeypatch.undo()
+    with engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(MessageLog)) == 0
+    assert str(platform.push(fields).shown).startswith("我会这些")
+
+
+def test_pushes_begin_in_turn(platform: FakePlatform, app: Flask) -> None:
+    inbox = services(app).inbox
+    with ThreadPoolExecutor() as pool:
+        with ExitStack() as others:
+            for _ in range(MAX_WORKING):
+                others.enter_context(inbox.turn())
+            waiting = pool.submit(platform.text, "帮助")
+            assert app.test_client().get("/healthz").status_code == 200, "pages do not wait for pushes"
+            assert not waiting.done()
+        assert str(waiting.result(10)).startswith("我会这些")

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import logging
-import time
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, request
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wsgi import get_input_stream
 
+from ..semaphore import Turn
 from ..services.health.call_stats import PARTLY_UNDERSTOOD, PROGRAM_FAULT, VERIFIED
+from ..services.inbox.handling import PUSH_TIMEOUT
 from ..services.inbox.receiving import LeftUnanswered
 from ..services.inbox.recorder import NotRecorded
 from ..wechat.errors import MalformedMessage, Refusal, WebhookError
 from ..wiring import Services, services
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +30,12 @@ bp = Blueprint("callback", __name__)
 
 MAX_BODY = 1 << 20
 """Maximum size of a push, in bytes."""
+
+_PATHS = {"/wechat", "/wechat/"}
+_UNKNOWN = "unknown"
+"""The kind of a push before it is read."""
+_TURN = "wechat_bot.turn"
+"""The key of a push's `Turn` in its WSGI environment."""
 
 
 class PlatformResponse(Response):
@@ -39,13 +50,35 @@ class PlatformResponse(Response):
         return self.headers
 
 
+class PushesInTurn:
+    """WSGI middleware: of the pushes that arrive at once, so many enter `app` as can be worked on.
+
+    The others wait in the order of their arrival. If all entered, each would have begun before the first
+    was finished, and all would be late.
+    """
+
+    def __init__(self, app: WSGIApplication, services: Services) -> None:
+        self._app = app
+        self._services = services
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] != "POST" or environ["PATH_INFO"] not in _PATHS:
+            return self._app(environ, start_response)
+        with self._services.inbox.turn() as turn:
+            if turn.elapsed > PUSH_TIMEOUT:  # the platform no longer listens, and others wait
+                self._services.call_stats.record_push(_UNKNOWN, "unanswered", turn.elapsed)
+                return PlatformResponse("too late", 503)(environ, start_response)
+            environ[_TURN] = turn
+            return self._app(environ, start_response)
+
+
 class PushRequest:
     """A request that pushes a message. How it ends is counted, except if no message is found in it."""
 
-    def __init__(self, services: Services) -> None:
-        self._started = time.perf_counter()
+    def __init__(self, services: Services, turn: Turn) -> None:
+        self._turn = turn
         self._services = services
-        self._kind = "unknown"
+        self._kind = _UNKNOWN
 
     def answer(self) -> Response:
         """Return the response to the push.
@@ -77,7 +110,7 @@ class PushRequest:
         self._kind = type(incoming.message).__name__
         if invalid := incoming.message.invalid_fields:
             self._services.call_stats.record_request(PARTLY_UNDERSTOOD, f"{self._kind}: {', '.join(invalid)}")
-        reply = self._services.inbox.receive(incoming.message)
+        reply = self._services.inbox.receive(incoming.message, self._turn)
         outcome = reply.kind if reply else "success"
         if reply:
             response = PlatformResponse(webhook.seal(incoming, reply), mimetype="application/xml")
@@ -89,7 +122,7 @@ class PushRequest:
 
     def _record(self, outcome: str) -> float:
         """Record how the push ended, and return its duration in seconds."""
-        seconds = time.perf_counter() - self._started
+        seconds = self._turn.elapsed
         self._services.call_stats.record_push(self._kind, outcome, seconds)
         return seconds
 
@@ -103,7 +136,7 @@ def verify() -> Response:
 
 @bp.post("/wechat", strict_slashes=False, provide_automatic_options=False)
 def push() -> Response:
-    return PushRequest(services()).answer()
+    return PushRequest(services(), request.environ[_TURN]).answer()
 
 
 def _query() -> str:

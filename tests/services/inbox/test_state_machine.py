@@ -539,7 +539,9 @@ class InboxMachine(RuleBasedStateMachine):
         """Push a message once. The answer does not reach the platform if it is `lost`."""
         question.pushes += 1
         try:
-            reply = self.processes[number].inbox.receive(question.message)
+            inbox = self.processes[number].inbox
+            with inbox.turn() as turn:
+                reply = inbox.receive(question.message, turn)
         except (NotRecorded, LeftUnanswered, SystemExit):
             return
         finally:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...models import MessageState
 from ...routing import Answer, Context, Route, Router
-from ...semaphore import Semaphore
+from ...semaphore import Turn
 from ...wechat import replies
 from ...wechat.messages import Message
 from ...wechat.replies import Reply, TextReply
@@ -39,14 +39,13 @@ class Push:
     """A push that is being answered, and when it arrived."""
 
     message: Message
-    started: float = field(default_factory=time.monotonic)
     received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    turn: Turn = field(default_factory=Turn)
+    """The turn of the thread that answers it, which began when the push arrived."""
     number: int = 1
     """Which of the message's pushes it is."""
     first_at: datetime | None = None
     """When the first one arrived; None if this is the first."""
-    semaphore: Semaphore | None = None
-    """The one that its thread has acquired; None while it waits for an answer."""
     waits: str | None = None
     """The dedup key of the message whose answer it waits for (`WaitingPushes`)."""
 
@@ -57,7 +56,7 @@ class Push:
     @property
     def elapsed(self) -> float:
         """Seconds since it arrived."""
-        return time.monotonic() - self.started
+        return self.turn.elapsed
 
     @property
     def is_last(self) -> bool:

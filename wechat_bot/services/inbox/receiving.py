@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from sqlalchemy import Engine
 from ...database.compiled import Connections
 from ...models import MessageState
 from ...routing import Router
-from ...semaphore import Semaphore
+from ...semaphore import Semaphore, Turn
 from ...settings import AccountSettings
 from ...wechat.messages import Message
 from ...wechat.replies import Reply, TextReply
@@ -104,15 +105,18 @@ class Inbox:
         self.slow_handlers.close()
         self._recorder.close()
 
-    def receive(self, message: Message) -> Reply | None:
-        """Record `message` and return the reply to it; None is silence.
+    def turn(self) -> Turn:
+        """Return the turn of a push to be worked on, as a context manager."""
+        return Turn(self._working)
+
+    def receive(self, message: Message, turn: Turn) -> Reply | None:
+        """Record `message`, whose push has the `turn`, and return the reply to it; None is silence.
 
         :raises NotRecorded: if the database does not take the message; then nothing may be answered that the
             platform takes for an answer.
         :raises LeftUnanswered: if the next push of the message will be answered; likewise.
         """
-        push = Push(message)
-        self._switch(push, self._working)
+        push = Push(message, datetime.now(UTC) - timedelta(seconds=turn.elapsed), turn)
         try:
             return self._receive(push)
         except Exception as error:
@@ -123,7 +127,6 @@ class Inbox:
                 self._hold(push)  # or the platform would use up its pushes within a second
             raise NotRecorded(str(error).partition("\n")[0]) from error
         finally:
-            self._switch(push, None)
             self._leave(push)
 
     def _receive(self, push: Push) -> Reply | None:
@@ -172,7 +175,7 @@ class Inbox:
         """Return the reply to a message that was pushed before."""
         push = call.push
         if state is MessageState.RECEIVED:
-            self._switch(push, self._working_slow)
+            push.turn.switch(self._working_slow)
             count = partial(count_push, key=push.key)
             push.number, push.first_at = self._persist(push, partial(self._recorder.write, count))
             return self._await_reply(call)
@@ -191,9 +194,9 @@ class Inbox:
                 if not is_passing(error) or too_late or not self._wait_for(push, push.key):
                     raise
                 self._finder.forget_account()
-            self._switch(push, None)
+            push.turn.switch(None)
             self._sleep(RETRY_PAUSE)
-            self._switch(push, self._working_slow)
+            push.turn.switch(self._working_slow)
 
     # Slow handlers
 
@@ -203,7 +206,9 @@ class Inbox:
         A message whose handler cannot start is queued. Its push waits if it may be answered in time.
         """
         push, account_id, hint = call.push, self._finder.account_id, self._hint(call)
-        self._switch(push, self._working_slow)
+        push.turn.switch(self._working_slow)
+        if push.elapsed > PUSH_TIMEOUT:
+            raise LeftUnanswered  # the platform no longer listens, and others wait
         openid, follower_id = push.message.openid, call.stored.follower_id
         busy = self.slow_handlers.handles_message_of(openid) or (
             follower_id is not None and self._reader.is_busy(follower_id)
@@ -257,19 +262,10 @@ class Inbox:
 
     def _wait(self, push: Push, key: str) -> bool:
         """Wait until the message `key` is finished; False if that takes too long."""
-        self._switch(push, None)
+        push.turn.switch(None)
         finished = self._waiting.wait(key, max(0.0, self._settings.answer_seconds - push.elapsed))
-        self._switch(push, self._working_slow)
+        push.turn.switch(self._working_slow)
         return finished
-
-    @staticmethod
-    def _switch(push: Push, semaphore: Semaphore | None) -> None:
-        """Release what the push has acquired, and acquire `semaphore` unless it is None."""
-        if push.semaphore:
-            push.semaphore.release()
-        push.semaphore = semaphore
-        if semaphore:
-            semaphore.acquire()
 
     def _leave(self, push: Push) -> None:
         if push.waits:
@@ -277,7 +273,7 @@ class Inbox:
 
     def _hold(self, push: Push) -> None:
         """Wait until the platform no longer listens."""
-        self._switch(push, None)
+        push.turn.switch(None)
         self._sleep(max(0.0, PUSH_TIMEOUT + GRACE_PERIOD - push.elapsed))
 
     # Stored replies

@@ -292,7 +292,7 @@ class SlowHandlers:
         age = (datetime.now(UTC) - row.received_at).total_seconds()
         try:
             message = parse(dict(row.fields), row.received_at.timestamp)
-            push = Push(message, time.monotonic() - age, row.received_at)
+            push = Push(message, row.received_at)
             call = self._persist(partial(self._finder.find, push, again=True))
             if age > ANSWER_WINDOW:  # no push waits, and none will come
                 late = partial(mark_late, exchange=call.exchange(self._finder.account_id))
