@@ -21,6 +21,7 @@ from wechat_bot.settings import Environment, Switch
 from wechat_bot.simulator import store
 from wechat_bot.simulator.journal import MAX_FOLLOWERS
 from wechat_bot.simulator.openids import PREFIX
+from wechat_bot.simulator.state import SimulatedEvent
 from wechat_bot.testing import OPENID, FakePlatform
 
 PRODUCTION = {
@@ -134,6 +135,21 @@ def test_in_production_nobody_speaks_for_a_person(production: Simulator) -> None
     own = answer.headers["Location"].partition("follower=")[2]
     production.finished(own)
     assert senders(production) == ["oSomebody", own]
+
+
+def test_in_production_due_events_of_persons_hold_up_no_others(production: Simulator) -> None:
+    own = production.journal.add_follower().openid
+    production.journal.add_follower("oSomebody")
+    with production.api.store.opened() as state:
+        state.events = [
+            SimulatedEvent("TEMPLATESENDJOBFINISH", openid, {"Status": "success"}, due=0)
+            for openid in ("oSomebody", own)
+        ]
+    admin = sign_in(production, Role.ADMIN)
+    assert admin.post("/simulator/events", data={"follower": "oSomebody"}).status_code == 403
+    assert admin.post("/simulator/events", data={"follower": own}).status_code == 303
+    assert production.finished(own).fields["Status"] == "success"
+    assert production.journal.exchanges("oSomebody", 1) == []
 
 
 def test_strangers_change_nothing_of_the_api(make_simulator: MakeSimulator) -> None:

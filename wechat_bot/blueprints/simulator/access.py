@@ -62,9 +62,14 @@ def in_production() -> bool:
     return services().settings.app_env is Environment.PRODUCTION
 
 
+def may_speak_for(openid: str) -> bool:
+    """Whether the simulator may push for `openid`, which in production must not be that of a person."""
+    return not in_production() or is_simulated(openid)
+
+
 def check_sender(openid: str) -> None:
-    """Abort with 403 in production, if `openid` may be that of a person."""
-    if in_production() and not is_simulated(openid):
+    """Abort with 403 if the simulator may not push for `openid`."""
+    if not may_speak_for(openid):
         abort(403, _("在正式环境里，模拟器只能扮演它自己编出来的粉丝。"))
 
 

@@ -17,7 +17,7 @@ from ...wechat.errors import MalformedMessage
 from ...wechat.xml import Fields
 from ...wiring import services
 from . import bp, forms
-from .access import in_production
+from .access import check_sender, in_production, may_speak_for
 from .api import store_media
 from .dependencies import base_url, flood_file, journal, platform_api, push_delivery, store
 from .labels import ACCOUNT_KINDS, API_FAULTS
@@ -139,10 +139,16 @@ def fail() -> ResponseReturnValue:
 
 @bp.post("/events")
 def push_due() -> ResponseReturnValue:
-    """Push the events of the API that are due, such as results of mass sending, publishing and templates."""
+    """Push the events of the API that are due, such as results of mass sending, publishing and templates.
+
+    In production, those of persons are left out.
+    """
     openid = _known_openid()
+    check_sender(openid)
     for event in platform_api().take_events():
-        _push(event.openid or openid, {"MsgType": "event", "Event": event.name, **event.fields})
+        receiver = event.openid or openid
+        if may_speak_for(receiver):
+            _push(receiver, {"MsgType": "event", "Event": event.name, **event.fields})
     return _back(openid)
 
 
