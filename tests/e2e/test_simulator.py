@@ -132,6 +132,18 @@ def test_following_scanning_and_tapping(bench: Bench) -> None:
     expect(page.locator("#hint")).to_be_visible()
 
 
+def test_a_menu_closes_after_a_choice_and_gives_the_focus_back(bench: Bench) -> None:
+    with bench.api.store.opened() as state:
+        state.menu = [{"name": "更多", "sub_button": [{"type": "click", "name": "帮助", "key": "MENU_HELP"}]}]
+    page = bench.open_page(PATH)
+    opener, choice = page.locator("#menu-1 summary"), page.locator("#menu-1 button")
+    opener.click()
+    choice.press("Enter")
+    expect(page.locator("#log .bubble", has_text="我会这些")).to_be_visible()
+    expect(choice).to_be_hidden()
+    expect(opener).to_be_focused()
+
+
 def test_what_was_said_shows_in_the_console(bench: Bench) -> None:
     page = bench.open_page(PATH)
     say(page, "帮助")

@@ -60,6 +60,15 @@ async function go(url, options) {
   going -= 1;
 }
 
+// Closes what is open in the phone, but for what contains an element; the focus goes back to what opened it.
+function closeDetails(except) {
+  $$(".phone details[open]").filter(each => !each.contains(except)).forEach(each => {
+    const focused = each.contains(document.activeElement);
+    each.open = false;
+    if (focused) $("summary", each).focus();
+  });
+}
+
 function complain(words) {
   $("#lost").textContent = words;
   $("#lost").hidden = !words;
@@ -82,8 +91,8 @@ document.addEventListener("submit", event => {
   if (!("go" in form.dataset)) return;
   event.preventDefault();
   go(form.action, {method: "POST", body: new FormData(form, event.submitter)});
+  closeDetails(null);
   if ("clear" in form.dataset) { form.reset(); $("#text").focus(); }
-  form.closest("details")?.removeAttribute("open");
 });
 
 document.addEventListener("click", event => {
@@ -94,7 +103,7 @@ document.addEventListener("click", event => {
   }
   const copy = event.target.closest("[data-copy]");
   if (copy) navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent).then(() => { copy.lastChild.textContent = copy.dataset.done; });
-  $$(".phone details[open]").forEach(each => { if (!each.contains(event.target)) each.open = false; });
+  closeDetails(event.target.closest("a") ? null : event.target);
 });
 
 document.addEventListener("change", event => {
@@ -109,7 +118,7 @@ document.addEventListener("keydown", event => {
     event.preventDefault();
     event.target.form.requestSubmit();
   }
-  if (event.key === "Escape") $$(".phone details[open]").forEach(each => { each.open = false; $("summary", each).focus(); });
+  if (event.key === "Escape") closeDetails(null);
 });
 
 addEventListener("popstate", () => { turn += 1; show(location.href).catch(() => location.reload()); });
