@@ -121,7 +121,7 @@ def test_following_scanning_and_tapping(bench: Bench) -> None:
     page.locator(".add-person button").click()
     page.locator("#follow button").click()
     expect(page.locator("#log")).to_contain_text("欢迎关注！")
-    page.locator(".more summary").click()
+    page.locator(".more > summary").click()
     page.locator("[name=scene]").fill("door")
     page.locator("[name=scene]").press("Enter")
     expect(page.locator("#log")).to_contain_text("你扫描了「door」的二维码")
@@ -142,6 +142,19 @@ def test_a_menu_closes_after_a_choice_and_gives_the_focus_back(bench: Bench) -> 
     expect(page.locator("#log .bubble", has_text="我会这些")).to_be_visible()
     expect(choice).to_be_hidden()
     expect(opener).to_be_focused()
+
+
+@pytest.mark.parametrize("java_script_enabled", [True, False])
+def test_clearing_everything_asks_first(bench: Bench, java_script_enabled: bool) -> None:
+    page = bench.open_page(PATH, java_script_enabled=java_script_enabled)
+    page.locator("#hint button").click()
+    expect(page.locator("#log .bubble", has_text="我会这些")).to_be_visible()
+    page.locator(".more > summary").click()
+    page.locator(".reset summary").click()
+    expect(page.locator(".reset")).to_contain_text("不能恢复")
+    expect(page.locator("#log .bubble", has_text="我会这些")).to_be_visible()
+    page.locator(".reset button").click()
+    expect(page.locator("#hint")).to_be_visible()
 
 
 def test_what_was_said_shows_in_the_console(bench: Bench) -> None:
