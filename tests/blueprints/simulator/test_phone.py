@@ -138,6 +138,14 @@ def test_following_again_greets_and_writing_needs_following(simulator: Simulator
     assert "欢迎" in text_of(simulator.page())
 
 
+def test_who_does_not_follow_is_not_greeted_as_a_follower(simulator: Simulator) -> None:
+    assert "你是公众号的粉丝" in text_of(simulator.page())
+    stranger = simulator.journal.add_follower(subscribed=False)
+    page = text_of(simulator.page(follower=stranger.openid))
+    assert "你还没有关注公众号" in page
+    assert "发送“帮助”" not in page
+
+
 def test_a_scan_makes_a_stranger_follow_and_is_an_event_of_a_follower(simulator: Simulator) -> None:
     page = simulator.client.post("/simulator/followers", follow_redirects=True)
     stranger = page.url.params["follower"]
