@@ -132,6 +132,17 @@ def test_following_scanning_and_tapping(bench: Bench) -> None:
     expect(page.locator("#hint")).to_be_visible()
 
 
+def test_the_current_follower_is_in_view(bench: Bench) -> None:
+    page = bench.open_page(PATH, width=390)
+    for number in range(2, 8):
+        page.locator(".add-person button").click()
+        expect(page.locator("#people a")).to_have_count(number)
+        expect(page.locator("#people [aria-current]")).to_be_in_viewport(ratio=1)
+    page.reload()
+    expect(page.locator("#people [aria-current]")).to_be_in_viewport(ratio=1)
+    expect(page.locator("#people a").first).not_to_be_in_viewport()
+
+
 def test_a_menu_closes_after_a_choice_and_gives_the_focus_back(bench: Bench) -> None:
     with bench.api.store.opened() as state:
         state.menu = [{"name": "更多", "sub_button": [{"type": "click", "name": "帮助", "key": "MENU_HELP"}]}]

@@ -5,7 +5,7 @@
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 const sources = new WeakMap(); // what an element was made from, before somebody opened or filled it
-let seen = "", turn = 0, going = 0, failures = 0;
+let seen = "", turn = 0, going = 0, failures = 0, person = null;
 
 document.documentElement.classList.add("js");
 $$("[data-live] > *").forEach(element => sources.set(element, element.outerHTML));
@@ -24,6 +24,7 @@ async function show(url, options = {}) {
   seen = response.headers.get("X-Seen");
   const page = new DOMParser().parseFromString(html, "text/html");
   $$("[data-live]", page).forEach(fresh => place(document.getElementById(fresh.id), fresh));
+  revealPerson();
   $$(".left input[name=follower], .left input[name=tab]").forEach(input => { input.value = $(`#tap [name=${input.name}]`, page).value; });
   return response.url;
 }
@@ -58,6 +59,13 @@ async function go(url, options) {
     complain(error.message);
   }
   going -= 1;
+}
+
+// Scrolls the row of followers to the current one when another has become it.
+function revealPerson() {
+  const current = $("#people [aria-current]");
+  if (current !== person) current.scrollIntoView({block: "nearest", inline: "center"});
+  person = current;
 }
 
 // Closes what is open in the phone, but for what contains an element; the focus goes back to what opened it.
@@ -122,5 +130,6 @@ document.addEventListener("keydown", event => {
 });
 
 addEventListener("popstate", () => { turn += 1; show(location.href).catch(() => location.reload()); });
+revealPerson();
 $("#log").scrollTop = $("#log").scrollHeight;
 poll();
