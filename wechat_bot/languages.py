@@ -1,8 +1,8 @@
 """Selection of the language and time zone of a page (Flask-Babel).
 
 The language is the first that is set of: the parameter ``?lang=``, the signed-in operator's preference, the
-cookie, the browser's preference, Chinese. The time zone is the operator's. Interface texts in the source are
-Chinese, so only English needs a message catalogue.
+cookie, the browser's preference, Chinese. The time zone is the operator's, or the default if nobody is signed
+in. Interface texts in the source are Chinese, so only English needs a message catalogue.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from flask_babel import Babel, get_locale
 from flask_login import current_user
 
 LANGUAGES = {"zh": "中文", "en": "English"}
+DEFAULT_TIME_ZONE = "Asia/Shanghai"
 COOKIE = "language"
 """Name of the cookie, which is set only when a language is chosen with ``?lang=``."""
 COOKIE_SECONDS = 365 * 86400
@@ -23,7 +24,11 @@ babel = Babel()
 
 def init_app(app: Flask) -> None:
     babel.init_app(
-        app, default_locale="zh", locale_selector=select_language, timezone_selector=select_time_zone
+        app,
+        default_locale="zh",
+        default_timezone=DEFAULT_TIME_ZONE,
+        locale_selector=select_language,
+        timezone_selector=select_time_zone,
     )
     app.jinja_env.globals.update(get_locale=get_locale, languages=LANGUAGES, in_language=in_language)
 
@@ -42,7 +47,7 @@ def select_language() -> str:
 
 
 def select_time_zone() -> str | None:
-    """Return the operator's time zone; None means UTC."""
+    """Return the operator's time zone; None means the default."""
     return _preference("time_zone")
 
 

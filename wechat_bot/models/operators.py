@@ -7,6 +7,7 @@ from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..extensions import MYSQL, Model
+from ..languages import DEFAULT_TIME_ZONE
 from .columns import ROW_ID, UTCDateTime, exact
 
 
@@ -56,7 +57,7 @@ class Operator(Model):
     """SHA-256 of the recovery codes that are left."""
     language: Mapped[str] = mapped_column(String(8), default="")
     """zh or en; empty: what the browser prefers."""
-    time_zone: Mapped[str] = mapped_column(String(64), default="Asia/Shanghai")
+    time_zone: Mapped[str] = mapped_column(String(64), default=DEFAULT_TIME_ZONE)
     theme: Mapped[Theme] = mapped_column(String(8), default=Theme.AUTO)
     shortcuts: Mapped[bool] = mapped_column(default=True)
     """Whether single keys do something."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
 
 from tests.blueprints.simulator.conftest import MakeSimulator, Simulator, text_of
 from tests.hostile import PUSHED
+from wechat_bot.blueprints.shared.display import exact_time
+from wechat_bot.blueprints.simulator import display
 from wechat_bot.routing import Answer, Context, Router
 from wechat_bot.simulator.journal import DeliveryOutcome
 from wechat_bot.simulator.sample_messages import EVENTS, MESSAGES
@@ -43,6 +46,13 @@ def test_the_conversation_shows_in_the_console_too(simulator: Simulator) -> None
     page = simulator.page()
     assert "由 commands.show_help 处理" in text_of(page)
     assert re.search(r'href="/admin/messages/\d+"', page)
+
+
+def test_times_are_in_the_time_zone_of_the_console(simulator: Simulator) -> None:
+    with simulator.app.test_request_context():
+        console = exact_time(datetime.fromtimestamp(0, UTC))
+        assert console.startswith("1970-01-01 08:00:00")
+        assert (display.clock(0), display.moment(0)) == ("08:00:00", "01-01 08:00")
 
 
 def test_content_of_messages_is_escaped(make_simulator: MakeSimulator) -> None:

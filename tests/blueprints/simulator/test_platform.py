@@ -206,6 +206,7 @@ def test_slow_handlers_run_once_and_their_answers_are_seen_once(
 def test_the_window_for_customer_service_messages_is_counted(simulator: Simulator) -> None:
     simulator.says("帮助")
     assert "还能发 5 条" in text_of(simulator.page(tab="platform"))
+    assert "已过期" not in text_of(simulator.page(tab="platform"))
     assert [simulator.send(f"第 {number} 条") for number in range(5)] == [0] * 5
     assert simulator.send("太多了") == 45047
     page = text_of(simulator.page())
@@ -214,6 +215,9 @@ def test_the_window_for_customer_service_messages_is_counted(simulator: Simulato
     simulator.says("还在")
     simulator.post("clock", seconds=str(int(timedelta(hours=48).total_seconds())))
     assert simulator.send("太迟了") == 45015
+    page = text_of(simulator.page(tab="platform"))
+    assert "窗口已过期" in page
+    assert "还能发" not in page
     simulator.post("clock", seconds="reset")
     assert simulator.send("不迟") == 0
 

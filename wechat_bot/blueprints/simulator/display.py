@@ -6,10 +6,11 @@ import html
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from flask_babel import get_timezone
 from markupsafe import Markup, escape
 
 from ...simulator.sample_messages import EVENTS
@@ -25,13 +26,14 @@ bp.add_app_template_filter(inspection.format_body, "readable")
 
 @bp.app_template_filter("clock")
 def clock(seconds: float) -> str:
-    """Return the time of day in the time zone of this machine, which is usually the developer's."""
-    return f"{datetime.fromtimestamp(seconds, UTC).astimezone():%H:%M:%S}"
+    """Return the time of day in the time zone of the console."""
+    return f"{datetime.fromtimestamp(seconds, get_timezone()):%H:%M:%S}"
 
 
 @bp.app_template_filter("moment")
 def moment(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC).astimezone():%m-%d %H:%M:%S}"
+    """Return date and time in the time zone of the console."""
+    return f"{datetime.fromtimestamp(seconds, get_timezone()):%m-%d %H:%M}"
 
 
 @bp.app_template_filter("as_tap")

@@ -74,6 +74,7 @@ def _context() -> dict[str, Any]:
         "choices": journal().options(),
         "modes": {mode: credentials(mode).mode is mode for mode in Mode},
         "state": state,
+        "api_time": time.time() + state.clock_offset,
         "chosen": chosen,
         "kind": kind,
         "sample": list(forms.flatten(forms.sample(kind))),
