@@ -194,7 +194,8 @@ def test_a_late_answer_comes_by_itself_and_once(make_bench: MakeApp) -> None:
     expect(page.locator("#log .trace")).to_contain_text("没有回复")
     bench.go_on.set()
     expect(page.locator("#log .bubble", has_text="想好了")).to_be_visible()
-    expect(page.locator("#log .trace", has_text="客服消息")).to_be_visible()
+    expect(page.locator("#log .trace", has_text="客服消息")).to_have_count(2)
+    expect(page.locator("#head")).to_contain_text("收到客服消息")
     expect(page.locator("#timeline .arrival")).to_be_visible()
     assert (len(bench.runs), bubbles(page, "想好了")) == (1, 1)
 

@@ -156,13 +156,17 @@ class JournalEntry:
         return next((attempt for attempt in self.attempts if not attempt.problem), None)
 
     @property
+    def is_answerable(self) -> bool:
+        """Whether the follower sees an answer to the push."""
+        return self.message is None or self.message.answerable
+
+    @property
     def outcome(self) -> DeliveryOutcome:
-        answerable = self.message is None or self.message.answerable
         if self.answered:
-            return DeliveryOutcome.REPLY if self.reply and answerable else DeliveryOutcome.NOTHING
+            return DeliveryOutcome.REPLY if self.reply and self.is_answerable else DeliveryOutcome.NOTHING
         if not self.is_over:
             return DeliveryOutcome.WAITING
-        return DeliveryOutcome.NOTICE if answerable else DeliveryOutcome.NOTHING
+        return DeliveryOutcome.NOTICE if self.is_answerable else DeliveryOutcome.NOTHING
 
 
 class Journal:

@@ -154,12 +154,15 @@ def test_a_late_answer_arrives_as_a_customer_service_message(make_simulator: Mak
     simulator = make_simulator(slow.router, wechat_answer_seconds=0.5, wechat_customer_service=Switch.YES)
     exchange = simulator.says("慢")
     assert exchange.outcome is DeliveryOutcome.NOTHING
+    assert text_of(simulator.page()).count("还没有回复") == 2, "in the chat and beside it"
     slow.go_on.set()
     pause = threading.Event()
     while "迟到的回答" not in (page := text_of(simulator.page())):
         pause.wait(0.05)
     assert page.count("想好了") == 1
-    assert "客服消息" in page
+    assert page.count("收到客服消息") == 2
+    assert "没有回复" not in page
+    assert "什么也看不到" not in page
     assert slow.runs == 1
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext
 
-from ...simulator.journal import DeliveryScenario, PushFault
+from ...simulator.journal import DeliveryScenario, JournalEntry, PushFault
 from ...simulator.state import APIFaultKind
 from ...wechat.account_kinds import AccountKind
 from ...wechat.credentials import Mode
@@ -62,6 +62,13 @@ FATES = {
     Fate.WAITING: lazy_gettext("还在等"),
 }
 STATES = WORDS["states"]
+
+
+def silence_label(exchange: JournalEntry, *, late: bool) -> Any:
+    """Return what the follower sees of an exchange without a reply. A `late` answer may have followed."""
+    if late:
+        return FATES[Fate.LATE]
+    return FATES[Fate.SILENT] if exchange.is_answerable else lazy_gettext("粉丝什么也看不到")
 
 
 def kind_label(name: str) -> Any:

@@ -18,7 +18,7 @@ from ...extensions import db
 from ...models import Channel, MessageLog, MessageState
 from ...models import Follower as KnownFollower
 from ...services.messages.records import reply_key
-from ...simulator.journal import JournalEntry, PhoneUser
+from ...simulator.journal import DeliveryOutcome, JournalEntry, PhoneUser
 from ...simulator.platform import NOTICE
 from ...simulator.sample_messages import EVENTS, MESSAGES
 from ...simulator.state import PlatformState, Sent
@@ -63,6 +63,9 @@ def _context() -> dict[str, Any]:
     with store().opened() as state:
         entries = _entries(follower, exchanges, state)
     chosen = _chosen(exchanges)
+    silent = DeliveryOutcome.NOTHING
+    rows = _recorded([each for each in exchanges if each is chosen or each.outcome is silent])
+    late = _late_answers(exchanges, rows)
     kind = request.args.get("kind", "text")
     return {
         "followers": followers,
@@ -76,6 +79,7 @@ def _context() -> dict[str, Any]:
         "state": state,
         "api_time": time.time() + state.clock_offset,
         "chosen": chosen,
+        "late": late,
         "kind": kind,
         "sample": list(forms.flatten(forms.sample(kind))),
         "kinds": [*MESSAGES, *EVENTS],
@@ -85,7 +89,7 @@ def _context() -> dict[str, Any]:
         "notice": NOTICE,
         "console": "admin.messages.show" in current_app.view_functions,
         "labels": labels,
-        **(_details(chosen) if chosen else {}),
+        **(_details(chosen, rows, late.get(chosen.id)) if chosen else {}),
     }
 
 
@@ -108,9 +112,8 @@ def _chosen(exchanges: list[JournalEntry]) -> JournalEntry | None:
     return named or (exchanges[-1] if exchanges else None)
 
 
-def _details(exchange: JournalEntry) -> dict[str, Any]:
+def _details(exchange: JournalEntry, rows: dict[str, Any], arrived_at: float | None) -> dict[str, Any]:
     token = services().settings.credentials.tokens[0]
-    row, arrived_at = _recorded(exchange)
     answer = exchange.answered or (exchange.attempts[-1] if exchange.attempts else None)
     return {
         "query": inspection.query(exchange),
@@ -120,24 +123,28 @@ def _details(exchange: JournalEntry) -> dict[str, Any]:
         "token": token if is_open() else "••••••",
         "timeline": inspection.timeline(exchange, time.time(), arrived_at),
         "curl": inspection.curl(exchange),
-        "row": row,
+        "row": rows.get(exchange.message.dedup_key) if exchange.message else None,
     }
 
 
-def _recorded(exchange: JournalEntry) -> tuple[Any, float | None]:
-    """Return the bot's row of the message, and when its answer was sent as a customer-service message."""
-    if not exchange.message:
-        return None, None
-    key = exchange.message.dedup_key
-    found = select(MessageLog.__table__).where(MessageLog.dedup_key.in_((key, reply_key(key))))
+def _recorded(exchanges: list[JournalEntry]) -> dict[str, Any]:
+    """Return the bot's rows of the messages, and of its replies to them, by dedup key."""
+    keys = [each.message.dedup_key for each in exchanges if each.message]
+    found = select(MessageLog.__table__).where(MessageLog.dedup_key.in_([*keys, *map(reply_key, keys)]))
     try:
-        rows = {row.dedup_key: row for row in db.session.execute(found)}
+        return {row.dedup_key: row for row in db.session.execute(found)}
     except SQLAlchemyError:
-        return None, None
-    reply = rows.get(reply_key(key))
-    if reply and reply.channel == Channel.CUSTOMER and reply.state == MessageState.SENT:
-        return rows.get(key), reply.received_at.timestamp()
-    return rows.get(key), None
+        return {}
+
+
+def _late_answers(exchanges: list[JournalEntry], rows: dict[str, Any]) -> dict[int, float]:
+    """Return when exchanges were answered by customer-service messages, in Unix time by exchange id."""
+    replies = {each.id: rows.get(reply_key(each.message.dedup_key)) for each in exchanges if each.message}
+    return {
+        exchange_id: reply.received_at.timestamp()
+        for exchange_id, reply in replies.items()
+        if reply and reply.channel == Channel.CUSTOMER and reply.state == MessageState.SENT
+    }
 
 
 def stored_message(message_id: int | None) -> Any:
