@@ -207,11 +207,17 @@ class SimulatedPlatform:
         return Delivery(list(self.attempts(self.request(fields))))
 
     def attempts(self, request: Request, *, lost: int = 0) -> Iterator[Attempt]:
-        """Yield the attempts of `push` as they end. The answers to the first `lost` ones are discarded."""
+        """Yield the attempts of `push` as they end.
+
+        The answers to the first `lost` ones do not reach the platform, which waits until its time-out.
+        """
         for number in range(self.pushes):
             attempt = self.attempt(request)
             if number < lost:
-                yield replace(attempt, problem=attempt.problem or "the answer was lost", reply=None)
+                time.sleep(max(0.0, self.timeout - attempt.seconds))
+                seconds = max(self.timeout, attempt.seconds)
+                problem = attempt.problem or "the answer was lost"
+                yield replace(attempt, seconds=seconds, problem=problem, reply=None)
                 continue
             yield attempt
             if attempt.status == 200:

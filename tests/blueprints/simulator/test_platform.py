@@ -92,6 +92,7 @@ def test_lost_answers_make_the_platform_push_again_and_the_bot_repeat_itself(sim
     exchange = simulator.says("改名")
     assert [attempt.problem for attempt in exchange.attempts] == ["the answer was lost"] * 2 + [""]
     assert exchange.reply == TextReply("怎么称呼你？发送“取消”不改。")
+    assert [attempt.seconds for attempt in exchange.attempts[:2]] == [5.0, 5.0], "as after a time-out"
     assert len(_ids(exchange)) == 1
     assert "第 3 次推送" in text_of(simulator.page())
 
