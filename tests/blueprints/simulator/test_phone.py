@@ -182,6 +182,25 @@ def test_a_sample_medium_is_sent_and_can_be_fetched(
         assert f'src="/simulator/media/{fields["MediaId"]}"' in page
 
 
+def test_links_and_positions_are_white_cards_and_pictures_have_no_bubble(simulator: Simulator) -> None:
+    pushes = {
+        "link": {"f/Title": "时刻表", "f/Description": "一月起", "f/Url": "https://www.example.com/t"},
+        "location": {"f/Location_X": "31.2", "f/Location_Y": "121.5", "f/Label": "人民大道"},
+        "image": {},
+        "text": {"f/Content": "谢谢"},
+    }
+    shown = {}
+    for kind, form in pushes.items():
+        simulator.post("push", kind=kind, **form)
+        simulator.finished()
+        pattern = r'class="turn mine"><div class="([^"]+)">(.*?)</div>\s*<svg'
+        classes, shown[kind] = re.findall(pattern, simulator.page(), re.DOTALL)[-1]
+        assert classes == {"image": "bubble plain", "text": "bubble"}.get(kind, "bubble card")
+    assert 'href="https://www.example.com/t"' in shown["link"]
+    assert "一月起" in shown["link"]
+    assert "人民大道" in shown["location"]
+
+
 PICTURE = b"\xff\xd8\xff picture" + bytes(3 << 20)
 
 

@@ -21,7 +21,19 @@ from .dependencies import store
 
 _ANCHOR = re.compile(r"""<a\s[^>]*?href\s*=\s*(["'])(?P<href>.*?)\1[^>]*>(?P<label>.*?)</a>""", re.I | re.S)
 
+_BUBBLES = {
+    **dict.fromkeys(("image", "video", "shortvideo"), "bubble plain"),
+    **dict.fromkeys(("location", "link", "news", "music", "miniprogrampage", "file"), "bubble card"),
+}
+"""Classes of messages that are no coloured bubbles: media by themselves, and white cards."""
+
 bp.add_app_template_filter(inspection.format_body, "readable")
+
+
+@bp.app_template_filter("bubble")
+def bubble(kind: Any) -> str:
+    """Return the classes of a message of that kind."""
+    return _BUBBLES.get(str(kind), "bubble")
 
 
 @bp.app_template_filter("clock")
