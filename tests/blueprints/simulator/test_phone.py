@@ -18,6 +18,7 @@ from wechat_bot.simulator.sample_messages import EVENTS, MESSAGES
 from wechat_bot.testing import NOTICE, OPENID
 from wechat_bot.wechat.messages import Message, TextMessage
 from wechat_bot.wechat.replies import Article, ImageReply, NewsReply
+from wechat_bot.wiring import services
 
 
 def bot(answer: Answer) -> Router:
@@ -199,6 +200,18 @@ def test_links_and_positions_are_white_cards_and_pictures_have_no_bubble(simulat
     assert 'href="https://www.example.com/t"' in shown["link"]
     assert "一月起" in shown["link"]
     assert "人民大道" in shown["location"]
+
+
+def test_a_voice_has_its_length_and_can_be_played(simulator: Simulator) -> None:
+    simulator.post("push", kind="voice")
+    simulator.finished()
+    page = simulator.page()
+    assert "3″" in text_of(page)
+    [source] = re.findall(r'<audio[^>]* src="([^"]+)"', page)
+    answer = simulator.client.get(source)
+    available = services(simulator.app).archive.converter.is_available
+    assert answer.headers["Content-Type"] == ("audio/mpeg" if available else "audio/amr")
+    assert simulator.client.get("/simulator/media/..%2Fstate.json/playable").status_code == 404
 
 
 PICTURE = b"\xff\xd8\xff picture" + bytes(3 << 20)

@@ -8,10 +8,12 @@ from flask import abort, jsonify, request
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
+from ...services.media import formats
 from ...wechat.xml import Fields
+from ...wiring import services
 from ..health import is_from_this_machine
 from . import bp
-from .dependencies import platform_api, store
+from .dependencies import platform_api, read_media
 
 _SAMPLES = {
     "image": ("sample.png", "image/png"),
@@ -19,6 +21,7 @@ _SAMPLES = {
     "video": ("sample.mp4", "video/mp4"),
 }
 """The files that are sent if none is uploaded."""
+_SANDBOX = {"Content-Security-Policy": "default-src 'none'; sandbox"}
 
 
 @bp.route("/api/<path:path>", methods=["GET", "POST"], endpoint="api")
@@ -52,11 +55,16 @@ def store_media(kind: str, upload: FileStorage | None, base_url: str) -> Fields:
 @bp.get("/media/<media_id>")
 def media(media_id: str) -> Response:
     """Return a file that a follower or the bot sent. PicUrl leads here."""
-    with store().opened() as state:
-        found = state.media.get(media_id) or abort(404)
-    try:
-        content = store().read(media_id)
-    except FileNotFoundError:  # it has made room for others
-        abort(404)
-    headers = {"Content-Security-Policy": "default-src 'none'; sandbox"}
-    return Response(content, mimetype=found.content_type, headers=headers)
+    content, content_type = read_media(media_id) or abort(404)
+    return Response(content, mimetype=content_type, headers=_SANDBOX)
+
+
+@bp.get("/media/<media_id>/playable")
+def playable(media_id: str) -> Response:
+    """Return a voice as MP3, which browsers play; as it is if they play it, or if it cannot be converted."""
+    content, content_type = read_media(media_id) or abort(404)
+    found = formats.detect(content)
+    if found.kind == "voice" and not found.web_playable:
+        mp3 = services().archive.converter.mp3(content, found.decoder)
+        content, content_type = (mp3, "audio/mpeg") if mp3 else (content, content_type)
+    return Response(content, mimetype=content_type, headers=_SANDBOX)

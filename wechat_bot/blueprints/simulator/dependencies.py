@@ -35,6 +35,16 @@ def store() -> FileStore:
     return FileStore(folder())
 
 
+def read_media(media_id: str) -> tuple[bytes, str] | None:
+    """Return content and content type of a file that a follower or the bot sent, or None if there is none."""
+    with store().opened() as state:
+        found = state.media.get(media_id)
+    try:
+        return (store().read(media_id), found.content_type) if found else None
+    except FileNotFoundError:  # it has made room for others
+        return None
+
+
 def platform_api() -> FakeAPI:
     return FakeAPI(services().settings.credentials, store=store())
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from flask_babel import get_timezone
 from markupsafe import Markup, escape
 
+from ...services.media import formats
+from ...simulator.journal import MAX_ENTRIES
 from ...simulator.sample_messages import EVENTS
 from ...wechat.xml import Fields
 from ..shared.display import link_to, marked_up, rich, web_address
 from . import bp, inspection
-from .dependencies import store
+from .dependencies import read_media, store
 
 _ANCHOR = re.compile(r"""<a\s[^>]*?href\s*=\s*(["'])(?P<href>.*?)\1[^>]*>(?P<label>.*?)</a>""", re.I | re.S)
 
@@ -58,6 +62,15 @@ def as_tap(fields: Fields) -> str:
 def is_stored(media_id: str) -> bool:
     with store().opened() as state:
         return media_id in state.media
+
+
+@bp.app_template_filter("seconds")
+@lru_cache(maxsize=MAX_ENTRIES)
+def voice_seconds(media_id: str) -> int:
+    """Return the duration of a stored voice, rounded up; 0 if it is unknown."""
+    content, _content_type = read_media(media_id) or (b"", "")
+    found = formats.detect(content)
+    return math.ceil(formats.duration(content, found)) if found in {formats.AMR, formats.MP3} else 0
 
 
 @bp.app_template_filter("menu_tap")
