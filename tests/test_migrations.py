@@ -10,7 +10,8 @@ from sqlalchemy import inspect, select, text, update
 
 from tests.conftest import MakeApp
 from tests.operators import add_operator
-from wechat_bot.database.transactions import write
+from tests.services.messages.journal import Journal
+from wechat_bot.database.transactions import transaction, write
 from wechat_bot.extensions import db
 from wechat_bot.models import (
     BotSession,
@@ -23,6 +24,8 @@ from wechat_bot.models import (
     Role,
     UpdateKind,
 )
+from wechat_bot.services.search.index import FOLLOWERS
+from wechat_bot.services.search.tokens import Query
 from wechat_bot.wiring import services
 
 TABLES = set(MessageLog.metadata.tables)
@@ -130,6 +133,24 @@ def test_secrets_of_second_factors_are_sealed_and_opened(make_app: MakeApp, any_
         with db.engine.connect() as connection:
             li, wang = connection.scalars(stored)
         assert (services(app).sealer.open(li), wang) == (secret, "")
+        db.engine.dispose()
+
+
+def test_followers_who_were_there_before_pseudonyms_are_found_by_them(
+    make_app: MakeApp, any_database: str
+) -> None:
+    app = make_app(database_url=any_database)
+    with app.app_context():
+        follower_id = Journal(db.engine).follower("oFollower1")
+        downgrade(revision="0008")
+        services(app).projector.catch_up()
+        with transaction(db.engine) as connection:
+            FOLLOWERS.remove(connection, {follower_id})  # they were not indexed by this name
+        upgrade()
+        services(app).projector.catch_up()
+        query = FOLLOWERS.matching_ids(Query.parse("北斗"), db.engine.dialect.name)
+        assert db.session.scalars(query).all() == [follower_id]
+        db.session.remove()
         db.engine.dispose()
 
 

@@ -20,7 +20,8 @@ from tests.operators import add_operator
 from wechat_bot.database.transactions import transaction
 from wechat_bot.extensions import db
 from wechat_bot.models import AuditEntry, Conversation, Direction, Follower, MessageLog, Operator, Role, Tag
-from wechat_bot.testing import FakePlatform
+from wechat_bot.pseudonyms import pseudonym
+from wechat_bot.testing import OPENID, FakePlatform
 
 HTMX = {"HX-Request": "true"}
 
@@ -33,6 +34,10 @@ def follower_id(app: Flask, engine: Engine) -> int:
         platform.text(f"我要退款 {number}")
     platform.follower("oSomebodyElse").text("发票什么时候到")
     return int(one(engine, select(Follower.id).order_by(Follower.id).limit(1)))
+
+
+def _names(page: str) -> list[str]:
+    return re.findall(r'<bdi class="who.*?>([^<]+)', page)
 
 
 def one(engine: Engine, query: Any) -> Any:
@@ -178,11 +183,11 @@ def test_the_list_shows_who_has_waited_longest_and_the_next_page_goes_on(app: Fl
     for number in range(45):
         FakePlatform.of(app).follower(f"oWaiting{number:02}").text("有人吗")
     first = admin.get("/admin/conversations").text
-    names = re.findall(r'<bdi class="who">…ting(\d\d)', first)[:40]
+    names = _names(first)[:40]
     following = re.search(r'href="([^"]+before=\d+[^"]*)"', first)
     assert following
-    names += re.findall(r'<bdi class="who">…ting(\d\d)', admin.get(following[1].replace("&amp;", "&")).text)
-    assert names == [f"{number:02}" for number in range(45)]
+    names += _names(admin.get(following[1].replace("&amp;", "&")).text)
+    assert names == [pseudonym(f"oWaiting{number:02}") for number in range(45)]
 
 
 def test_many_conversations_are_changed_at_once(
@@ -216,11 +221,40 @@ def test_followers_are_filtered_by_what_operators_know(
     tag_id = one(engine, select(Tag.id))
     for path in ("?q=王姐", "?q=vip", f"?tag={tag_id}", "?state=following&spoken=day&q=王"):
         page = admin.get(f"/admin/followers{path}").text
-        assert re.findall(r'<bdi class="who">([^<]+)', page) == ["王姐"], path
+        assert _names(page) == ["王姐"], path
     assert "没有符合条件的粉丝" in admin.get("/admin/followers?spoken=never").text
     story = admin.get(f"/admin/followers/{follower_id}").text
     assert "更改备注名" in story
     assert "王姐" in story
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin/followers?q=柚子",
+        "/admin/conversations?tab=all&q=柚子·海马",
+        "/admin/messages/choices?whose=柚子海马",
+    ],
+)
+def test_a_follower_whom_nobody_named_is_found_by_a_name_that_says_it_is_made_up(
+    admin: Browser, follower_id: int, path: str
+) -> None:
+    admin.get("/admin/followers")  # which catches up
+    page = admin.get(path).text
+    assert _names(page) == ["柚子·海马"]
+    assert 'title="代称：由 OpenID 算出，不是昵称">柚子·海马</bdi>' in page
+    assert '<span class="visually-hidden">（代称，不是昵称）</span>' in page
+
+
+def test_the_page_of_a_follower_explains_the_made_up_name_until_there_is_an_alias(
+    admin: Browser, follower_id: int
+) -> None:
+    path = f"/admin/followers/{follower_id}"
+    assert f"“{pseudonym(OPENID)}”是由 OpenID 算出的代称" in admin.get(path).text
+    admin.post(f"{path}/alias", alias="王姐")
+    page = admin.get(path).text
+    assert '<bdi class="who">王姐</bdi>' in page
+    assert "代称" not in page
 
 
 def test_conversations_that_close_soonest_come_first_and_show_what_is_left(make_app: MakeApp) -> None:
@@ -234,11 +268,11 @@ def test_conversations_that_close_soonest_come_first_and_show_what_is_left(make_
         FakePlatform.of(app).follower(f"oClosing{number:02}").text("有人吗")
     FakePlatform.of(app).follower("oClosing00").text("还在吗")
     page = admin.get("/admin/conversations?sort=closing").text
-    names = re.findall(r'<bdi class="who">…sing(\d\d)', page)
+    names = _names(page)
     following = re.search(r'href="([^"]+before=\d+[^"]*)"', page)
     assert following
-    names += re.findall(r'<bdi class="who">…sing(\d\d)', admin.get(following[1].replace("&amp;", "&")).text)
-    assert names == [f"{number:02}" for number in [*range(1, 42), 0]]
+    names += _names(admin.get(following[1].replace("&amp;", "&")).text)
+    assert names == [pseudonym(f"oClosing{number:02}") for number in [*range(1, 42), 0]]
     assert page.count("剩 47:59") == page.count('aria-label="可回复 47:59，剩 5/5 条"') == 40
     with transaction(engine) as connection:
         connection.execute(update(MessageLog).values(created_at=datetime.now(UTC) - timedelta(hours=48)))
@@ -258,10 +292,9 @@ def test_the_list_stays_as_it_is_while_conversations_are_read_and_worked_on(
     rows = re.findall(r'<a href="(/admin/conversations/\d+\?[^"]+)"[^>]*data-row', page)
     assert len(rows) == 2
     opened = rows[0].replace("&amp;", "&")
-    names = r'<bdi class="who">…sted(\d\d)</bdi></a>'
     page = admin.get(opened).text
-    listed = re.findall(names, page[: page.index('id="reading"')])
-    assert listed == ["01", "00"]
+    listed = _names(page[: page.index('id="reading"')])
+    assert listed == [pseudonym("oListed01"), pseudonym("oListed00")]
     assert "有人吗" in page
     done = admin.post(f"{urlsplit(opened).path}/star", referrer=opened, starred="1")
     assert parse_qs(urlsplit(done.location).query) == parse_qs(urlsplit(opened).query)

@@ -69,6 +69,11 @@ def test_a_picture_is_the_same_for_the_same_openid_only() -> None:
     assert "style=" not in display.avatar(one)
 
 
+def test_a_follower_has_the_name_that_operators_gave_or_a_made_up_one() -> None:
+    assert display.name(SimpleNamespace(openid="oFollower1", alias="王姐")) == "王姐"
+    assert display.name(SimpleNamespace(openid="oFollower1", alias="")) == "北斗·卫星"
+
+
 def test_times_are_shorter_the_nearer_they_are(app: Flask) -> None:
     now = datetime.now(UTC)
     with app.test_request_context():

@@ -23,12 +23,13 @@ from wechat_bot.models import (
     Presence,
     Tag,
 )
+from wechat_bot.pseudonyms import pseudonym
 from wechat_bot.services.audit import Actor
 from wechat_bot.services.conversations import actions
 from wechat_bot.services.followers import profiles
 from wechat_bot.services.search.index import FOLLOWERS
 from wechat_bot.services.search.tokens import Query
-from wechat_bot.testing import FakePlatform
+from wechat_bot.testing import OPENID, FakePlatform
 from wechat_bot.wiring import services
 
 
@@ -84,6 +85,14 @@ def test_a_follower_is_called_and_found_by_an_alias(office: Office) -> None:
         ("alias_changed", "", "王姐 (团长)"),
         ("alias_changed", "王姐 (团长)", "李雷"),
     ]
+
+
+def test_an_alias_takes_the_place_of_the_pseudonym_and_gives_it_back(office: Office) -> None:
+    assert office.found(pseudonym(OPENID))
+    profiles.rename(office.engine, office.capabilities, office.actor, office.follower_id, "李雷")
+    assert not office.found(pseudonym(OPENID))
+    profiles.rename(office.engine, office.capabilities, office.actor, office.follower_id, "")
+    assert office.found(pseudonym(OPENID))
 
 
 def test_a_tag_is_made_once_and_put_on_once(office: Office) -> None:

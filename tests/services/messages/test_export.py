@@ -57,6 +57,14 @@ def test_a_line_has_what_is_known_of_a_message(journal: Journal, engine: Engine)
     }
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_made_up_name_is_in_no_file(journal: Journal, engine: Engine, form: str) -> None:
+    journal.add(follower_id=journal.follower("oFollower1"))
+    text = "".join(stream(engine, MessageFilter(), form))
+    assert "oFollower1" in text
+    assert "北斗" not in text
+
+
 def test_only_what_the_filter_means_is_in_the_file(journal: Journal, engine: Engine) -> None:
     journal.add("退款")
     right = journal.add("退款", direction=Direction.OUT)

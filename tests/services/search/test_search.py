@@ -16,6 +16,7 @@ from tests.hostile import HOSTILE
 from tests.services.messages.journal import NOON, Journal
 from wechat_bot.database.transactions import transaction
 from wechat_bot.models import Follower, FollowerTag, Note, Operator, Role, Tag
+from wechat_bot.pseudonyms import pseudonym
 from wechat_bot.services.search.index import FOLLOWERS, MESSAGES, refresh_followers
 from wechat_bot.services.search.tokens import Query, fold, highlight, search_form, searchable, tokens_of
 
@@ -211,6 +212,16 @@ def test_a_follower_is_found_by_alias_tag_note_scene_and_openid(engine: Engine) 
         refresh_followers(connection, {follower_id})
     for words in ("张老师", "会员", "蓝色", "SPRING", "oabcd-1"):
         assert followers(engine, words) == {follower_id}, words
+
+
+@pytest.mark.parametrize("words", ["北斗", "北斗·卫星", "北斗卫星", "卫星 北斗"])
+def test_a_follower_without_an_alias_is_found_by_the_pseudonym(engine: Engine, words: str) -> None:
+    journal = Journal(engine)
+    follower_id, named = journal.follower("oFollower1"), journal.follower("oNamed", alias="张老师")
+    with transaction(engine) as connection:
+        refresh_followers(connection, {follower_id, named})
+    assert followers(engine, words) == {follower_id}
+    assert followers(engine, pseudonym("oNamed")) == set()
 
 
 def test_a_follower_is_not_found_by_what_was_changed(engine: Engine) -> None:

@@ -13,6 +13,7 @@ from flask import url_for
 from flask_babel import format_datetime, get_timezone
 from markupsafe import Markup, escape
 
+from ...pseudonyms import pseudonym
 from ...services.search.tokens import Query, highlight
 from ...simulator.openids import is_simulated
 from . import bp
@@ -83,8 +84,8 @@ def day(time: datetime) -> str:
 
 @bp.app_template_filter("name")
 def name(follower: Any) -> str:
-    """Return a follower's alias, or the end of the openid."""
-    return str(follower.alias or f"…{follower.openid[-6:]}")
+    """Return a follower's alias, or the pseudonym."""
+    return str(follower.alias or pseudonym(follower.openid))
 
 
 @bp.app_template_filter("avatar")

@@ -30,6 +30,7 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import Text
 
 from ...models import Follower, FollowerTag, Note, Tag
+from ...pseudonyms import SEPARATOR, pseudonym
 from .tokens import Query, tokens_of
 
 
@@ -111,17 +112,24 @@ FOLLOWERS = SearchIndex("follower_search", "follower_id")
 
 
 def refresh_followers(connection: Connection, ids: Collection[int]) -> None:
-    """Index the current alias, scene, openid, tags and notes of followers."""
+    """Index the current name, scene, openid, tags and notes of followers."""
     if not ids:
         return
-    known = select(Follower.id, Follower.alias, Follower.scene, Follower.openid).where(Follower.id.in_(ids))
+    known = select(Follower.id, Follower.alias, Follower.openid, Follower.scene).where(Follower.id.in_(ids))
     tags = select(FollowerTag.follower_id, Tag.name).join(Tag, Tag.id == FollowerTag.tag_id)
     notes = select(Note.follower_id, Note.text).where(Note.follower_id.in_(ids))
-    texts: dict[int, list[str]] = defaultdict(list)
-    for statement in (known, tags.where(FollowerTag.follower_id.in_(ids)), notes):
-        found: Any = connection.execute(statement)
-        for follower_id, *words in found:
-            texts[follower_id] += words
+    texts: dict[int, list[str]] = {
+        row.id: [_name(row.alias, row.openid), row.openid, row.scene] for row in connection.execute(known)
+    }
+    for statement in (tags.where(FollowerTag.follower_id.in_(ids)), notes):
+        for follower_id, word in connection.execute(statement):
+            texts[follower_id].append(word)
     tokens = {follower_id: tokens_of("\n".join(words)) for follower_id, words in texts.items()}
     FOLLOWERS.remove(connection, ids)
     FOLLOWERS.put(connection, tokens)
+
+
+def _name(alias: str, openid: str) -> str:
+    """Return the name that operators see. A pseudonym is also found without its dot."""
+    shown = pseudonym(openid)
+    return alias or f"{shown} {shown.replace(SEPARATOR, '')}"
