@@ -55,10 +55,10 @@ clean:
 
 .venv/run: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Installing what the program needs into .venv ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[postgres,mysql,redis,metrics]'
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[postgres,mysql,redis,metrics]'
 	@touch $@
 
 .venv/dev: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Installing what the tests need into .venv ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch .venv/run $@

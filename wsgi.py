@@ -2,5 +2,9 @@
 
 from config import settings
 from wechat_bot import create_app
+from wechat_bot.settings import SettingsError
 
-app = create_app(settings)
+try:
+    app = create_app(settings)
+except SettingsError as error:
+    raise SystemExit(str(error)) from error

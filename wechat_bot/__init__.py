@@ -24,6 +24,7 @@ def create_app(
     """
     # Imported here, so that `wechat_bot.wechat` can be used where Flask is not installed.
     from . import extensions, handlers, languages, logs, security
+    from .database.engine import prepare_folder
     from .env_file import load_settings
     from .wiring import EXTENSION, build_services
 
@@ -32,6 +33,7 @@ def create_app(
     app = _create_flask(settings)
     logs.name_requests(app)
     security.init_app(app)
+    prepare_folder(settings, app.instance_path)
     languages.init_app(app)
     extensions.init_app(app)
     app.extensions[EXTENSION] = build_services(app, settings, router or handlers.router, transport)

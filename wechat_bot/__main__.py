@@ -11,6 +11,7 @@ from flask_migrate import upgrade
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import create_app
+from .cli.common import database_problem
 from .env_file import create_env_file, load_settings
 from .extensions import db
 from .server import PortBusy, check_port, serve
@@ -24,23 +25,31 @@ MODES = {Mode.PLAIN: "明文模式", Mode.COMPATIBLE: "兼容模式", Mode.SAFE:
 
 
 def main() -> None:
-    env_file = Path(".env")
-    if not env_file.exists():
-        create_env_file(env_file)
-        print("Wrote .env with fresh secrets.")
     try:
-        settings = load_settings(env_file)
+        settings = _load_settings(Path(".env"))
         if settings.secrets_are_known and settings.reachable_from_outside:
             raise SettingsError(
                 [f"HOST={settings.host} lets others in: set SECRET_KEY and WECHAT_TOKEN of your own."]
             )
         check_port(settings)
+        app = create_app(settings)
     except (SettingsError, PortBusy) as error:
         _stop(str(error))
-    app = create_app(settings)
     _prepare_database(app)
     print(_welcome(settings, _create_first_operator(app)))
     serve(settings)
+
+
+def _load_settings(env_file: Path) -> Settings:
+    """Load the settings from a file, which is created if there is none."""
+    if not env_file.exists():
+        try:
+            create_env_file(env_file)
+        except OSError as error:
+            reason = f"{env_file.absolute()} cannot be written ({error.strerror})"
+            raise SettingsError([f"{reason}: run the program where it may write."]) from error
+        print("Wrote .env with fresh secrets.")
+    return load_settings(env_file)
 
 
 def _prepare_database(app: Flask) -> None:
@@ -49,8 +58,7 @@ def _prepare_database(app: Flask) -> None:
             upgrade()
             db.engine.dispose()
     except SQLAlchemyError as error:
-        reason = str(error).partition("\n")[0]
-        _stop(f"The database cannot be used ({reason}): correct DATABASE_URL, or start the database.")
+        _stop(database_problem(error))
 
 
 def _create_first_operator(app: Flask) -> str | None:

@@ -334,6 +334,11 @@ class Settings:
         return re.sub(r"^(mysql|mariadb)://", r"\1+pymysql://", url)
 
     @property
+    def database_is_in_instance(self) -> bool:
+        """Whether the database is an SQLite file whose path is relative to the folder of INSTANCE_PATH."""
+        return re.match(r"sqlite(\+\w+)?:///(?!/)", self.sqlalchemy_url) is not None
+
+    @property
     def api_is_simulated(self) -> bool:
         """Whether the simulator provides the platform's API."""
         return self.wechat_api_base_url == "simulator"

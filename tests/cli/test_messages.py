@@ -37,6 +37,14 @@ def test_a_file_is_there_when_it_is_complete(app: Flask, engine: Engine, tmp_pat
     assert list(tmp_path.glob("*.part")) == []
 
 
+def test_a_file_that_cannot_be_written_is_named(app: Flask, tmp_path: Path) -> None:
+    arguments = ["wechat", "export", "--format", "csv", "--output", str(tmp_path / "none" / "messages.csv")]
+    result = app.test_cli_runner().invoke(args=arguments)
+    assert result.exit_code == 1
+    expected = f"Error: Could not open file '{tmp_path}/none/messages.csv.part': No such file or directory\n"
+    assert result.stderr == expected
+
+
 def test_a_terminal_shows_the_lines_of_an_export_as_lines() -> None:
     assert inert("1,a\r\n2,\rb\r\n") == "1,a\r\n2,\\u000db\r\n"
 

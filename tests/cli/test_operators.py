@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from click.testing import Result
@@ -14,10 +12,7 @@ from sqlalchemy import Engine, select
 
 from tests.blueprints.admin.conftest import operator_of
 from tests.operators import PASSWORD
-from wechat_bot import create_app
 from wechat_bot.models import AuditEntry
-from wechat_bot.settings import Settings
-from wechat_bot.wiring import services
 
 Run = Callable[..., Result]
 
@@ -110,20 +105,3 @@ def test_what_is_wrong_is_one_sentence(run: Run, li: str, arguments: tuple[str, 
 
 def test_roles_that_do_not_exist_are_told(run: Run) -> None:
     assert run("create", "li", "--role", "god").exit_code == 2
-
-
-@pytest.mark.parametrize("arguments", [("list",), ("create", "li"), ("disable", "li")])
-def test_a_database_without_tables_is_told(
-    settings: Settings, tmp_path: Path, arguments: tuple[str, ...]
-) -> None:
-    app = create_app(replace(settings, database_url=f"sqlite:///{tmp_path}/empty.db"))
-    result = app.test_cli_runner().invoke(args=["operator", *arguments])
-    assert error_of(result) == "The database has no tables yet: run flask db upgrade."
-    services(app).inbox.close()
-
-
-def test_a_database_that_is_away_is_told(settings: Settings) -> None:
-    app = create_app(replace(settings, database_url="postgresql://127.0.0.1:1/none"))
-    result = app.test_cli_runner().invoke(args=["operator", "list"])
-    assert error_of(result) == "The database cannot be used: unreachable."
-    services(app).inbox.close()

@@ -116,7 +116,8 @@ def test_what_a_bot_says_does_nothing_to_the_terminal(
     assert not set(ACTIVE) & set(shown) - set("evil\n0;[]2J31m")
 
 
-def test_nobody_listening_is_told(app: Flask) -> None:
-    shown = app.test_cli_runner().invoke(args=["wechat", "push", "--url", "http://127.0.0.1:1/wechat"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/wechat", "http://[::1", "wechat"])
+def test_nobody_listening_is_told(app: Flask, url: str) -> None:
+    shown = app.test_cli_runner().invoke(args=["wechat", "push", "--url", url])
     assert shown.exit_code == 1
-    assert "no connection" in shown.output
+    assert f"Error: {url}: no connection" in shown.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -38,9 +39,9 @@ def test_it_writes_its_env_migrates_answers_and_ends_cleanly(program: Program) -
     assert readable == [], "other users of the machine read nothing"
 
 
-def run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "wechat_bot"],
+        [sys.executable, "-m", *(command or ("wechat_bot",))],
         cwd=folder,
         env={"PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
@@ -66,6 +67,8 @@ def test_a_busy_port_is_told_with_a_remedy(tmp_path: Path) -> None:
         ({"HOST": "0.0.0.0", "SECRET_KEY": "development"}, ["HOST=0.0.0.0 lets others in"]),
         ({"WECHAT_MESSAGE_MODE": "safe"}, ["WECHAT_MESSAGE_MODE is safe, which needs"]),
         ({"DATABASE_URL": "postgres://127.0.0.1:1/none", "PORT": "0"}, ["The database cannot be used"]),
+        ({"INSTANCE_PATH": "/proc/self/none", "PORT": "0"}, ["No files can be written to /proc/self/none ("]),
+        ({"INSTANCE_PATH": "/proc/self", "PORT": "0"}, ["No files can be written to /proc/self ("]),
     ],
 )
 def test_wrong_settings_are_told_all_at_once(
@@ -75,6 +78,21 @@ def test_wrong_settings_are_told_all_at_once(
     assert ended.returncode == 1
     assert all(sentence in ended.stderr for sentence in sentences)
     assert "Traceback" not in ended.stderr
+
+
+def test_a_command_tells_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    for name in ("config.py", "wsgi.py"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    ended = run(tmp_path, "flask", "wechat", "sweep", INSTANCE_PATH="/proc/self/none")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("No files can be written to /proc/self/none (")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_an_env_file_that_cannot_be_written_is_told() -> None:
+    ended = run(Path("/proc/self"))
+    assert ended.returncode == 1
+    assert re.fullmatch(r"/proc/\d+/\.env cannot be written \(.+\): .+\.\n", ended.stderr)
 
 
 def test_a_broken_env_file_is_told_with_its_line(tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
 """Commands of ``flask``, one module for each subject."""
 
 from flask import Flask
+from flask_migrate.cli import db as migrations
 
 from . import followers, health, inbox, media, messages, sample_data, simulator, worker  # noqa: F401
-from .common import wechat
+from .common import show_errors, wechat
 from .operators import operator
 from .search import search
+
+for command in migrations.commands.values():
+    command.callback = show_errors()(command.callback)
 
 
 def init_app(app: Flask) -> None:

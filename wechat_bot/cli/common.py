@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 from flask.cli import AppGroup
@@ -13,21 +13,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..extensions import db
 from ..services.audit import Actor
-from ..services.health.status import check_database
+from ..services.health.status import check_schema
 from ..services.operators.management import OperatorError
 from ..wiring import services
 
 ACTOR = Actor(None, "command line", "")
 """The actor of everything that commands do, in the audit log."""
 
-Command = Callable[..., None]
-
 _ACTIVE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)"
 )
 """Control characters but tabs and line ends, marks of the direction of writing, and lone surrogates."""
-
-wechat = AppGroup("wechat", help="Talk to a bot as the platform does, and look after this one.")
 
 
 def inert(text: object) -> str:
@@ -40,23 +36,43 @@ def inert(text: object) -> str:
     return _ACTIVE.sub(lambda match: f"\\u{ord(match[0]):04x}", str(text))
 
 
-def handle_errors(command: Command) -> Command:
-    """Show errors of operators and of the database as one sentence instead of a traceback."""
-
-    @functools.wraps(command)
-    def wrapper(*args: Any, **options: Any) -> None:
-        try:
-            command(*args, **options)
-        except OperatorError as error:
-            raise click.ClickException(str(error)) from error
-        except SQLAlchemyError as error:
-            _raise_database_problem(error)
-
-    return wrapper
+def database_problem(error: SQLAlchemyError) -> str:
+    """Return an error of the database as one sentence with a remedy."""
+    reason = str(error).partition("\n")[0]
+    return f"The database cannot be used ({reason}): correct DATABASE_URL, or start the database."
 
 
-def _raise_database_problem(error: SQLAlchemyError) -> NoReturn:
-    state = check_database(db.engine, services().migrations)
-    if state == "not migrated":
-        raise click.ClickException("The database has no tables yet: run flask db upgrade.") from error
-    raise click.ClickException(f"The database cannot be used: {state}.") from error
+def _schema_or_database_problem(error: SQLAlchemyError) -> str:
+    if check_schema(db.engine, services().migrations) == "not migrated":
+        return "The tables of the database are missing or old: run flask db upgrade."
+    return database_problem(error)
+
+
+@contextmanager
+def show_errors(explain: Callable[[SQLAlchemyError], str] = database_problem) -> Iterator[None]:
+    """Show errors of operators, of the database and of files as one sentence instead of a traceback."""
+    try:
+        yield
+    except OperatorError as error:
+        raise click.ClickException(str(error)) from error
+    except SQLAlchemyError as error:
+        raise click.ClickException(explain(error)) from error
+    except OSError as error:
+        if not error.filename:
+            raise
+        raise click.FileError(str(error.filename), error.strerror) from error
+
+
+class _Command(click.Command):
+    def invoke(self, ctx: click.Context) -> Any:
+        with show_errors(_schema_or_database_problem):
+            return super().invoke(ctx)
+
+
+class Commands(AppGroup):
+    """A group of commands that show their errors, see `show_errors`."""
+
+    command_class = _Command
+
+
+wechat = Commands("wechat", help="Talk to a bot as the platform does, and look after this one.")

@@ -13,14 +13,13 @@ from ..models import FollowerSync, SyncState
 from ..services.accounts.capabilities import Feature
 from ..wechat.errcodes import explain
 from ..wiring import services
-from .common import ACTOR, handle_errors, inert, wechat
+from .common import ACTOR, inert, wechat
 
 Progress = Callable[[int, int], object]
 
 
 @wechat.command()
 @click.option("--resume", is_flag=True, help="Go on with the run that failed or was interrupted.")
-@handle_errors
 def sync(resume: bool) -> None:
     """Fetch the list of followers, with remarks and tags. Workers do it every night at four, Beijing time."""
     followers = services().followers

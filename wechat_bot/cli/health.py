@@ -15,7 +15,7 @@ from ..services.health.checks import Check, Health
 from ..wechat.errcodes import explain
 from ..wechat.errors import APIError
 from ..wiring import services
-from .common import ACTOR, handle_errors, inert, wechat
+from .common import ACTOR, inert, wechat
 
 MARKS = {Health.OK: "✓", Health.WARN: "!", Health.FAIL: "✗", Health.UNKNOWN: "·"}
 COLOURS = {Health.OK: "green", Health.WARN: "yellow", Health.FAIL: "red", Health.UNKNOWN: None}
@@ -45,7 +45,6 @@ def doctor(as_json: bool, offline: bool, language: str) -> None:
 
 
 @wechat.command()
-@handle_errors
 def clear_quota() -> None:
     """Clear the daily quotas of all calls of the API; possible 10 times a month."""
     bot = services()

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import click
-from flask.cli import AppGroup
 
 from ..wiring import services
-from .common import handle_errors, wechat
+from .common import Commands, wechat
 
-media = AppGroup("media", help="Look after the files of messages.")
+media = Commands("media", help="Look after the files of messages.")
 wechat.add_command(media)
 
 
 @media.command()
-@handle_errors
 def fetch() -> None:
     """Fetch the files that are wanted, as workers do by themselves."""
     tried = 0
@@ -23,7 +21,6 @@ def fetch() -> None:
 
 
 @media.command()
-@handle_errors
 def convert() -> None:
     """Convert the voices that were stored while ffmpeg was missing."""
     if not services().archive.converter.is_available:

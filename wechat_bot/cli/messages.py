@@ -17,7 +17,7 @@ from ..services import audit
 from ..services.messages.export import ExportFormat, stream
 from ..services.messages.filters import FilterError, MessageFilter
 from ..wiring import services
-from .common import ACTOR, handle_errors, inert, wechat
+from .common import ACTOR, inert, wechat
 
 FILTERS = {
     "q": "Words, all of which occur.",
@@ -55,7 +55,6 @@ def _filter_options(command: Any) -> Any:
 @click.option("--bom", is_flag=True, help="Begin with the mark by which spreadsheets know UTF-8.")
 @click.option("--zone", type=_Zone(), default="Asia/Shanghai", show_default=True, help="Of days and times.")
 @_filter_options
-@handle_errors
 def export(form: str, output: str, bom: bool, zone: ZoneInfo, **filters: str) -> None:
     """Write messages to a file, newest first. That somebody did is in the audit log."""
     given = {name.rstrip("_"): value for name, value in filters.items() if value}

@@ -6,16 +6,15 @@ import json
 import sys
 
 import click
-from flask.cli import AppGroup
 from sqlalchemy import select
 
 from ..extensions import db
 from ..models import Operator, Role
 from ..services.operators import management, two_factor
 from ..services.operators.passwords import generate
-from .common import ACTOR, handle_errors
+from .common import ACTOR, Commands
 
-operator = AppGroup("operator", help="Who may sign in to the console.")
+operator = Commands("operator", help="Who may sign in to the console.")
 
 role_option = click.option(
     "--role", type=click.Choice([role.value for role in Role]), default=Role.OPERATOR.value, show_default=True
@@ -31,7 +30,6 @@ password_option = click.option(
 @click.argument("name")
 @role_option
 @password_option
-@handle_errors
 def create(name: str, role: str, password_stdin: bool) -> None:
     """Let NAME sign in, with a password that has to be changed at the first sign-in."""
     password = _password(password_stdin)
@@ -42,7 +40,6 @@ def create(name: str, role: str, password_stdin: bool) -> None:
 
 @operator.command("list")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@handle_errors
 def list_(as_json: bool) -> None:
     """Everybody, and when they signed in last."""
     with db.engine.connect() as connection:
@@ -68,7 +65,6 @@ def list_(as_json: bool) -> None:
 
 @operator.command()
 @click.argument("name")
-@handle_errors
 def disable(name: str) -> None:
     """Sign NAME out at once, and let NAME sign in no more."""
     management.disable(db.engine, ACTOR, _id(name))
@@ -77,7 +73,6 @@ def disable(name: str) -> None:
 
 @operator.command()
 @click.argument("name")
-@handle_errors
 def enable(name: str) -> None:
     """Let NAME sign in again."""
     management.enable(db.engine, ACTOR, _id(name))
@@ -87,7 +82,6 @@ def enable(name: str) -> None:
 @operator.command("reset-password")
 @click.argument("name")
 @password_option
-@handle_errors
 def reset_password(name: str, password_stdin: bool) -> None:
     """Give NAME a password to be changed at the next sign-in, and end the wait after failed ones."""
     password = _password(password_stdin)
@@ -99,7 +93,6 @@ def reset_password(name: str, password_stdin: bool) -> None:
 @operator.command("set-role")
 @click.argument("name")
 @click.argument("role", type=click.Choice([role.value for role in Role]))
-@handle_errors
 def set_role(name: str, role: str) -> None:
     """Change what NAME may do."""
     management.set_role(db.engine, ACTOR, _id(name), Role(role))
@@ -108,7 +101,6 @@ def set_role(name: str, role: str) -> None:
 
 @operator.command("reset-second-factor")
 @click.argument("name")
-@handle_errors
 def reset_second_factor(name: str) -> None:
     """Ask NAME for no code any more."""
     two_factor.turn_off(db.engine, ACTOR, _id(name))

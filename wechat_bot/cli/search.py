@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import click
-from flask.cli import AppGroup
 
 from ..wiring import services
-from .common import handle_errors
+from .common import Commands
 
-search = AppGroup("search", help="Look after the index of what was said.")
+search = Commands("search", help="Look after the index of what was said.")
 
 
 @search.command()
-@handle_errors
 def rebuild() -> None:
     """Build the search index anew, newest messages first.
 

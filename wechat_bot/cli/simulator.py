@@ -70,7 +70,8 @@ def push(kind: str, content: str | None, fields: tuple[str, ...], **options: Any
     attempt = platform.push_once(message)
     click.echo(inert(_show(attempt)))
     if attempt.problem:
-        raise click.ClickException(f"{inert(attempt.problem)}. A follower would read: {NOTICE}")
+        problem = f"{platform.url}: {inert(attempt.problem)}"
+        raise click.ClickException(f"{problem}. A follower would read: {NOTICE}")
 
 
 @wechat.command()
@@ -79,6 +80,7 @@ def push(kind: str, content: str | None, fields: tuple[str, ...], **options: Any
 def chat(**options: Any) -> None:
     """A conversation: what you type is pushed, what the follower would read is printed."""
     platform = _platform(**options)
+    click.echo(f"You write to {platform.url}.")
     click.echo("Type a message; /follow, /unfollow, /scan SCENE, /click KEY; Ctrl-D ends.")
     _print(platform.push(platform.event("subscribe", EventKey="")))
     while True:

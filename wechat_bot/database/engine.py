@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import Connection
 
-from ..settings import Settings
+from ..settings import Settings, SettingsError
 
 BUSY_TIMEOUT = 2.0
 """Seconds to wait for another writer. Shorter than the platform waits for the answer to a push."""
 
 WAL_PAGES = 8000
 """Pages of the SQLite write-ahead log (32 MB) after which it is copied into the database file."""
+
+
+def prepare_folder(settings: Settings, folder: str) -> None:
+    """Create `folder`, that of INSTANCE_PATH, if the database is a file of it.
+
+    :raises SettingsError: if it cannot be created, or no file in it.
+    """
+    if not settings.database_is_in_instance:
+        return
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        problem = f"No files can be written to {folder} ({error.strerror})"
+        raise SettingsError([f"{problem}: correct its permissions, or set INSTANCE_PATH."]) from error
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:

@@ -268,7 +268,7 @@ class SimulatedPlatform:
             status, answer = self._send("POST", request.query, request.body, self.timeout)
         except TimeoutError:
             problem = f"no answer within {self.timeout:g} s"
-        except httpx2.TransportError as error:
+        except (httpx2.TransportError, httpx2.InvalidURL) as error:
             problem = f"no connection: {error}"
         return self.judge(
             Attempt(*request, status, answer, time.monotonic() - started, problem=problem, began=began)
