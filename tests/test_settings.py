@@ -102,6 +102,30 @@ def test_a_directory_is_no_settings_file(tmp_path: Path) -> None:
     assert str(tmp_path) in problem
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("WECHAT_TOKEM", "WECHAT_TOKEN"),
+        ("wechat_token", "WECHAT_TOKEN"),
+        ("WECHAT_APPID", "WECHAT_APP_ID"),
+        ("DATABASEURL", "DATABASE_URL"),
+        ("SECRETKEY", "SECRET_KEY"),
+        ("DATABASE_URI", "DATABASE_URL"),
+    ],
+)
+def test_a_misspelt_name_is_told_with_the_setting_that_is_meant(
+    env_file: Path, name: str, meant: str
+) -> None:
+    env_file.write_text(f"HOST=::1\n{name}=x\n")
+    assert problems({}, env_file) == [f"{env_file} has {name}, which is no setting: did you mean {meant}?"]
+
+
+def test_names_of_other_programs_may_stand_in_the_file(env_file: Path) -> None:
+    names = ("FLASK_DEBUG", "TEST_DATABASE_URL", "SECRET_KEY_OLD", "COMPOSE_PROJECT_NAME", "WEB_PORT", "TZ")
+    env_file.write_text("".join(f"{name}=x\n" for name in names))
+    assert load({}, env_file) == load({})
+
+
 # What is wrong with them
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
+from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -16,6 +17,8 @@ from dotenv.parser import Original, parse_stream
 from .settings import Settings, SettingsError
 from .wechat.credentials import Mode
 
+_SIMILARITY = 0.85
+"""How much of a name must be that of a setting, so that the setting seems to be meant."""
 _NUMBERS = {int: "a whole number", float: "a number"}
 
 
@@ -26,10 +29,13 @@ def load_settings(path: Path = Path(".env"), environ: Mapping[str, str] = os.env
 
     :raises SettingsError: with all problems at once.
     """
-    values = {**_read(path), **environ}
+    read = _read(path)
+    values = {**read, **environ}
     types = get_type_hints(Settings)
     parsed: dict[str, Any] = {}
-    problems = []
+    problems = [
+        f"{path} has {name}, which is no setting: did you mean {meant}?" for name, meant in _misspelt(read)
+    ]
     for setting in fields(Settings):
         name, text = setting.name.upper(), (values.get(setting.name.upper()) or "").strip()
         if not text:
@@ -64,6 +70,15 @@ def _read(path: Path) -> dict[str, str]:
     if invalid:
         raise SettingsError([f"{path} has lines that are not NAME=value: correct line {', '.join(invalid)}."])
     return {binding.key: binding.value or "" for binding in bindings if binding.key}
+
+
+def _misspelt(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each name that is almost that of a setting, with the setting. Others are of other programs."""
+    settings = [setting.name.upper() for setting in fields(Settings)]
+    for name in names:
+        if name not in settings:
+            for meant in get_close_matches(name.upper(), settings, 1, _SIMILARITY):
+                yield name, meant
 
 
 def _line(original: Original) -> int:
