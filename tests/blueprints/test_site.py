@@ -66,6 +66,30 @@ def test_an_unexpected_error_is_a_page_without_details(app: Flask) -> None:
     assert "division" not in page.text
 
 
+@pytest.mark.parametrize(
+    ("path", "referrer", "target"),
+    [
+        ("/demo/nowhere", "", "/demo/"),
+        ("/demo/nowhere", "http://localhost/demo/lessons/errors", "http://localhost/demo/lessons/errors"),
+        ("/demo/nowhere", "http://localhost/demo/nowhere", "/demo/"),
+        ("/demo/nowhere", "http://localhost.example/", "/demo/"),
+        ("/demo/nowhere", "javascript://localhost/%0aalert(1)", "/demo/"),
+        ("/demo/nowhere", "http://[", "/demo/"),
+        ("/simulator/nowhere", "", "/simulator/"),
+        ("/nowhere", "", "/"),
+    ],
+)
+def test_an_error_leads_back_to_where_one_was(app: Flask, path: str, referrer: str, target: str) -> None:
+    page = app.test_client().get(path, headers={**BROWSER, "Referer": referrer})
+    assert page.status_code == 404
+    assert f'<a class="button" href="{target}">' in page.text
+
+
+def test_a_browser_gets_the_icon_that_it_asks_for(app: Flask) -> None:
+    with app.test_client().get("/favicon.ico") as icon:
+        assert (icon.status_code, icon.mimetype) == (200, "image/svg+xml")
+
+
 def test_the_headers_of_an_error_are_kept(app: Flask) -> None:
     page = app.test_client().delete("/demo/testzz", headers=BROWSER)
     assert page.status_code == 405

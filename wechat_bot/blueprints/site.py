@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
 from werkzeug.exceptions import BadRequestKeyError, HTTPException
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Response as BaseResponse
 
 bp = Blueprint("site", __name__)
 
@@ -36,14 +36,20 @@ def home() -> ResponseReturnValue:
     return render_template("home.html")
 
 
+@bp.get("/favicon.ico")
+def favicon() -> Response:
+    """Answer browsers, which ask for it on pages that name no icon."""
+    return current_app.send_static_file("icon.svg")
+
+
 @bp.app_errorhandler(HTTPException)
-def explain(error: HTTPException) -> Response:
+def explain(error: HTTPException, template: str = "error.html") -> BaseResponse:
     """Answer browsers with an HTML page, programs with one line. Status and headers are the error's."""
     response = error.get_response()
     title, sentence = ERRORS.get(error.code or 500, (error.name, error.name))
     sentence = _own_sentence(error) or str(sentence or error.name)
     if "text/html" in request.headers.get("Accept", "text/html"):
-        response.data = render_template("error.html", error=error, title=title, sentence=sentence)
+        response.data = render_template(template, error=error, title=title, sentence=sentence, back=_back())
     else:
         response.data = f"{error.code} {error.name}: {sentence}\n"
         response.mimetype = "text/plain"
@@ -55,3 +61,14 @@ def _own_sentence(error: HTTPException) -> str | None:
     if isinstance(error, BadRequestKeyError):
         return str(gettext("缺少字段 %(name)s。", name=error.args[0]))
     return error.description if error.description != type(error).description else None
+
+
+def _back() -> str:
+    """Return the page of this site that led to the error, or else the first page of its part of the site."""
+    referrer, own = request.referrer or "", f"://{request.host}/"
+    is_same_page = request.method == "GET" and referrer == request.url
+    if referrer.startswith((f"http{own}", f"https{own}")) and not is_same_page:
+        return referrer
+    homes = [url_for(endpoint) for endpoint in HOMES if endpoint in current_app.view_functions]
+    here = request.script_root + request.path
+    return next((home for home in homes if here.startswith(home) and here != home), url_for("site.home"))

@@ -95,6 +95,20 @@ def test_what_changes_something_needs_the_token_of_the_page(app: Flask, admin: B
     assert admin.is_signed_in()
 
 
+@pytest.mark.parametrize("path", ["/admin/nowhere", "/admin/messages/999", "/admin/followers/999"])
+def test_an_error_is_shown_within_the_console_and_leads_back(admin: Browser, path: str) -> None:
+    page = admin.get(path, Referer="http://localhost/admin/messages?q=1")
+    assert page.status_code == 404
+    assert 'class="rail"' in page.text
+    assert 'href="http://localhost/admin/messages?q=1">返回</a>' in page.text
+    assert 'class="btn btn-primary" href="/admin/">返回</a>' in admin.get(path).text
+
+
+def test_programs_get_an_error_of_the_console_in_one_line(admin: Browser) -> None:
+    answer = admin.get("/admin/nowhere", Accept="*/*")
+    assert (answer.status_code, answer.mimetype) == (404, "text/plain")
+
+
 def test_signing_in_needs_the_token_of_the_page_too(app: Flask, signed_in: SignIn) -> None:
     signed_in()
     for address in ("/admin/sign-in", "/admin/sign-in/code"):

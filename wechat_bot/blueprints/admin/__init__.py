@@ -8,6 +8,7 @@ from functools import partial
 from flask import Blueprint
 from flask_babel import lazy_gettext
 from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
 
 from ...models import Role
 from ...services.operators.management import OperatorError
@@ -33,12 +34,14 @@ NAVIGATION = (
 
 bp.before_request(access.guard)
 bp.after_request(access.keep_out_of_caches)
+bp.register_error_handler(HTTPException, access.explain_error)
 bp.register_error_handler(CSRFError, access.refuse_forgery)
 bp.register_error_handler(OperatorError, access.explain_problem)
 bp.context_processor(partial(layout.inject_layout, NAVIGATION))
 bp.context_processor(media.inject_media)
 bp.add_url_rule("/", view_func=layout.home)
 bp.add_url_rule("/live", view_func=layout.live)
+bp.add_url_rule("/<path:path>", view_func=layout.missing)
 
 for page in (
     sign_in,

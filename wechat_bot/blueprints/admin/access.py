@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from flask_login import UserMixin, current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import BadRequest, NotFound
+from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 from werkzeug.wrappers import Response
 
 from ...extensions import csrf, db, login
@@ -166,14 +166,20 @@ def keep_out_of_caches(response: Response) -> Response:
     return response
 
 
+def explain_error(error: HTTPException) -> Response:
+    """Show an error within the console's layout, unless it may be an error of the database that fills it."""
+    framed = current_user.is_authenticated and (error.code or 500) < 500
+    return explain(error, "admin/error.html" if framed else "error.html")
+
+
 def refuse_forgery(_error: CSRFError) -> Response:
-    return explain(BadRequest(_("这个页面过期了，或者请求来自别的网站：回到上一页，刷新后再试。")))
+    return explain_error(BadRequest(_("这个页面过期了，或者请求来自别的网站：回到上一页，刷新后再试。")))
 
 
 def explain_problem(error: OperatorError) -> Response:
     """Handle the error for views that have no form on which to show it."""
     kind = NotFound if error.problem is Problem.UNKNOWN else BadRequest
-    return explain(kind(str(PROBLEMS[error.problem])))
+    return explain_error(kind(str(PROBLEMS[error.problem])))
 
 
 def actor() -> Actor:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
-from flask import g, jsonify, redirect, request, url_for
+from flask import abort, g, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 from flask_login import current_user
@@ -124,3 +124,8 @@ def home() -> ResponseReturnValue:
 def live() -> ResponseReturnValue:
     """Return what an open page polls: the badges, and the newest message's id."""
     return jsonify(problems=services().doctor.problems(), **counts())
+
+
+def missing(path: str) -> NoReturn:
+    """Make an unknown address an error of the console, so that it is shown within its layout."""
+    abort(404)
