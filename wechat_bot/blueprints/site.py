@@ -20,7 +20,6 @@ ERRORS = {
     404: (lazy_gettext("没有这个页面"), lazy_gettext("网址可能打错了，或者内容已经搬走。")),
     405: (lazy_gettext("不支持这种方法"), lazy_gettext("这个网址存在，但不接受这种 HTTP 方法。")),
     413: (lazy_gettext("太大了"), lazy_gettext("发送的内容超过了上限：请换小一些的文件，或分几次发送。")),
-    415: (lazy_gettext("不支持这种文件"), ""),
     429: (lazy_gettext("太频繁了"), lazy_gettext("请过一会儿再试。")),
     500: (lazy_gettext("出错了"), lazy_gettext("是我们这边的问题，已经记录下来。")),
     503: (lazy_gettext("暂时不行"), lazy_gettext("请过一会儿再试。")),

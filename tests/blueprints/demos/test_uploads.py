@@ -103,13 +103,25 @@ def test_no_file_is_400_in_words(client: FlaskClient, uploads: Path, data: dict[
 @pytest.mark.parametrize(
     "content", [b"", b"<svg onload=alert(1)>", b"<html>", b"%PDF-1.7", b"MZ", b"GIF", b"\x89PNG"]
 )
-def test_only_pictures_are_taken_whatever_their_name(
+def test_any_file_is_taken_and_what_is_no_picture_comes_back_as_an_attachment(
     client: FlaskClient, uploads: Path, content: bytes
 ) -> None:
-    answer = upload(client, content, "a.png")
-    assert answer.status_code == 415
-    assert "只接受" in answer.text
-    assert not uploads.exists()
+    page = upload(client, content, "a.png").text
+    assert ">ok<" in page
+    assert "<img" not in page.partition("<h1>")[2]
+    [file] = files(uploads)
+    assert f'href="/demo/upload/{file.name}" download' in page
+    back = client.get(f"/demo/upload/{file.name}", buffered=True)
+    assert (back.data, back.mimetype) == (content, "application/octet-stream")
+    assert back.headers["Content-Disposition"] == "attachment; filename=a.png"
+    assert back.headers["X-Content-Type-Options"] == "nosniff"
+    assert back.headers["Cache-Control"] == "private, no-store"
+
+
+def test_nobody_else_gets_a_file(app: Flask, client: FlaskClient, uploads: Path) -> None:
+    upload(client, b"%PDF-1.7", "offer.pdf")
+    [file] = files(uploads)
+    assert app.test_client().get(f"/demo/upload/{file.name}").status_code == 404
 
 
 @pytest.mark.timeout(60)

@@ -1,4 +1,4 @@
-"""A folder for uploads of anonymous visitors, with limits on number, size, type and age."""
+"""A folder for uploads of anonymous visitors, with limits on number, size and age."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flask_babel import lazy_gettext as _
 from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import BadRequest, ServiceUnavailable, TooManyRequests, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, ServiceUnavailable, TooManyRequests
 from werkzeug.utils import secure_filename
 
 RETENTION_SECONDS = 3600
@@ -20,6 +20,8 @@ MIN_RETENTION_SECONDS = 300
 """Age before which a file is not deleted to make room for a newer one."""
 CAPACITY = 32 << 20
 """Maximum size of all files together, in bytes."""
+OTHER = "application/octet-stream"
+"""The type of what is no picture. Browsers do not show it."""
 MAX_PER_MINUTE = 10
 """Number of files per minute that an address may send."""
 NAME_LENGTH = 60
@@ -28,12 +30,21 @@ NAME_LENGTH = 60
 
 @dataclass(frozen=True)
 class Upload:
-    """A file in the folder. `type` is determined by its first bytes."""
+    """A file in the folder. `type` is determined by its first bytes: that of a picture, or `OTHER`."""
 
     path: Path
     type: str
     size: int
     sha256: str
+
+    @property
+    def is_picture(self) -> bool:
+        return self.type != OTHER
+
+    @property
+    def name(self) -> str:
+        """The visitor's name of the file, as far as it is safe."""
+        return self.path.name.split("-", 2)[2] or "file"
 
 
 @dataclass(frozen=True, order=True)
@@ -59,8 +70,6 @@ class UploadFolder:
         if not file.filename:
             raise BadRequest(_("没有选择文件。"))
         content = file.read()
-        if not media_type(content):
-            raise UnsupportedMediaType(_("只接受 PNG、JPEG、GIF 和 WebP 图片；看内容，不看文件名。"))
         owner = hmac.digest(self.key, sender.encode(), "sha256").hex()[:12]
         name = secure_filename(file.filename)[-NAME_LENGTH:]
         path = self.path / f"{owner}-{secrets.token_hex(8)}-{name}"
@@ -115,14 +124,14 @@ class UploadFolder:
         return sorted(entries)
 
 
-def media_type(content: bytes) -> str | None:
-    """Return the media type of a picture by its first bytes, or None for other files."""
+def media_type(content: bytes) -> str:
+    """Return the media type of a picture by its first bytes, and `OTHER` for other files."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image/webp"
     signatures = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
     signatures |= {b"GIF87a": "image/gif", b"GIF89a": "image/gif"}
-    return next((type_ for start, type_ in signatures.items() if content.startswith(start)), None)
+    return next((type_ for start, type_ in signatures.items() if content.startswith(start)), OTHER)
 
 
 def _describe(path: Path, content: bytes) -> Upload:
-    return Upload(path, media_type(content) or "", len(content), hashlib.sha256(content).hexdigest())
+    return Upload(path, media_type(content), len(content), hashlib.sha256(content).hexdigest())

@@ -32,11 +32,13 @@ def upload() -> str:
 
 
 @bp.get("/upload/<name>")
-def picture(name: str) -> ResponseReturnValue:
+def uploaded(name: str) -> ResponseReturnValue:
     found = _folder().find(name) if name in session.get("uploads", []) else None
     if not found:
         abort(404)
-    response: Response = send_file(found.path, found.type)
+    response: Response = send_file(
+        found.path, found.type, as_attachment=not found.is_picture, download_name=found.name
+    )
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response.headers["Cache-Control"] = "private, no-store"
     return response
