@@ -26,6 +26,8 @@ from wechat_bot.settings import IN_MEMORY, LogLevel, Settings
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wiring import services
 
+os.environ["LC_ALL"] = "C.UTF-8"  # commands speak English, wherever the tests run
+
 TOKEN = "blueheron2026"
 AES_KEY = "Q7mB2xT9vLkW4nJ8sHdR5cYpE1zGfA6uXo3iKtNwVyM"
 APP_ID = "wx5f2c9a81d3e4b607"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +18,7 @@ from .extensions import db
 from .server import PortBusy, check_port, serve
 from .services.operators.management import FIRST_ADMIN_NAME, create_first
 from .settings import Settings, SettingsError
+from .terminal import gettext as _
 from .wechat.credentials import Mode
 from .wiring import services
 
@@ -28,9 +30,10 @@ def main() -> None:
     try:
         settings = _load_settings(Path(".env"))
         if settings.secrets_are_known and settings.reachable_from_outside:
-            raise SettingsError(
-                [f"HOST={settings.host} lets others in: set SECRET_KEY and WECHAT_TOKEN of your own."]
+            problem = _(
+                "HOST=%(host)s 让别人也进得来：设置你自己的 SECRET_KEY 和 WECHAT_TOKEN。", host=settings.host
             )
+            raise SettingsError([problem])
         check_port(settings)
         app = create_app(settings)
     except (SettingsError, PortBusy) as error:
@@ -46,9 +49,13 @@ def _load_settings(env_file: Path) -> Settings:
         try:
             create_env_file(env_file)
         except OSError as error:
-            reason = f"{env_file.absolute()} cannot be written ({error.strerror})"
-            raise SettingsError([f"{reason}: run the program where it may write."]) from error
-        print("Wrote .env with fresh secrets.")
+            problem = _(
+                "%(path)s 写不了（%(reason)s）：在可以写的地方运行这个程序。",
+                path=env_file.absolute(),
+                reason=error.strerror,
+            )
+            raise SettingsError([problem]) from error
+        print(_("已写好 .env，密钥是新的。"))
     return load_settings(env_file)
 
 
@@ -79,37 +86,41 @@ def _stop(problem: str) -> NoReturn:
 
 def _welcome(settings: Settings, first_password: str | None) -> str:
     """Return the text with the addresses to open and the values for the platform's console."""
-    address = f"http://{settings.host}:{settings.port}"
-    console = ""
-    if settings.console_is_on:
-        console = f"\n  Read what followers wrote, in the console:\n    {address}/admin/\n"
-    if first_password:  # also outside a terminal, because nobody could sign in otherwise
-        console += (
-            f"    Name {FIRST_ADMIN_NAME}, password {first_password}  (shown once, for the first sign-in)\n"
-            "\n  See it with made-up conversations, in another terminal:\n    .venv/bin/flask wechat seed\n"
-        )
-    demos = f"\n  Learn Flask from the demos:\n    {address}/demo/\n" if settings.demos_are_on else ""
-    phone = f"in the browser:\n    {address}/simulator/\n  or " if settings.simulator_is_on else ""
-    entries = "\n".join(f"    {_padded(name)}{value}" for name, value in _console_entries(settings))
-    return f"""
-  wechat_bot is running at {address} ({settings.app_env}). Ctrl-C ends it.
+    address, env = f"http://{settings.host}:{settings.port}", settings.app_env
+    text = "\n  " + _("wechat_bot 运行在 %(address)s（%(env)s）。按 Ctrl-C 结束。", address=address, env=env)
+    for heading, *lines in _sections(settings, address, first_password):
+        text += f"\n\n  {heading}" + "".join(f"\n    {line}" for line in lines)
+    return text + "\n"
 
-  Try it without an account, {phone}in another terminal:
-    .venv/bin/flask wechat chat
-{console}{demos}
-  Enter in the platform's console (设置与开发 › 开发接口管理 › 服务器配置):
-{entries}
-"""
+
+def _sections(settings: Settings, address: str, first_password: str | None) -> Iterator[list[str]]:
+    """Yield the sections of the welcome, each a heading and its lines."""
+    if settings.simulator_is_on:
+        yield [_("没有公众号也能试，在浏览器里："), f"{address}/simulator/"]
+    yield [_("没有公众号也能试，在另一个终端里："), ".venv/bin/flask wechat chat"]
+    if settings.console_is_on:
+        yield [_("在控制台里看粉丝写了什么："), f"{address}/admin/"]
+    if first_password:  # also outside a terminal, because nobody could sign in otherwise
+        name = FIRST_ADMIN_NAME
+        yield [
+            _("第一次登录（密码只显示这一次）："),
+            _("名称 %(name)s，密码 %(password)s", name=name, password=first_password),
+        ]
+        yield [_("想看有内容的样子，在另一个终端里放进虚构的对话："), ".venv/bin/flask wechat seed"]
+    if settings.demos_are_on:
+        yield [_("从演示学 Flask："), f"{address}/demo/"]
+    entries = [f"{_padded(name)}{value}" for name, value in _console_entries(settings)]
+    yield [_("填进公众平台的后台（设置与开发 › 开发接口管理 › 服务器配置）："), *entries]
 
 
 def _console_entries(settings: Settings) -> list[tuple[str, str]]:
     """Return names and values for the platform's console. Secrets are shown on a terminal only."""
     show_secrets = sys.stdout.isatty()
-    key = settings.wechat_encoding_aes_key or "any; it is not used"
+    key = settings.wechat_encoding_aes_key or _("随意，用不到")
     return [
-        ("URL", "https://<your public name>/wechat"),
-        ("Token", settings.wechat_token if show_secrets else "WECHAT_TOKEN in .env"),
-        ("EncodingAESKey", key if show_secrets else "WECHAT_ENCODING_AES_KEY in .env"),
+        ("URL", _("https://<你的域名>/wechat")),
+        ("Token", settings.wechat_token if show_secrets else _(".env 里的 %(name)s", name="WECHAT_TOKEN")),
+        ("EncodingAESKey", key if show_secrets else _(".env 里的 %(name)s", name="WECHAT_ENCODING_AES_KEY")),
         ("消息加解密方式", MODES[settings.credentials.mode]),
     ]
 

@@ -15,11 +15,11 @@ from typing import Any, get_type_hints
 from dotenv.parser import Original, parse_stream
 
 from .settings import Settings, SettingsError
+from .terminal import gettext as _
 from .wechat.credentials import Mode
 
 _SIMILARITY = 0.85
 """How much of a name must be that of a setting, so that the setting seems to be meant."""
-_NUMBERS = {int: "a whole number", float: "a number"}
 
 
 def load_settings(path: Path = Path(".env"), environ: Mapping[str, str] = os.environ) -> Settings:
@@ -34,7 +34,8 @@ def load_settings(path: Path = Path(".env"), environ: Mapping[str, str] = os.env
     types = get_type_hints(Settings)
     parsed: dict[str, Any] = {}
     problems = [
-        f"{path} has {name}, which is no setting: did you mean {meant}?" for name, meant in _misspelt(read)
+        _("%(path)s 里的 %(name)s 不是设置：想写的是 %(meant)s 吗？", path=path, name=name, meant=meant)
+        for name, meant in _misspelt(read)
     ]
     for setting in fields(Settings):
         name, text = setting.name.upper(), (values.get(setting.name.upper()) or "").strip()
@@ -44,8 +45,11 @@ def load_settings(path: Path = Path(".env"), environ: Mapping[str, str] = os.env
         try:
             parsed[setting.name] = kind(text)
         except ValueError:
-            expected = _NUMBERS.get(kind) or " or ".join(kind)
-            problems.append(f"{name} is {text!r}, but must be {expected}.")
+            numbers = {int: _("一个整数"), float: _("一个数字")}
+            expected = numbers.get(kind) or _(" 或 ").join(kind)
+            problems.append(
+                _("%(name)s 是 %(text)r，但必须是%(expected)s。", name=name, text=text, expected=expected)
+            )
     try:
         settings = Settings(**parsed)
     except SettingsError as error:
@@ -61,14 +65,18 @@ def _read(path: Path) -> dict[str, str]:
     try:
         bindings = list(parse_stream(StringIO(path.read_text(encoding="utf-8"))))
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path} cannot be read ({error}): correct or remove it."]) from error
+        problem = _("%(path)s 读不了（%(error)s）：改正它，或者删掉它。", path=path, error=error)
+        raise SettingsError([problem]) from error
     invalid = [
         str(_line(binding.original))
         for binding in bindings
         if binding.error or (binding.key and binding.value is None)
     ]
     if invalid:
-        raise SettingsError([f"{path} has lines that are not NAME=value: correct line {', '.join(invalid)}."])
+        lines = ", ".join(invalid)
+        raise SettingsError(
+            [_("%(path)s 里有不是 NAME=值 的行：改正第 %(lines)s 行。", path=path, lines=lines)]
+        )
     return {binding.key: binding.value or "" for binding in bindings if binding.key}
 
 

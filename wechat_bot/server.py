@@ -22,6 +22,7 @@ from granian.log import LogLevels
 
 from . import idle_connections, open_files
 from .settings import Settings
+from .terminal import gettext as _
 
 STOP_SECONDS = 30
 """Grace period for slow handlers and jobs when the server stops, in seconds."""
@@ -53,10 +54,15 @@ def check_port(settings: Settings) -> None:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            raise PortBusy(
-                f"Cannot listen on {settings.host}:{settings.port} ({error.strerror}):"
-                f" stop what uses it, or choose another port, e.g. PORT={settings.port + 1} make run."
-            ) from error
+            problem = _(
+                "不能监听 %(host)s:%(port)s（%(reason)s）：停掉占用它的程序，或者换一个端口，"
+                "如 PORT=%(other)s make run。",
+                host=settings.host,
+                port=settings.port,
+                reason=error.strerror,
+                other=settings.port + 1,
+            )
+            raise PortBusy(problem) from error
 
 
 def load_app(target: str) -> Any:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from importlib.util import find_spec
 from typing import Any
 
+from .terminal import gettext as _
 from .wechat.account_kinds import AccountKind
 from .wechat.credentials import Credentials, Mode
 from .wechat.errors import CredentialsError
@@ -68,29 +69,6 @@ _MINIMUMS = {
     "wechat_session_ttl": 1,
     "media_max_bytes": 1,
 }
-_PATTERNS = (
-    ("wechat_message_mode", rf"({'|'.join(Mode)})?$", "be plain, compatible, safe or empty"),
-    (
-        "database_url",
-        r"$|(sqlite|postgres(ql)?|mysql|mariadb)(\+\w+)?://",
-        "begin with sqlite://, postgres:// or mysql://",
-    ),
-    (
-        "database_url",
-        r"(?!sqlite://(/?|/:memory:)$)",
-        "name a file: a database in memory is not shared by all connections",
-    ),
-    ("redis_url", r"$|(rediss?|unix)://", "begin with redis://, rediss:// or unix://"),
-    (
-        "job_queue_url",
-        rf"$|(rediss?|unix|postgres(ql)?)://|{IN_MEMORY}$",
-        "begin with redis://, rediss://, unix:// or postgres://",
-    ),
-    ("media_url", r"s3://[^/?]|(?!.*://)", "be a folder, or begin with s3:// and the name of a bucket"),
-    ("wechat_api_base_url", r"simulator$|https?://[^/]", "begin with https:// or http://, or be simulator"),
-    ("wechat_api_proxy", r"$|https?://[^/]", "begin with http:// or https://"),
-)
-"""Settings, the pattern that the beginning of each must match, and the rule in words."""
 
 
 def _setting(default: Any, description: str, *, secret: bool = False) -> Any:
@@ -259,31 +237,29 @@ class Settings:
     def _problems(self) -> Iterator[str]:
         if self.app_env is Environment.PRODUCTION:
             if len(self.secret_key) < 16 or 0 < len(self.secret_key_previous) < 16:
-                yield (
-                    "SECRET_KEY is missing or too short to be secret: set it to the output of"
-                    ' python -c "import secrets; print(secrets.token_hex(32))".'
-                )
+                command = 'python -c "import secrets; print(secrets.token_hex(32))"'
+                yield _("SECRET_KEY 没有设置，或者太短，保不住密：设为 %(command)s 的输出。", command=command)
             if DEVELOPMENT_SECRET in (self.wechat_token, self.wechat_token_previous):
-                yield "WECHAT_TOKEN is known to others: choose 3 to 32 letters and digits of your own."
+                yield _("WECHAT_TOKEN 是众所周知的：自己选 3 到 32 个字母和数字。")
         if not 0 <= self.port <= 65535:
-            yield "PORT must be 0 to 65535."
+            yield _("PORT 必须是 0 到 65535。")
         for name, minimum in _MINIMUMS.items():
             if getattr(self, name) < minimum:
-                yield f"{name.upper()} must be {minimum} or more."
+                yield _("%(name)s 至少是 %(minimum)s。", name=name.upper(), minimum=minimum)
         if not 0 < self.wechat_answer_seconds < 5:
-            yield "WECHAT_ANSWER_SECONDS must be less than the platform's 5 and more than 0."
-        for name, pattern, rule in _PATTERNS:
+            yield _("WECHAT_ANSWER_SECONDS 必须大于 0，小于平台的 5 秒。")
+        for name, pattern, rule in _patterns():
             if not re.match(pattern, getattr(self, name)):
-                yield f"{name.upper()} must {rule}."
+                yield _("%(name)s 必须%(rule)s。", name=name.upper(), rule=rule)
         if self.media_url.startswith("s3://") and find_spec("boto3") is None:
-            yield "MEDIA_URL names a bucket, which needs boto3: pip install 'wechat-bot[s3]'."
+            yield _("MEDIA_URL 指向存储桶，需要 boto3：pip install 'wechat-bot[s3]'。")
         if self.api_is_simulated and not self.simulator_is_on:
-            yield (
-                "WECHAT_API_BASE_URL=simulator is for a made-up account, and the simulator is off: set"
-                " WECHAT_APP_ID and WECHAT_APP_SECRET to your account's, and empty WECHAT_API_BASE_URL."
+            yield _(
+                "WECHAT_API_BASE_URL=simulator 用于虚构的公众号，而模拟器没有开：把 WECHAT_APP_ID 和"
+                " WECHAT_APP_SECRET 设为你的公众号的，并清空 WECHAT_API_BASE_URL。"
             )
         try:
-            _ = self.credentials
+            self.credentials  # noqa: B018  # raises
         except CredentialsError as error:
             yield from error.problems
 
@@ -409,6 +385,36 @@ class Settings:
     def token_is_weak(self) -> bool:
         """Whether strangers could guess the Token, and then sign messages in the name of followers."""
         return len(self.wechat_token) < MIN_TOKEN_LENGTH or len(set(self.wechat_token)) < MIN_TOKEN_LENGTH / 2
+
+
+def _patterns() -> tuple[tuple[str, str, str], ...]:
+    """Return settings, the pattern that the beginning of each must match, and the rule in words."""
+    return (
+        ("wechat_message_mode", rf"({'|'.join(Mode)})?$", _("是 plain、compatible、safe，或者留空")),
+        (
+            "database_url",
+            r"$|(sqlite|postgres(ql)?|mysql|mariadb)(\+\w+)?://",
+            _("以 sqlite://、postgres:// 或 mysql:// 开头"),
+        ),
+        (
+            "database_url",
+            r"(?!sqlite://(/?|/:memory:)$)",
+            _("指定一个文件：内存里的数据库不能由各个连接共用"),
+        ),
+        ("redis_url", r"$|(rediss?|unix)://", _("以 redis://、rediss:// 或 unix:// 开头")),
+        (
+            "job_queue_url",
+            rf"$|(rediss?|unix|postgres(ql)?)://|{IN_MEMORY}$",
+            _("以 redis://、rediss://、unix:// 或 postgres:// 开头"),
+        ),
+        ("media_url", r"s3://[^/?]|(?!.*://)", _("是一个文件夹，或者以 s3:// 加存储桶的名字开头")),
+        (
+            "wechat_api_base_url",
+            r"simulator$|https?://[^/]",
+            _("以 https:// 或 http:// 开头，或者是 simulator"),
+        ),
+        ("wechat_api_proxy", r"$|https?://[^/]", _("以 http:// 或 https:// 开头")),
+    )
 
 
 def _present(*values: str) -> tuple[str, ...]:

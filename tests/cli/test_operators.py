@@ -42,6 +42,12 @@ def test_a_password_is_read_from_the_standard_input(engine: Engine, run: Run, li
     assert run("list").output == "li  admin  never signed in\n"
 
 
+def test_commands_speak_the_language_of_the_terminal(run: Run, li: str) -> None:
+    assert run("list", env={"LC_ALL": "zh_CN.UTF-8"}).output == "li  admin  从未登录\n"
+    assert run("list", env={"LC_ALL": "", "LANG": "zh_TW"}).output == "li  admin  从未登录\n"
+    assert run("list", env={"LC_ALL": "de_DE.UTF-8"}).output == "li  admin  never signed in\n"
+
+
 def test_a_password_is_made_and_shown(run: Run) -> None:
     shown = run("create", "小王")
     assert shown.exit_code == 0

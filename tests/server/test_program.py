@@ -80,6 +80,17 @@ def test_wrong_settings_are_told_all_at_once(
     assert "Traceback" not in ended.stderr
 
 
+def test_it_speaks_the_language_of_the_terminal(make_program: MakeProgram, tmp_path: Path) -> None:
+    ended = run(tmp_path, PORT="many", LANG="zh_CN.UTF-8")
+    assert ended.stderr == "PORT 是 'many'，但必须是一个整数。\n"
+    program = make_program(LANG="zh_CN.UTF-8")
+    program.start()
+    assert program.stop(signal.SIGINT) == 0
+    log = program.log.read_text(encoding="utf-8")
+    assert "wechat_bot 运行在" in log
+    assert "在控制台里看粉丝写了什么：" in log
+
+
 def test_a_command_tells_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     for name in ("config.py", "wsgi.py"):
         (tmp_path / name).symlink_to(ROOT / name)

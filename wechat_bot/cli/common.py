@@ -15,6 +15,9 @@ from ..extensions import db
 from ..services.audit import Actor
 from ..services.health.status import check_schema
 from ..services.operators.management import OperatorError
+from ..terminal import gettext as _
+from ..terminal import terminal_language
+from ..wechat.errcodes import BilingualText
 from ..wiring import services
 
 ACTOR = Actor(None, "command line", "")
@@ -36,15 +39,20 @@ def inert(text: object) -> str:
     return _ACTIVE.sub(lambda match: f"\\u{ord(match[0]):04x}", str(text))
 
 
+def in_own_language(text: BilingualText) -> str:
+    """Return a text in the language of the terminal."""
+    return text.zh if terminal_language() == "zh" else text.en
+
+
 def database_problem(error: SQLAlchemyError) -> str:
     """Return an error of the database as one sentence with a remedy."""
     reason = str(error).partition("\n")[0]
-    return f"The database cannot be used ({reason}): correct DATABASE_URL, or start the database."
+    return _("数据库用不了（%(reason)s）：改正 DATABASE_URL，或者启动数据库。", reason=reason)
 
 
 def _schema_or_database_problem(error: SQLAlchemyError) -> str:
     if check_schema(db.engine, services().migrations) == "not migrated":
-        return "The tables of the database are missing or old: run flask db upgrade."
+        return _("数据库里没有表，或者表太旧：运行 flask db upgrade。")
     return database_problem(error)
 
 

@@ -11,9 +11,10 @@ import click
 from ..extensions import db
 from ..models import FollowerSync, SyncState
 from ..services.accounts.capabilities import Feature
+from ..terminal import gettext as _
 from ..wechat.errcodes import explain
 from ..wiring import services
-from .common import ACTOR, inert, wechat
+from .common import ACTOR, in_own_language, inert, wechat
 
 Progress = Callable[[int, int], object]
 
@@ -28,11 +29,11 @@ def sync(resume: bool) -> None:
     permission = capabilities.permission(account_id, Feature.FOLLOWERS)
     if not permission.allowed:
         raise click.ClickException(
-            f"The account may not list its followers ({permission.reason}): see flask wechat doctor."
+            _("这个公众号不能列出粉丝（%(reason)s）：见 flask wechat doctor。", reason=permission.reason)
         )
     sync_id = followers.resume(account_id) if resume else followers.begin(account_id, ACTOR)
     if sync_id is None:
-        raise click.ClickException("There is nothing to go on with: leave out --resume.")
+        raise click.ClickException(_("没有可以接着做的：去掉 --resume。"))
     with _progress_bar() as progress:
         followers.run(sync_id, progress)
     _report(db.session.get_one(FollowerSync, sync_id))
@@ -40,15 +41,21 @@ def sync(resume: bool) -> None:
 
 def _report(run: FollowerSync) -> None:
     if run.state == SyncState.FAILED:
-        remedy = explain(run.errcode, run.error).remedy.en if run.errcode else ""
+        remedy = in_own_language(explain(run.errcode, run.error).remedy) if run.errcode else ""
         raise click.ClickException(
-            f"{run.done} of {run.total} followers, then: {inert(run.error)}. {remedy} Go on with --resume."
+            _(
+                "%(total)s 位粉丝做到第 %(done)s 位时：%(error)s。%(remedy)s 用 --resume 接着做。",
+                done=run.done,
+                total=run.total,
+                error=inert(run.error),
+                remedy=remedy,
+            )
         )
     if run.state == SyncState.RUNNING:
-        raise click.ClickException("Another process is about it and goes on.")
-    click.echo(f"{run.done} followers are synchronised.")
+        raise click.ClickException(_("另一个进程正在做，会做完。"))
+    click.echo(_("已同步 %(count)s 位粉丝。", count=run.done))
     if run.error:
-        click.echo(f"Records of the platform that make no sense were left out: {inert(run.error)}")
+        click.echo(_("平台给的记录里有看不懂的，已略过：%(error)s", error=inert(run.error)))
 
 
 @contextmanager
@@ -57,7 +64,7 @@ def _progress_bar() -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return
-    with click.progressbar(length=1, label="Synchronising", file=sys.stderr) as bar:
+    with click.progressbar(length=1, label=_("正在同步"), file=sys.stderr) as bar:
 
         def show(done: int, total: int) -> None:
             bar.length = total

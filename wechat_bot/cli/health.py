@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import unicodedata
 from collections.abc import Sequence
 
@@ -12,24 +11,23 @@ from flask_babel import force_locale
 
 from ..languages import LANGUAGES
 from ..services.health.checks import Check, Health
+from ..terminal import gettext as _
+from ..terminal import terminal_language
 from ..wechat.errcodes import explain
 from ..wechat.errors import APIError
 from ..wiring import services
-from .common import ACTOR, inert, wechat
+from .common import ACTOR, in_own_language, inert, wechat
 
 MARKS = {Health.OK: "✓", Health.WARN: "!", Health.FAIL: "✗", Health.UNKNOWN: "·"}
 COLOURS = {Health.OK: "green", Health.WARN: "yellow", Health.FAIL: "red", Health.UNKNOWN: None}
 
 
-def _language() -> str:
-    locale = os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
-    return "zh" if locale.startswith("zh") else "en"
-
-
 @wechat.command()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("--offline", is_flag=True, help="Without asking the platform.")
-@click.option("--language", type=click.Choice([*LANGUAGES]), default=_language, help="That of LANG, or en.")
+@click.option(
+    "--language", type=click.Choice([*LANGUAGES]), default=terminal_language, help="That of LANG, or en."
+)
 def doctor(as_json: bool, offline: bool, language: str) -> None:
     """Check every step of the set-up and say what to do. Fails when a step has failed."""
     diagnosis = services().doctor.diagnose(online=not offline)
@@ -49,12 +47,12 @@ def clear_quota() -> None:
     """Clear the daily quotas of all calls of the API; possible 10 times a month."""
     bot = services()
     if bot.client is None:
-        raise click.ClickException("There is no API yet: set WECHAT_APP_ID and WECHAT_APP_SECRET in .env.")
+        raise click.ClickException(_("还没有接口：在 .env 里设置 WECHAT_APP_ID 和 WECHAT_APP_SECRET。"))
     try:
         bot.quotas.clear(ACTOR)
     except APIError as error:
         raise click.ClickException(_explained(error)) from error
-    click.echo(f"The quotas are cleared, which is possible {bot.quotas.clears_left()} more times this month.")
+    click.echo(_("配额已清零，这个月还能清 %(count)s 次。", count=bot.quotas.clears_left()))
 
 
 def _explained(error: APIError) -> str:
@@ -62,7 +60,8 @@ def _explained(error: APIError) -> str:
     if not error.errcode:
         return str(error)
     said = explain(error.errcode, error.errmsg)
-    return f"{said.meaning.en} ({error.errcode}). {said.remedy.en}"
+    meaning, remedy = in_own_language(said.meaning), in_own_language(said.remedy)
+    return _("%(meaning)s（%(errcode)s）。%(remedy)s", meaning=meaning, errcode=error.errcode, remedy=remedy)
 
 
 def _print(checks: Sequence[Check]) -> None:

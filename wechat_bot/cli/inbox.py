@@ -8,6 +8,7 @@ import click
 
 from ..extensions import db
 from ..services.inbox.recovery import recover
+from ..terminal import gettext as _
 from ..wiring import services
 from .common import wechat
 
@@ -16,4 +17,4 @@ from .common import wechat
 def sweep() -> None:
     """End what a crash left behind; `make run` does it by itself."""
     count = recover(db.engine, services().outbox, datetime.now(UTC))
-    click.echo(f"{count} messages were brought to an end.")
+    click.echo(_("已了结 %(count)s 条消息。", count=count))

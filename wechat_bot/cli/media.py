@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ..terminal import gettext as _
 from ..wiring import services
 from .common import Commands, wechat
 
@@ -17,12 +18,12 @@ def fetch() -> None:
     tried = 0
     while count := services().archive.download_due():
         tried += count
-    click.echo(f"{tried} files were tried.")
+    click.echo(_("试着取了 %(count)s 个文件。", count=tried))
 
 
 @media.command()
 def convert() -> None:
     """Convert the voices that were stored while ffmpeg was missing."""
     if not services().archive.converter.is_available:
-        raise click.ClickException("There is no ffmpeg: install it, e.g. apt install ffmpeg.")
-    click.echo(f"{services().archive.convert_voices()} voices can be played now.")
+        raise click.ClickException(_("没有 ffmpeg：装上它，如 apt install ffmpeg。"))
+    click.echo(_("现在能播放 %(count)s 条语音。", count=services().archive.convert_voices()))

@@ -16,6 +16,7 @@ from ..models import MessageLog
 from ..services import audit
 from ..services.messages.export import ExportFormat, stream
 from ..services.messages.filters import FilterError, MessageFilter
+from ..terminal import gettext as _
 from ..wiring import services
 from .common import ACTOR, inert, wechat
 
@@ -40,7 +41,7 @@ class _Zone(click.ParamType[ZoneInfo]):
         try:
             return ZoneInfo(value)
         except (ValueError, OSError, KeyError):
-            self.fail(f"{value!r} is no time zone", param, ctx)
+            self.fail(_("%(value)r 不是时区", value=value), param, ctx)
 
 
 def _filter_options(command: Any) -> Any:
@@ -91,4 +92,4 @@ def _progress_bar(last: int) -> AbstractContextManager[Any]:
     """Show the progress of an export, by message id, if the standard error is a terminal."""
     if not sys.stderr.isatty():
         return nullcontext()
-    return click.progressbar(length=last, label="Exporting", file=sys.stderr)
+    return click.progressbar(length=last, label=_("正在导出"), file=sys.stderr)

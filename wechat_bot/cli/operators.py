@@ -12,6 +12,7 @@ from ..extensions import db
 from ..models import Operator, Role
 from ..services.operators import management, two_factor
 from ..services.operators.passwords import generate
+from ..terminal import gettext as _
 from .common import ACTOR, Commands
 
 operator = Commands("operator", help="Who may sign in to the console.")
@@ -34,7 +35,7 @@ def create(name: str, role: str, password_stdin: bool) -> None:
     """Let NAME sign in, with a password that has to be changed at the first sign-in."""
     password = _password(password_stdin)
     management.create(db.engine, ACTOR, name, Role(role), password)
-    click.echo(f"{name} may sign in as {role}.")
+    click.echo(_("%(name)s 可以以 %(role)s 的角色登录了。", name=name, role=role))
     _show(password, password_stdin)
 
 
@@ -58,8 +59,8 @@ def list_(as_json: bool) -> None:
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return
     for one in found:
-        state = "disabled" if one["disabled"] else one["last_sign_in_at"] or "never signed in"
-        factor = ", second factor" if one["second_factor"] else ""
+        state = _("停用了") if one["disabled"] else one["last_sign_in_at"] or _("从未登录")
+        factor = _("，有两步验证") if one["second_factor"] else ""
         click.echo(f"{one['name']}  {one['role']}  {state}{factor}")
 
 
@@ -68,7 +69,7 @@ def list_(as_json: bool) -> None:
 def disable(name: str) -> None:
     """Sign NAME out at once, and let NAME sign in no more."""
     management.disable(db.engine, ACTOR, _id(name))
-    click.echo(f"{name} is disabled.")
+    click.echo(_("%(name)s 已停用。", name=name))
 
 
 @operator.command()
@@ -76,7 +77,7 @@ def disable(name: str) -> None:
 def enable(name: str) -> None:
     """Let NAME sign in again."""
     management.enable(db.engine, ACTOR, _id(name))
-    click.echo(f"{name} may sign in again.")
+    click.echo(_("%(name)s 又可以登录了。", name=name))
 
 
 @operator.command("reset-password")
@@ -86,7 +87,7 @@ def reset_password(name: str, password_stdin: bool) -> None:
     """Give NAME a password to be changed at the next sign-in, and end the wait after failed ones."""
     password = _password(password_stdin)
     management.reset_password(db.engine, ACTOR, _id(name), password)
-    click.echo(f"{name} has another password, and is signed out everywhere.")
+    click.echo(_("%(name)s 有了新密码，已在各处退出登录。", name=name))
     _show(password, password_stdin)
 
 
@@ -96,7 +97,7 @@ def reset_password(name: str, password_stdin: bool) -> None:
 def set_role(name: str, role: str) -> None:
     """Change what NAME may do."""
     management.set_role(db.engine, ACTOR, _id(name), Role(role))
-    click.echo(f"{name} is {role}.")
+    click.echo(_("%(name)s 现在是 %(role)s。", name=name, role=role))
 
 
 @operator.command("reset-second-factor")
@@ -104,14 +105,14 @@ def set_role(name: str, role: str) -> None:
 def reset_second_factor(name: str) -> None:
     """Ask NAME for no code any more."""
     two_factor.turn_off(db.engine, ACTOR, _id(name))
-    click.echo(f"{name} signs in with the password alone.")
+    click.echo(_("%(name)s 以后只用密码登录。", name=name))
 
 
 def _id(name: str) -> int:
     with db.engine.connect() as connection:
         found = connection.scalar(select(Operator.id).where(Operator.name == name))
     if found is None:
-        raise click.ClickException(f"There is no operator {name!r}: see flask operator list.")
+        raise click.ClickException(_("没有操作员 %(name)r：见 flask operator list。", name=name))
     return found
 
 
@@ -121,4 +122,4 @@ def _password(from_stdin: bool) -> str:
 
 def _show(password: str, from_stdin: bool) -> None:
     if not from_stdin:
-        click.echo(f"Password, shown once: {password}")
+        click.echo(_("密码，只显示这一次：%(password)s", password=password))

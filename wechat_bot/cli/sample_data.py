@@ -14,6 +14,7 @@ from ..sample_data.pictures import attach_pictures
 from ..sample_data.team import add_team_activity
 from ..services.projections.projector import Projector
 from ..settings import Environment
+from ..terminal import gettext as _
 from ..wiring import services
 from .common import wechat
 
@@ -37,27 +38,31 @@ def seed(
     """Fill the database with made-up conversations, to look at, to test and to measure."""
     settings = services().settings
     if settings.app_env is Environment.PRODUCTION and not yes:
-        raise click.ClickException("This is production. Pass --yes if you mean it.")
+        raise click.ClickException(_("这是生产环境。真要这样做，加 --yes。"))
     plan = Plan(messages=messages, until=until or datetime.now(UTC), seed=seed, followers=followers)
     try:
-        with click.progressbar(length=messages, label="Writing messages") as bar:
+        with click.progressbar(length=messages, label=_("正在写入消息")) as bar:
             seed_messages(db.engine, router, settings.wechat_app_id, plan, add=add, progress=bar.update)
     except AlreadyUsed as error:
-        raise click.ClickException(
-            "The database has messages. Pass --add to mix made-up ones with them for ever."
-        ) from error
+        raise click.ClickException(_("数据库里已有消息。加 --add，会把虚构的和它们永远混在一起。")) from error
     except AlreadyRecorded as error:
-        raise click.ClickException("These very messages are there already: pass another --seed.") from error
+        raise click.ClickException(_("这些消息已经有了：换一个 --seed。")) from error
     _update_projections(services().projector)
     add_team_activity(db.engine, seed)
     attach_pictures(db.engine, services().archive, seed)
-    click.echo(f"{messages} messages of {plan.follower_count} followers.")
+    click.echo(
+        _(
+            "%(messages)s 条消息，来自 %(followers)s 位粉丝。",
+            messages=messages,
+            followers=plan.follower_count,
+        )
+    )
 
 
 def _update_projections(projector: Projector) -> None:
     """Process all recorded messages, so that lists, search and media include them."""
     left = projector.catch_up(0)
-    with click.progressbar(length=left, label="Indexing them") as bar:
+    with click.progressbar(length=left, label=_("正在建索引")) as bar:
         while left:
             rest = projector.catch_up(0.5)
             bar.update(left - rest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ..terminal import gettext as _
 from ..wiring import services
 from .common import Commands
 
@@ -20,8 +21,8 @@ def rebuild() -> None:
     projector = services().projector
     projector.rebuild_search()
     left = projector.backlog()
-    with click.progressbar(length=left, label="Indexing messages") as bar:
+    with click.progressbar(length=left, label=_("正在建索引")) as bar:
         while rest := projector.catch_up(0):
             bar.update(max(left - rest, 0))
             left = rest
-    click.echo("Every message can be found.")
+    click.echo(_("所有消息都能搜到了。"))

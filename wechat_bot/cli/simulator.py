@@ -10,6 +10,7 @@ import click
 from ..simulator import sample_messages, scenarios
 from ..simulator.openids import new_openid
 from ..simulator.platform import NOTICE, OPENID, Attempt, Delivery, SimulatedPlatform
+from ..terminal import gettext as _
 from ..wechat.credentials import Credentials, Mode
 from ..wechat.errors import CredentialsError
 from ..wechat.replies import TextReply
@@ -45,7 +46,9 @@ def _platform(
             aes_keys=(aes_key,) if aes_key else ours.aes_keys,
         )
     except CredentialsError as error:
-        raise click.ClickException(f"{error} Or pass --token, --aes-key, --app-id, --mode.") from error
+        raise click.ClickException(
+            _("%(error)s 或者给出 --token、--aes-key、--app-id、--mode。", error=error)
+        ) from error
     url = url or f"http://{settings.host}:{settings.port}/wechat"
     return SimulatedPlatform.at(url, credentials, openid=openid)
 
@@ -71,7 +74,7 @@ def push(kind: str, content: str | None, fields: tuple[str, ...], **options: Any
     click.echo(inert(_show(attempt)))
     if attempt.problem:
         problem = f"{platform.url}: {inert(attempt.problem)}"
-        raise click.ClickException(f"{problem}. A follower would read: {NOTICE}")
+        raise click.ClickException(_("%(problem)s。粉丝会看到：%(notice)s", problem=problem, notice=NOTICE))
 
 
 @wechat.command()
@@ -80,8 +83,8 @@ def push(kind: str, content: str | None, fields: tuple[str, ...], **options: Any
 def chat(**options: Any) -> None:
     """A conversation: what you type is pushed, what the follower would read is printed."""
     platform = _platform(**options)
-    click.echo(f"You write to {platform.url}.")
-    click.echo("Type a message; /follow, /unfollow, /scan SCENE, /click KEY; Ctrl-D ends.")
+    click.echo(_("发往 %(url)s。", url=platform.url))
+    click.echo(_("输入消息；/follow、/unfollow、/scan SCENE、/click KEY；按 Ctrl-D 结束。"))
     _print(platform.push(platform.event("subscribe", EventKey="")))
     while True:
         try:
@@ -103,7 +106,7 @@ def play_files(files: tuple[TextIO, ...], **options: Any) -> None:
     """
     failed = sum(_play(_platform(openid=new_openid(), **options), file) for file in files)
     if failed:
-        raise click.ClickException(f"{failed} answers are not as expected.")
+        raise click.ClickException(_("有 %(count)s 个回复和预期不同。", count=failed))
 
 
 def _play(platform: SimulatedPlatform, file: TextIO) -> int:
@@ -122,7 +125,15 @@ def _play(platform: SimulatedPlatform, file: TextIO) -> int:
         )
         if not result.passed:
             expected = scenarios.describe_expectation(result.step)
-            click.echo(f"    expected {inert(expected)}, got {result.outcome}: {result.text!r}")
+            click.echo(
+                "    "
+                + _(
+                    "预期 %(expected)s，收到 %(outcome)s：%(text)r",
+                    expected=inert(expected),
+                    outcome=result.outcome,
+                    text=result.text,
+                )
+            )
     return failed
 
 

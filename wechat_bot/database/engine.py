@@ -12,6 +12,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import Connection
 
 from ..settings import Settings, SettingsError
+from ..terminal import gettext as _
 
 BUSY_TIMEOUT = 2.0
 """Seconds to wait for another writer. Shorter than the platform waits for the answer to a push."""
@@ -32,8 +33,12 @@ def prepare_folder(settings: Settings, folder: str) -> None:
         with TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        problem = f"No files can be written to {folder} ({error.strerror})"
-        raise SettingsError([f"{problem}: correct its permissions, or set INSTANCE_PATH."]) from error
+        problem = _(
+            "%(folder)s 里写不了文件（%(reason)s）：改正它的权限，或者设置 INSTANCE_PATH。",
+            folder=folder,
+            reason=error.strerror,
+        )
+        raise SettingsError([problem]) from error
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
