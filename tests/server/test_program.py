@@ -65,7 +65,7 @@ def test_a_busy_port_is_told_with_a_remedy(tmp_path: Path) -> None:
         ({"PORT": "many", "LOG_LEVEL": "loud"}, ["PORT is 'many'", "LOG_LEVEL is 'loud'"]),
         ({"APP_ENV": "production", "SECRET_KEY": "secret"}, ["SECRET_KEY is missing or too short"]),
         ({"HOST": "0.0.0.0", "SECRET_KEY": "development"}, ["HOST=0.0.0.0 lets others in"]),
-        ({"WECHAT_MESSAGE_MODE": "safe"}, ["WECHAT_MESSAGE_MODE is safe, which needs"]),
+        ({"WECHAT_MESSAGE_MODE": "safe", "WECHAT_APP_ID": ""}, ["WECHAT_MESSAGE_MODE is safe, which needs"]),
         ({"DATABASE_URL": "postgres://127.0.0.1:1/none", "PORT": "0"}, ["The database cannot be used"]),
         ({"INSTANCE_PATH": "/proc/self/none", "PORT": "0"}, ["No files can be written to /proc/self/none ("]),
         ({"INSTANCE_PATH": "/proc/self", "PORT": "0"}, ["No files can be written to /proc/self ("]),
