@@ -93,6 +93,8 @@ class AccountSettings:
     session_ttl: int
     """In seconds."""
     apology: str
+    shows_errors: bool
+    """Whether followers read the error of a handler that fails, where there is no apology."""
     thinking: str
     slow_handlers: int
     waiting_messages: int
@@ -211,7 +213,9 @@ class Settings:
     wechat_session_ttl: int = _setting(
         86400, "Seconds after its last change at which a follower's session with the bot expires."
     )
-    wechat_apology: str = _setting("", "The reply when a handler fails. Empty: no reply.")
+    wechat_apology: str = _setting(
+        "", "The reply when a handler fails. Empty: the error in development, no reply in production."
+    )
     wechat_thinking: str = _setting(
         "还在思考。稍等片刻，点下面的链接或回复任意内容，即可查看答案。",
         "The reply when an answer takes too long and the follower must fetch it; a link is added.",
@@ -279,6 +283,7 @@ class Settings:
             answer_seconds=self.wechat_answer_seconds,
             session_ttl=self.wechat_session_ttl,
             apology=self.wechat_apology,
+            shows_errors=self.app_env is Environment.DEVELOPMENT,
             thinking=self.wechat_thinking,
             slow_handlers=self.wechat_slow_handlers,
             # Of one message, two pushes wait when the platform gives up the first: three quarters of the

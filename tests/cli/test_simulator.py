@@ -86,6 +86,20 @@ def test_a_conversation_goes_on_until_the_input_ends(run: Run) -> None:
     ]
 
 
+def test_an_error_of_a_handler_is_told(make_app: MakeApp) -> None:
+    router = Router()
+
+    @router.on(Message)
+    def forget(message: Message, ctx: Context) -> Answer:
+        raise LookupError("no such city")
+
+    app = make_app(router)
+    with listening(app) as url:
+        arguments = ["wechat", "chat", "--url", f"{url}/wechat"]
+        shown = app.test_cli_runner().invoke(args=arguments, input="天气\n")
+    assert shown.output.count("号> test_simulator.forget: LookupError: no such city") == 2
+
+
 @pytest.fixture
 def parrot(make_app: MakeApp) -> Iterator[Run]:
     """Runs a command against a bot that says `ACTIVE`."""

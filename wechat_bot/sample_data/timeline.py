@@ -106,7 +106,9 @@ class SampleTimeline:
         self._plan = plan
         self._account_id = account_id
         self._router = router
-        self._runner = HandlerRunner(apology="", session_ttl=1, late_state=lambda: MessageState.READY)
+        self._runner = HandlerRunner(
+            apology="", shows_errors=False, session_ttl=1, late_state=lambda: MessageState.READY
+        )
         self._rng = Random(f"{plan.seed} {plan.until.isoformat()}")  # noqa: S311
         self._traffic = TrafficCurve(self._rng, plan.until - timedelta(days=plan.days), plan.until)
         self._existing = round(plan.follower_count * EXISTING_SHARE) or 1

@@ -19,6 +19,7 @@ from wechat_bot.routing import Answer, Context, Router, keyword
 from wechat_bot.services.inbox.handling import Push
 from wechat_bot.services.messages.records import reply_key
 from wechat_bot.services.outbox.window import load_window
+from wechat_bot.settings import Environment
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.messages import Event, SubscribeEvent, TextMessage
 from wechat_bot.wechat.parsing import parse
@@ -122,17 +123,28 @@ def test_a_session_is_forgotten_after_its_time(platform: FakePlatform, engine: E
     assert platform.text("count") == "1"
 
 
-def test_a_handler_that_raises_changes_nothing_and_is_silent(platform: FakePlatform, engine: Engine) -> None:
+def test_a_handler_that_raises_changes_nothing(platform: FakePlatform, engine: Engine) -> None:
     platform.text("count")
-    assert platform.text("fail") is None
+    platform.text("fail")
     assert platform.text("count") == "2"
     [failed] = logs(engine, state=MessageState.FAILED)
     assert failed.error == "ValueError: on purpose"
 
 
-def test_a_follower_can_be_given_an_apology(make_app: MakeApp, router: Router) -> None:
-    platform = FakePlatform.of(make_app(router, wechat_apology="抱歉。"))
-    assert platform.text("fail") == "抱歉。"
+@pytest.mark.parametrize(
+    ("app_env", "apology", "shown"),
+    [
+        (Environment.DEVELOPMENT, "", "test_receiving.fail: ValueError: on purpose"),
+        (Environment.DEVELOPMENT, "抱歉。", "抱歉。"),
+        (Environment.PRODUCTION, "", None),
+        (Environment.PRODUCTION, "抱歉。", "抱歉。"),
+    ],
+)
+def test_a_handler_that_raises_shows_its_error_in_development_only(
+    make_app: MakeApp, router: Router, app_env: Environment, apology: str, shown: str | None
+) -> None:
+    platform = FakePlatform.of(make_app(router, app_env=app_env, wechat_apology=apology))
+    assert platform.text("fail") == shown
 
 
 def test_a_blank_answer_is_silence(platform: FakePlatform, engine: Engine) -> None:
@@ -317,6 +329,7 @@ def test_a_session_that_cannot_be_stored_is_the_handlers_failure(make_app: MakeA
         return "never"
 
     app = make_app(router)
-    assert FakePlatform.of(app).text("x") is None
+    assert "TypeError" in str(FakePlatform.of(app).text("x"))
     with app.app_context():
-        assert logs(db.engine)[0].state == MessageState.FAILED
+        [failed] = logs(db.engine, direction=Direction.IN)
+    assert failed.state == MessageState.FAILED

@@ -195,9 +195,9 @@ def test_a_retry_at_another_process_waits_for_the_first(make_app: MakeApp, bot: 
     assert bot.runs == {"t": 1}
 
 
-def test_a_slow_handler_that_raises_is_silent(make_app: MakeApp, bot: SlowBot) -> None:
+def test_a_slow_handler_that_raises_shows_its_error_in_development(make_app: MakeApp, bot: SlowBot) -> None:
     app = make_app(bot.router)
-    assert FakePlatform.of(app).text("fail") is None
+    assert "ValueError: on purpose" in str(FakePlatform.of(app).text("fail"))
     assert states(app, Direction.IN) == [MessageState.FAILED]
 
 

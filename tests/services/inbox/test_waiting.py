@@ -22,7 +22,7 @@ from wechat_bot.routing import Answer, Context, Router, matches
 from wechat_bot.services.inbox import pickup
 from wechat_bot.services.inbox.queue import HEARTBEAT_TIMEOUT, Liveness
 from wechat_bot.services.inbox.waiting import WaitingPushes
-from wechat_bot.settings import Settings
+from wechat_bot.settings import Environment, Settings
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wechat.account_kinds import AccountKind
 from wechat_bot.wechat.messages import TextMessage
@@ -208,7 +208,7 @@ def test_a_handler_that_fails_is_told_when_its_answer_is_fetched(
     make_app: MakeApp, bot: Bot, engine: Engine
 ) -> None:
     bot.fails = True
-    app = make_app(bot.router)
+    app = make_app(bot.router, app_env=Environment.PRODUCTION)
     bot.told.set()
     platform = FakePlatform.of(app)
     platform.text("ask x")

@@ -140,11 +140,13 @@ class HandlerFinder:
 class HandlerRunner:
     """Runs handlers.
 
-    Followers read `apology` when one fails; `session_ttl` is in seconds. `late_state` returns the state of a
-    reply that cannot be in the answer to its push.
+    Followers read `apology` when one fails; if it is empty and `shows_errors` is set, they read the error.
+    `session_ttl` is in seconds. `late_state` returns the state of a reply that cannot be in the answer to its
+    push.
     """
 
     apology: str
+    shows_errors: bool
     session_ttl: int
     late_state: Callable[[], MessageState]
 
@@ -162,8 +164,8 @@ class HandlerRunner:
             where = "".join(traceback.format_tb(error.__traceback__))
             log.error("handler %s failed with %s at\n%s", call.route.name, type(error).__name__, where)
             log.debug("what it said", exc_info=error)
-            reply, session_change = self._apology, None
             state, problem = MessageState.FAILED, f"{type(error).__name__}: {error}"[:255]
+            reply, session_change = self._apology(f"{call.route.name}: {problem}"), None
         seconds = time.monotonic() - started
         if seconds > QUICK_SECONDS and not call.route.slow:
             log.warning("handler %s took %.1f s: mark it slow=True", call.route.name, seconds)
@@ -181,12 +183,12 @@ class HandlerRunner:
     def interrupted(self, call: HandlerCall, account_id: int) -> Exchange:
         """Return what becomes of a message whose handler was interrupted and must not run again."""
         exchange = call.exchange(account_id, MessageState.FAILED, error="interrupted")
-        return self._with_reply(exchange, self._apology)
+        return self._with_reply(exchange, self._apology(f"{exchange.origin}: interrupted"))
 
-    @property
-    def _apology(self) -> Reply | None:
-        """What followers read when a handler fails."""
-        return TextReply(self.apology) if self.apology else None
+    def _apology(self, problem: str) -> Reply | None:
+        """Return what followers read when a handler fails because of `problem`."""
+        text = self.apology or (problem if self.shows_errors else "")
+        return TextReply(text) if text else None
 
     def _with_reply(self, exchange: Exchange, reply: Reply | None) -> Exchange:
         """Return `exchange` with `reply`, which has further pages if it is a long text."""

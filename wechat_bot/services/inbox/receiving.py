@@ -78,7 +78,9 @@ class Inbox:
         self._reader = InboxReader(engine, reader)
         self._recorder = Recorder(engine)
         self._finder = HandlerFinder(account_id, router, self._reader, services)
-        self._runner = HandlerRunner(account.apology, account.session_ttl, self._late_state)
+        self._runner = HandlerRunner(
+            account.apology, account.shows_errors, account.session_ttl, self._late_state
+        )
         self._waiting = WaitingPushes(account.waiting_messages)
         self._working, self._working_slow = Semaphore(MAX_WORKING), Semaphore(MAX_WORKING_SLOW)
         self.slow_handlers = SlowHandlers(
