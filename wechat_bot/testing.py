@@ -2,8 +2,8 @@
 
 `FakePlatform` pushes messages to an application, and `FakeAPI` answers its calls of the platform's API::
 
-    platform = FakePlatform.of(app)
-    assert platform.follow() == "欢迎关注！"
+    with FakePlatform.for_router(router) as platform:
+        assert platform.follow() == "欢迎关注！"
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from flask import Flask
+from flask_migrate import upgrade
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from . import create_app
 from .database.transactions import in_transaction
+from .routing import Router
+from .settings import IN_MEMORY, Settings
 from .simulator.api import SimulatedAPI
 from .simulator.platform import NOTICE, OPENID, Attempt, Delivery, Send, SimulatedPlatform, http_sender
 from .simulator.state import APIFault, APIFaultKind, SimulatedAccount
@@ -49,6 +54,23 @@ class FakePlatform(SimulatedPlatform):
     def of(cls, app: Flask, **options: Any) -> Self:
         """Return a platform that pushes into `app` through its test client."""
         return cls(services(app).account.credentials, client_sender(app), **options)
+
+    @classmethod
+    @contextmanager
+    def for_router(cls, router: Router, **settings: Any) -> Iterator[Self]:
+        """Yield a platform that pushes into an application with the handlers of `router`.
+
+        The application has default settings, except `settings`, and a database of its own, which is deleted
+        at the end of the block.
+        """
+        with TemporaryDirectory(prefix="wechat_bot-") as folder:
+            app = create_app(Settings(instance_path=folder, job_queue_url=IN_MEMORY, **settings), router)
+            try:
+                with app.app_context():
+                    upgrade()
+                yield cls.of(app)
+            finally:
+                services(app).close()
 
 
 def client_sender(app: Flask, path: str = "/wechat") -> Send:

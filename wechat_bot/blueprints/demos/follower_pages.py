@@ -15,7 +15,9 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from ...security import same_origin
-from ...testing import OPENID, FakeAPI, FileStore
+from ...simulator.api import SimulatedAPI
+from ...simulator.platform import OPENID
+from ...simulator.store import FileStore
 from ...web_pages import BASE, JSSDK, JSSDK_POLICY, USERINFO, Visitor, jssdk_config, oauth_required
 from ...wechat.api import WeChatClient
 from ...wechat.credentials import Credentials
@@ -36,9 +38,9 @@ def client() -> WeChatClient:
     return own or WeChatClient(DEMO_CREDENTIALS, "https://api.weixin.qq.com", simulated_api().transport)
 
 
-def simulated_api() -> FakeAPI:
+def simulated_api() -> SimulatedAPI:
     """Return the simulated API, whose state all processes share."""
-    return FakeAPI(DEMO_CREDENTIALS, store=FileStore(Path(current_app.instance_path) / "demo_platform"))
+    return SimulatedAPI(DEMO_CREDENTIALS, store=FileStore(Path(current_app.instance_path) / "demo_platform"))
 
 
 def is_simulated() -> bool:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from flask import current_app, request
 
+from ...simulator.api import SimulatedAPI
 from ...simulator.delivery import PushDelivery, faulty_platform
 from ...simulator.flood_run import FloodFile
 from ...simulator.journal import Journal
 from ...simulator.platform import OPENID
 from ...simulator.store import FileStore
-from ...testing import FakeAPI
 from ...wechat.credentials import Credentials, Mode
 from ...wechat.errors import CredentialsError
 from ...wiring import services
@@ -45,8 +45,8 @@ def read_media(media_id: str) -> tuple[bytes, str] | None:
         return None
 
 
-def platform_api() -> FakeAPI:
-    return FakeAPI(services().settings.credentials, store=store())
+def platform_api() -> SimulatedAPI:
+    return SimulatedAPI(services().settings.credentials, store=store())
 
 
 def push_delivery(openid: str) -> PushDelivery:
