@@ -17,7 +17,7 @@ from .env_file import create_env_file, load_settings
 from .extensions import db
 from .server import PortBusy, check_port, serve
 from .services.operators.management import FIRST_ADMIN_NAME, create_first
-from .settings import Settings, SettingsError
+from .settings import Environment, Settings, SettingsError
 from .terminal import gettext as _
 from .wechat.credentials import Mode
 from .wiring import services
@@ -109,6 +109,11 @@ def _sections(settings: Settings, address: str, first_password: str | None) -> I
         yield [_("想看有内容的样子，在另一个终端里放进虚构的对话："), ".venv/bin/flask wechat seed"]
     if settings.demos_are_on:
         yield [_("从演示学 Flask："), f"{address}/demo/"]
+    if settings.app_env is Environment.DEVELOPMENT:
+        yield [
+            _("改过的处理函数重启后生效；用这个命令代替 make run，会自动重新载入："),
+            ".venv/bin/flask run --debug",
+        ]
     entries = [f"{_padded(name)}{value}" for name, value in _console_entries(settings)]
     yield [_("填进公众平台的后台（设置与开发 › 开发接口管理 › 服务器配置）："), *entries]
 

@@ -33,6 +33,7 @@ def test_it_writes_its_env_migrates_answers_and_ends_cleanly(program: Program) -
     assert f"{program.url}/admin/" in log
     assert log.count("Name admin, password ") == 1
     assert "flask wechat seed" in log
+    assert "flask run --debug" in log
     assert load_settings(program.folder / ".env", {}).wechat_token not in log, "no secret outside a terminal"
     written = {*program.folder.rglob("*")} - {program.log}
     readable = [path for path in written if not path.is_symlink() and path.stat().st_mode & 0o077]
