@@ -6,14 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from flask import abort, g, jsonify, redirect, request, url_for
+from flask import abort, current_app, g, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 from flask_login import current_user
 from sqlalchemy import func, select
+from werkzeug.exceptions import MethodNotAllowed
 
 from ...extensions import db
 from ...models import Conversation, ConversationStatus, Mention, MessageLog, Role
+from ...security import SAFE_METHODS
 from ...services.conversations.queries import unseen_mentions
 from ...services.outbox.sending import UNDO_SECONDS
 from ...wiring import services
@@ -127,5 +129,12 @@ def live() -> ResponseReturnValue:
 
 
 def missing(path: str) -> NoReturn:
-    """Make an unknown address an error of the console, so that it is shown within its layout."""
+    """Make an unknown address an error of the console, so that it is shown within its layout.
+
+    Addresses that take another method come here, too, because this view takes GET for all.
+    """
+    adapter = current_app.create_url_adapter(request)
+    methods = set(adapter.allowed_methods()) - SAFE_METHODS if adapter else set()
+    if methods:
+        raise MethodNotAllowed(sorted(methods))
     abort(404)
