@@ -31,7 +31,7 @@ bp = Blueprint("callback", __name__)
 MAX_BODY = 1 << 20
 """Maximum size of a push, in bytes."""
 
-_PATHS = {"/wechat", "/wechat/"}
+_PATH = "/wechat"
 _UNKNOWN = "unknown"
 """The kind of a push before it is read."""
 _TURN = "wechat_bot.turn"
@@ -62,7 +62,7 @@ class PushesInTurn:
         self._services = services
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] != "POST" or environ["PATH_INFO"] not in _PATHS:
+        if environ["REQUEST_METHOD"] != "POST" or environ["PATH_INFO"].removesuffix("/") != _PATH:
             return self._app(environ, start_response)
         with self._services.inbox.turn() as turn:
             if turn.elapsed > PUSH_TIMEOUT:  # the platform no longer listens, and others wait
@@ -127,14 +127,14 @@ class PushRequest:
         return seconds
 
 
-@bp.get("/wechat", strict_slashes=False, provide_automatic_options=False)
+@bp.get(_PATH, strict_slashes=False, provide_automatic_options=False)
 def verify() -> Response:
     echo = services().webhook.handshake(_query())
     services().call_stats.record_request(VERIFIED)
     return PlatformResponse(echo)
 
 
-@bp.post("/wechat", strict_slashes=False, provide_automatic_options=False)
+@bp.post(_PATH, strict_slashes=False, provide_automatic_options=False)
 def push() -> Response:
     return PushRequest(services(), request.environ[_TURN]).answer()
 
