@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,7 +23,7 @@ _TCP_INFO = struct.Struct("=44xI4xI")
 
 def watch(port: int) -> None:
     """Start a thread that closes idle connections to `port`. Only Linux tells which they are."""
-    if hasattr(socket, "TCP_INFO"):
+    if sys.platform == "linux":
         Thread(target=_watch, args=(port,), name="idle connections", daemon=True).start()
 
 
