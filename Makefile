@@ -3,6 +3,9 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
+# Each process of the tests compiles everything again where the bytecode is not kept.
+test: export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: run test check format translations screenshots vendor lock bench clean
 
 run: .venv/run

@@ -269,7 +269,7 @@ def _table(kind: str, costs: Mapping[str, Cost], few: Stored, many: Stored) -> s
 
 def _summary(kind: str, stored: Stored) -> str:
     count = stored.size // EXPORT_DIVISOR
-    rate, growth = _export(stored.engine, count)
+    rate, growth = _export(stored, count)
     return table(
         [f"{kind}, {stored.size:,} stored", "", ""],
         [
@@ -280,12 +280,12 @@ def _summary(kind: str, stored: Stored) -> str:
     )
 
 
-def _export(engine: Engine, count: int) -> tuple[float, float]:
+def _export(stored: Stored, count: int) -> tuple[float, float]:
     """Return messages per second, and the growth of the peak memory in MiB."""
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = _peak_kib()
     started, done = time.perf_counter(), 0
-    for _ in export.stream(engine, MessageFilter(), "csv"):
+    for _ in export.stream(stored.engine, services(stored.app).account_id, MessageFilter(), "csv"):
         done += export.BATCH_SIZE
         if done >= count:
             break

@@ -19,7 +19,7 @@ from .tools import ROOT
 
 RECORDED = "SELECT count(*) FROM message_logs WHERE direction = 'in'"
 WORKERS = 2
-_SERVE = "from config import settings; from wechat_bot.server import serve; serve(settings)"
+_SERVE = "from config import settings; from wechat_bot.server import serve; serve(settings, print)"
 
 
 def settings(

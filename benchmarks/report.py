@@ -28,6 +28,8 @@ TITLES = {
     "history": "Reading many stored messages",
     "waiting": "Waiting and storms",
     "startup": "Start",
+    "rules": "Rules",
+    "knowledge": "Knowledge",
     "profile": "Where the time of a push goes",
 }
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from wechat_bot.services.assistant.profile import AssistantProfile
 from wechat_bot.settings import Settings
 from wechat_bot.simulator.flood import Message, Outcome, Result, fetch, flood
 from wechat_bot.testing import FakePlatform
@@ -21,7 +23,7 @@ from wechat_bot.wechat.credentials import Mode
 from . import ours, tools, traffic
 from .databases import Database, SQLite, postgres
 from .options import Options
-from .processes import NotStarted, memory_usage, tree
+from .processes import NotStarted, free_port, listening, memory_usage, tree
 from .report import Report, table, verdict
 from .servers import Running, Server, running
 from .tools import Missing
@@ -29,6 +31,8 @@ from .traffic import WrongAnswer
 
 BOT = tools.HERE / "waiting_bot"
 """The folder of the bot that is served; its handlers answer with `right`."""
+ASSISTANT_BOT = tools.HERE / "assistant_bot"
+"""The folder of the bot whose slow questions go to a model that is played."""
 ORDINARY_FOLLOWERS = 30
 """These are known before: they are those of `traffic.check`."""
 SETTLE_SECONDS = 5.0
@@ -54,6 +58,8 @@ class Run:
     reports: float = 0
     """Reports of template messages a second."""
     seconds: float = 20
+    assistant: bool = False
+    """Whether the slow questions go to the assistant, whose model takes as long."""
     fetched: bool = False
     """Whether followers who are told to fetch their answers do so afterwards."""
 
@@ -61,7 +67,8 @@ class Run:
     def slow_questions(self) -> Iterator[Message]:
         for number in range(self.slow):
             follower = ORDINARY_FOLLOWERS + number % (self.followers or self.slow)
-            yield traffic.openid(follower), {"Content": f"慢 {self.sleep} {number}"}
+            question = f"[slow {self.sleep}] {number}" if self.assistant else f"慢 {self.sleep} {number}"
+            yield traffic.openid(follower), {"Content": question}
 
     @property
     def ordinary_questions(self) -> Iterator[Message]:
@@ -98,13 +105,15 @@ class Findings:
 
 
 def right(result: Result, question: str) -> bool:
-    """Whether a result has the answer to a question."""
-    return result.reply == f"收到：{question}"
+    """Whether a result has the answer to a question: of a handler, or of the assistant with its mark."""
+    asked = question.rpartition("] ")[2]
+    return result.reply in {f"收到：{question}", f"你问的是：{asked}\n{AssistantProfile.label}"}
 
 
 THOROUGH = (
     *(Run(what=f"{slow:,} at once", slow=slow, fetched=True) for slow in (20, 64, 150, 400, 1000)),
     Run(what="4,000 at once", slow=4000, fetched=True),
+    Run(what="400 at once to the assistant", slow=400, sleep=8, assistant=True, fetched=True),
     Run(what="200 at once of one follower", slow=200, followers=1),
     Run(what="500 reports a second", ordinary=50, reports=500),
 )
@@ -150,15 +159,29 @@ def _measure(each: Run, make: Callable[[Path, ExitStack], Database], name: str) 
     print(f"{name}, {each.what}", file=sys.stderr, flush=True)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="bench-")))
-        server = _serve_bot(ours.server("ours", Mode.SAFE, directory, make(directory, stack)))
+        server = ours.server("ours", Mode.SAFE, directory, make(directory, stack))
+        server = _serve_bot(server, ASSISTANT_BOT if each.assistant else BOT)
+        if each.assistant:
+            stack.enter_context(_model(server))
         started = stack.enter_context(running(server))
         time.sleep(SETTLE_SECONDS)
         return asyncio.run(_push(each, started))
 
 
-def _serve_bot(server: Server) -> Server:
-    """Return the server with the bot of `BOT` instead of the shipped one."""
-    path = f"{BOT}:{server.environ['PYTHONPATH']}"
+@contextmanager
+def _model(server: Server) -> Iterator[None]:
+    """Serve the stand-in for a language model, and let the assistant of `server` use it."""
+    port = free_port()
+    command = [sys.executable, str(ASSISTANT_BOT / "model.py"), str(port)]
+    with listening(command, port, directory=server.directory, environ=server.environ):
+        switch_on = [sys.executable, str(ASSISTANT_BOT / "switch_on.py"), f"http://127.0.0.1:{port}/v1"]
+        subprocess.run(switch_on, cwd=server.directory, env=server.environ, check=True)
+        yield
+
+
+def _serve_bot(server: Server, bot: Path) -> Server:
+    """Return the server with another bot than the shipped one."""
+    path = f"{bot}:{server.environ['PYTHONPATH']}"
     return replace(server, environ={**server.environ, "PYTHONPATH": path})
 
 

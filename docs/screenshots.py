@@ -83,7 +83,7 @@ def add_sample_data(app: Flask) -> int:
         )
         while services(app).projector.catch_up():
             pass
-        add_team_activity(db.engine, seed=1)
+        add_team_activity(db.engine, services(app).account_id, seed=1)
         attach_pictures(db.engine, services(app).archive, seed=1)
         regulars = select(Conversation.follower_id).join(Follower, Follower.id == Conversation.follower_id)
         return db.session.scalars(regulars.where(Follower.alias != "").order_by(*_BEST).limit(1)).one()

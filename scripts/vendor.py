@@ -13,10 +13,14 @@ import sys
 import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = (ROOT / "wechat_bot" / "static" / "vendor", ROOT / "tests" / "e2e" / "vendor")
 ICONS = "@tabler/icons"
+EMOJI = "emoji-picker-element-data"
+COMPONENTS = 2
+"""The group of the parts of emoji: skin tones and hair."""
 
 
 def main() -> None:
@@ -32,6 +36,8 @@ def update(vendor: Path, manifest_file: Path) -> None:
                 (vendor / target).write_bytes(read(archive, source))
             if name == ICONS:
                 (vendor / "icons.svg").write_text(sprite(archive, manifest["icons"]), encoding="utf-8")
+            if name == EMOJI:
+                (vendor / "emoji.json").write_text(emoji(archive), encoding="utf-8")
     files = sorted(path for path in vendor.iterdir() if path != manifest_file)
     manifest["sha256"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     manifest_file.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
@@ -59,6 +65,22 @@ def sprite(archive: tarfile.TarFile, names: list[str]) -> str:
         shapes = re.sub(r'<path stroke="none"[^>]*/>', "", re.search(r"<svg[^>]*>(.*)</svg>", svg, re.S)[1])
         symbols.append(f'<symbol id="{name}" viewBox="0 0 24 24">{" ".join(shapes.split())}</symbol>')
     return '<svg xmlns="http://www.w3.org/2000/svg">\n' + "\n".join(symbols) + "\n</svg>\n"
+
+
+def emoji(archive: tarfile.TarFile) -> str:
+    """Return emoji in Unicode's order, with their groups and their Chinese and English words, names first."""
+    zh, en = (json.loads(read(archive, f"{language}/emojibase/data.json")) for language in ("zh", "en"))
+    english = {each["emoji"]: each for each in en}
+    lines = [
+        [each["emoji"], each["group"], words(each), words(english[each["emoji"]])]
+        for each in zh
+        if each["group"] != COMPONENTS
+    ]
+    return "[\n" + ",\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + "\n]\n"
+
+
+def words(entry: dict[str, Any]) -> str:
+    return "|".join(dict.fromkeys([entry["annotation"], *entry["tags"]]))
 
 
 if __name__ == "__main__":

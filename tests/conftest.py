@@ -9,12 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
-from sqlalchemy import Engine, event
+from hypothesis import settings as examples
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
+from sqlalchemy import Engine, event, inspect
 from sqlalchemy.engine import make_url
 
 from tests.databases import SERVERS, Databases
@@ -22,11 +26,16 @@ from tests.needs import NEEDS, lacking
 from wechat_bot import create_app
 from wechat_bot.extensions import db
 from wechat_bot.routing import Router
-from wechat_bot.settings import IN_MEMORY, LogLevel, Settings
+from wechat_bot.settings import IN_MEMORY, LogLevel, Settings, Synchronous
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wiring import services
 
 os.environ["LC_ALL"] = "C.UTF-8"  # commands speak English, wherever the tests run
+
+# The same few examples each time, or others and many, with --hypothesis-profile=thorough.
+examples.register_profile("usual", max_examples=50, deadline=None, derandomize=True)
+examples.register_profile("thorough", max_examples=1000, deadline=None)
+examples.load_profile("usual")
 
 TOKEN = "blueheron2026"
 AES_KEY = "Q7mB2xT9vLkW4nJ8sHdR5cYpE1zGfA6uXo3iKtNwVyM"
@@ -96,6 +105,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(
         secret_key="a key for tests only",
         database_url=f"sqlite:///{tmp_path}/bot.db",
+        sqlite_synchronous=Synchronous.NORMAL,
         log_level=LogLevel.DEBUG,
         job_queue_url=IN_MEMORY,
         instance_path=str(tmp_path / "instance"),
@@ -110,6 +120,23 @@ def settings(tmp_path: Path) -> Settings:
 MakeApp = Callable[..., Flask]
 
 
+class CompiledTemplates(BytecodeCache):
+    """The templates that the applications of this process have compiled."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._compiled.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        assert bucket.code
+        self._compiled[bucket.key, bucket.checksum] = bucket.code
+
+
+TEMPLATES = CompiledTemplates()
+
+
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite database, which is copied for each test."""
@@ -122,19 +149,23 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_app(settings: Settings, migrated: Path) -> Iterator[MakeApp]:
-    """Creates applications with a migrated database; keyword arguments change the settings."""
+    """Creates applications with a copy of a migrated database; keyword arguments change the settings."""
     made: list[Flask] = []
 
-    def make(router: Router | None = None, api: FakeAPI | None = None, **changes: object) -> Flask:
+    def make(
+        router: Router | None = None, api: FakeAPI | None = None, template: Path = migrated, **changes: object
+    ) -> Flask:
         changed = replace(settings, **changes)  # type: ignore[arg-type]
         app = create_app(changed, router, api.transport if api else None)
+        app.jinja_env.bytecode_cache = TEMPLATES
         made.append(app)
         path = Path(make_url(changed.sqlalchemy_url).database or "")
         if changed.sqlalchemy_url.startswith("sqlite:///") and not path.exists():
-            shutil.copyfile(migrated, path)
+            shutil.copyfile(template, path)
             return app
         with app.app_context():
-            upgrade()
+            if not inspect(db.engine).has_table("alembic_version"):
+                upgrade()
         return app
 
     yield make

@@ -22,7 +22,7 @@ def picture(form: str = "JPEG", width: int = 64, height: int = 48, **options: ob
     """A picture with as much detail as fits."""
     made = BytesIO()
     noise = Image.effect_noise((width, height), 100).convert("RGB")
-    noise.save(made, form, **options)
+    noise.save(made, form, **{"compress_level": 0, **options})  # noise does not get smaller
     return made.getvalue()
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, event, func, select, text
 
 from tests.cable import Cable
 from tests.conftest import MakeApp
+from tests.waiting import wait_until
 from wechat_bot.extensions import db
 from wechat_bot.models import Direction, MessageLog
 from wechat_bot.testing import FakePlatform
@@ -70,10 +71,7 @@ def test_nothing_is_lost_while_sqlite_takes_no_writes(
     assert (ready.status_code, ready.text) == (503, f"database: {reason}")
     connections.run(mended)
     assert not platform.push(fields).failed
-    deadline = time.monotonic() + 20
-    while app.test_client().get("/readyz").status_code != 200:  # it is kept for a moment
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: app.test_client().get("/readyz").status_code == 200)  # it is kept for a moment
     assert incoming(app) == 2
 
 
@@ -94,10 +92,7 @@ def test_a_database_that_is_stopped_and_started_again_loses_nothing(make_app: Ma
     assert app.test_client().get("/readyz").text == "database: unreachable"
     cable.mend()
     assert str(platform.push(fields).shown).startswith("我会这些")
-    deadline = time.monotonic() + 20
-    while app.test_client().get("/readyz").status_code != 200:  # it is kept for a moment
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: app.test_client().get("/readyz").status_code == 200)  # it is kept for a moment
     assert incoming(app) == 2
 
 

@@ -12,10 +12,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, select
 
-from tests.conftest import MakeApp
+from tests.conftest import APP_ID, MakeApp
 from tests.hostile import HOSTILE, PUSHED, body
 from wechat_bot.extensions import db
 from wechat_bot.models import Direction, Follower, MessageLog
+from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.messages.export import stream
 from wechat_bot.services.messages.filters import MessageFilter
 from wechat_bot.services.search.index import MESSAGES as INDEX
@@ -114,12 +115,13 @@ def test_any_text_is_found_and_exported_on_every_database(make_app: MakeApp, any
 
 def exported_lines(engine: Engine) -> list[dict[str, Any]]:
     """What programs read."""
-    return [json.loads(line) for line in "".join(stream(engine, RECEIVED, "jsonl")).split("\n") if line]
+    text = "".join(stream(engine, ensure_account(engine, APP_ID), RECEIVED, "jsonl"))
+    return [json.loads(line) for line in text.split("\n") if line]
 
 
 def exported_cells(engine: Engine) -> dict[str, str]:
     """What spreadsheets read: texts by openid."""
-    file = io.StringIO("".join(stream(engine, RECEIVED, "csv")), newline="")
+    file = io.StringIO("".join(stream(engine, ensure_account(engine, APP_ID), RECEIVED, "csv")), newline="")
     return {row["openid"]: row["text"] for row in csv.DictReader(file)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from flask_migrate import check, downgrade, upgrade
@@ -10,12 +11,13 @@ from sqlalchemy import inspect, select, text, update
 
 from tests.conftest import MakeApp
 from tests.operators import add_operator
-from tests.services.messages.journal import Journal
+from tests.services.messages.journal import CATCH_ALL, NOON, Journal
 from wechat_bot.database.transactions import transaction, write
 from wechat_bot.extensions import db
 from wechat_bot.models import (
     BotSession,
     Conversation,
+    ConversationStatus,
     FollowerSync,
     HourIndex,
     MessageLog,
@@ -24,6 +26,8 @@ from wechat_bot.models import (
     Role,
     UpdateKind,
 )
+from wechat_bot.services.audit import Actor
+from wechat_bot.services.conversations import actions, canned_replies
 from wechat_bot.services.search.index import FOLLOWERS
 from wechat_bot.services.search.tokens import Query
 from wechat_bot.wiring import services
@@ -151,6 +155,53 @@ def test_followers_who_were_there_before_pseudonyms_are_found_by_them(
         query = FOLLOWERS.matching_ids(Query.parse("北斗"), db.engine.dialect.name)
         assert db.session.scalars(query).all() == [follower_id]
         db.session.remove()
+        db.engine.dispose()
+
+
+def test_conversations_that_waited_before_tell_since_which_message(
+    make_app: MakeApp, any_database: str
+) -> None:
+    app = make_app(database_url=any_database)
+    with app.app_context():
+        journal = Journal(db.engine)
+        asking, opened = journal.follower("oAsks"), journal.follower("oIsOpenedByHand")
+        journal.add("帮助", follower_id=asking, created_at=NOON - timedelta(minutes=1))
+        asked = [journal.add("在吗", follower_id=asking, origin=CATCH_ALL) for _ in range(2)]
+        journal.add(follower_id=opened)
+        services(app).projector.catch_up()
+        ids, actor = [opened], Actor(None, "tests", "")
+        actions.set_status(db.engine, actor, journal.account_id, ids, ConversationStatus.OPEN)
+        downgrade(revision="0009")
+        upgrade()
+        found = select(Conversation.waiting_id).order_by(Conversation.follower_id)
+        assert db.session.scalars(found).all() == [asked[0], None]
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_canned_replies_keep_their_answers_through_the_migration(
+    make_app: MakeApp, any_database: str
+) -> None:
+    app = make_app(database_url=any_database)
+    with app.app_context():
+        account_id = services(app).account_id
+        add_operator(db.engine, "li", Role.OPERATOR)
+        actor = Actor(1, "li", "")
+        card = {"kind": "news", "articles": [{"title": "茶", "url": "https://t.example"}]}
+        own = {"shortcut": "b", "title": "卡片", "own": True, "answer": card}
+        text = {"shortcut": "a", "answer": {"kind": "text", "text": "三天内"}}
+        for definition in (text, own):
+            canned_replies.create(db.engine, actor, account_id, definition)
+        gone = canned_replies.create(db.engine, actor, account_id, text | {"shortcut": "c"})
+        canned_replies.delete(db.engine, actor, account_id, gone)
+        downgrade(revision="0016")
+        assert _rows(["canned_replies"])["canned_replies"][0]["text"] == "三天内"
+        upgrade()
+        with db.engine.connect() as connection:
+            entries = canned_replies.at_hand(connection, account_id, 1)
+            assert [entry.definition for entry in entries] == [text, own]
+            versions = canned_replies.history(connection, entries[0].id)
+            assert [(row.version, row.definition["answer"]) for row in versions] == [(1, text["answer"])]
         db.engine.dispose()
 
 

@@ -129,6 +129,9 @@ def test_names_of_other_programs_may_stand_in_the_file(env_file: Path) -> None:
 # What is wrong with them
 
 
+TIME_ZONE = "WECHAT_TIME_ZONE must be the name of a time zone, such as Asia/Shanghai."
+
+
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
@@ -140,6 +143,7 @@ def test_names_of_other_programs_may_stand_in_the_file(env_file: Path) -> None:
         ("WEB_THREADS", "3", "WEB_THREADS must be 4 or more."),
         ("WECHAT_SLOW_HANDLERS", "0", "WECHAT_SLOW_HANDLERS must be 1 or more."),
         ("WECHAT_SESSION_TTL", "0", "WECHAT_SESSION_TTL must be 1 or more."),
+        *(("WECHAT_TIME_ZONE", name, TIME_ZONE) for name in ("Shanghai", "../UTC", "Asia")),
         ("TRUSTED_PROXIES", "-1", "TRUSTED_PROXIES must be 0 or more."),
         ("WECHAT_ANSWER_SECONDS", "soon", "WECHAT_ANSWER_SECONDS is 'soon', but must be a number."),
         *(

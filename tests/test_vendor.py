@@ -35,7 +35,7 @@ def test_every_file_has_the_hash_of_the_manifest_and_no_other_file_is_there(fold
 def test_every_package_has_a_version_and_a_licence(folder: Path) -> None:
     for package in manifest_of(folder)["packages"].values():
         assert re.fullmatch(r"\d+\.\d+\.\d+", package["version"])
-        assert package["licence"] in {"MIT", "0BSD", "MPL-2.0"}
+        assert package["licence"] in {"MIT", "0BSD", "MPL-2.0", "Apache-2.0"}
 
 
 def test_every_icon_that_a_page_names_is_there() -> None:

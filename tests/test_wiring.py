@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 
 WRONG = """
 from wechat_bot.jobs import Job
-from wechat_bot.routing import Context
+from wechat_bot.routing import Context, Router
 from wechat_bot.services.outbox.sending import Outbox
 from wechat_bot.wiring import services
 
@@ -30,7 +30,7 @@ def use(ctx: Context) -> None:
     found.jobs.ask(Job.SEND, 1)  # misspelt
     found.outbox = found.outbox  # frozen
     client, quotas, files = found.client, found.quotas, found.archive
-    Outbox(found.engine, found.capabilities, client, quotas, files, found.jobs.enqueue)  # swapped
+    Outbox(found.engine, found.capabilities, client, quotas, files, found.jobs.enqueue, Router())  # swapped
     ctx.services.outbox.sent(1)  # misspelt
     ctx.client.users.get("o")  # None without AppID and AppSecret
 """

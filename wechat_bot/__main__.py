@@ -39,8 +39,10 @@ def main() -> None:
     except (SettingsError, PortBusy) as error:
         _stop(str(error))
     _prepare_database(app)
-    print(_welcome(settings, _create_first_operator(app)))
-    serve(settings)
+    address, env = f"http://{settings.host}:{settings.port}", settings.app_env
+    print(_welcome(settings, address, _create_first_operator(app)), flush=True)
+    running = _("wechat_bot 运行在 %(address)s（%(env)s）。按 Ctrl-C 结束。", address=address, env=env)
+    serve(settings, when_listening=lambda: print(f"  {running}\n", flush=True))
 
 
 def _load_settings(env_file: Path) -> Settings:
@@ -84,13 +86,12 @@ def _stop(problem: str) -> NoReturn:
     sys.exit(1)
 
 
-def _welcome(settings: Settings, first_password: str | None) -> str:
+def _welcome(settings: Settings, address: str, first_password: str | None) -> str:
     """Return the text with the addresses to open and the values for the platform's console."""
-    address, env = f"http://{settings.host}:{settings.port}", settings.app_env
-    text = "\n  " + _("wechat_bot 运行在 %(address)s（%(env)s）。按 Ctrl-C 结束。", address=address, env=env)
+    text = ""
     for heading, *lines in _sections(settings, address, first_password):
-        text += f"\n\n  {heading}" + "".join(f"\n    {line}" for line in lines)
-    return text + "\n"
+        text += f"\n  {heading}" + "".join(f"\n    {line}" for line in lines) + "\n"
+    return text
 
 
 def _sections(settings: Settings, address: str, first_password: str | None) -> Iterator[list[str]]:

@@ -101,6 +101,7 @@ _HEADINGS = {
     "database_url": "The database",
     "wechat_token": "The Official Account",
     "wechat_answer_seconds": "Answering",
+    "public_url": "Alerts",
     "media_url": "Media",
 }
 """Headings of ``.env.example``, by the first setting below each."""

@@ -35,6 +35,14 @@ class Job(StrEnum):
     """Fetch a file of a message."""
     SYNC_FOLLOWERS = "sync"
     """Continue a synchronisation of the followers."""
+    IMPORT_MATERIALS = "materials"
+    """Continue an import of the platform's material into the library."""
+    IMPORT_ARTICLES = "articles"
+    """Continue an import of the account's articles into the knowledge base."""
+    EVALUATE = "evaluate"
+    """Continue a run of the evaluation's questions."""
+    LOAD_SAMPLE_DATA = "load_sample_data"
+    """Load the sample data into an account."""
 
 
 Enqueue = Callable[[Job, int, float], None]

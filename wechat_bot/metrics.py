@@ -86,7 +86,7 @@ class Metrics(Collector):
 
     def _gauges(self) -> Iterator[GaugeMetricFamily]:
         with self._engine.connect() as connection:
-            backlog = status.backlog(connection)
+            backlog = status.backlog(connection, account_id=None)
             alive = sum(map(status.is_alive, status.workers(connection)))
             slow = status.slow_handlers(connection)
         for name, meaning, counts in (

@@ -8,7 +8,8 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing.process import BaseProcess
@@ -35,6 +36,8 @@ HEADER_SECONDS = 10
 """Seconds that a client has for the head of a request, from its first byte."""
 MAX_HEAD = 64 << 10
 """Maximum size of the head of a request, in bytes."""
+PROBE_PAUSE = 0.1
+"""Seconds between two attempts to reach the server that is being started."""
 WORKER_PAUSE = 1.0
 """Seconds before the worker process is started, and before it is restarted."""
 
@@ -94,9 +97,10 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, when_listening: Callable[[], object]) -> None:
     """Serve ``wsgi:app``, with a worker process beside it, until a signal ends both.
 
+    `when_listening` is called as soon as the server takes connections.
     All processes are spawned, so that they share no thread or connection with this one.
     """
     multiprocessing.set_start_method("spawn", force=True)
@@ -118,8 +122,21 @@ def serve(settings: Settings) -> None:
         workers_kill_timeout=STOP_SECONDS,
         log_level=LogLevels.error,  # it warns of many threads, but they only wait for slow handlers
     )
+    address = settings.host, settings.port
+    threading.Thread(target=_wait_for_server, args=(address, when_listening), daemon=True).start()
     with _metrics_folder(settings), _background_worker():
         server.serve(target_loader=load_app)
+
+
+def _wait_for_server(address: tuple[str, int], when_listening: Callable[[], object]) -> None:
+    while True:
+        try:
+            socket.create_connection(address).close()
+        except OSError:
+            time.sleep(PROBE_PAUSE)
+        else:
+            when_listening()
+            return
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.util import find_spec
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .terminal import gettext as _
 from .wechat.account_kinds import AccountKind
@@ -68,6 +69,7 @@ _MINIMUMS = {
     "wechat_slow_handlers": 1,
     "wechat_session_ttl": 1,
     "media_max_bytes": 1,
+    "model_answers_days": 183,
 }
 
 
@@ -92,6 +94,7 @@ class AccountSettings:
     answer_seconds: float
     session_ttl: int
     """In seconds."""
+    time_zone: ZoneInfo
     apology: str
     shows_errors: bool
     """Whether followers read the error of a handler that fails, where there is no apology."""
@@ -213,6 +216,9 @@ class Settings:
     wechat_session_ttl: int = _setting(
         86400, "Seconds after its last change at which a follower's session with the bot expires."
     )
+    wechat_time_zone: str = _setting(
+        "Asia/Shanghai", "The account's time zone: that of the hours of rules, and of the days of their hits."
+    )
     wechat_apology: str = _setting(
         "", "The reply when a handler fails. Empty: the error in development, no reply in production."
     )
@@ -224,9 +230,27 @@ class Settings:
         512, "The number of slow handlers that one process runs at once. More messages are queued."
     )
 
+    public_url: str = _setting(
+        "", "The address of this site for links in alerts, such as https://bot.example.com. Empty: no links."
+    )
+    smtp_url: str = _secret(
+        "The mail server of alerts: smtp://user:password@host:587 (with STARTTLS) or smtps://…:465."
+        " Empty: no mail."
+    )
+    mail_from: str = _setting("", "The address from which alerts are mailed.")
+    alerts_private_addresses: Switch = _setting(
+        Switch.NO,
+        "Whether alerts may be sent to private addresses and to this machine: yes or no. Anybody who may set"
+        " up alerts can then reach services inside your network.",
+    )
+
     media_url: str = _secret(
         "The storage of images, voices and videos: a folder, or s3://bucket/prefix?endpoint=https://…."
         " Empty: instance/media."
+    )
+    model_answers_days: int = _setting(
+        365,
+        "The number of days for which questions to the assistant and its answers are recorded, 183 at least.",
     )
     media_max_bytes: int = _setting(20 << 20, "The maximum size of a stored file, in bytes.")
 
@@ -252,11 +276,15 @@ class Settings:
                 yield _("%(name)s 至少是 %(minimum)s。", name=name.upper(), minimum=minimum)
         if not 0 < self.wechat_answer_seconds < 5:
             yield _("WECHAT_ANSWER_SECONDS 必须大于 0，小于平台的 5 秒。")
+        if not _is_time_zone(self.wechat_time_zone):
+            yield _("WECHAT_TIME_ZONE 必须是一个时区的名字，例如 Asia/Shanghai。")
         for name, pattern, rule in _patterns():
             if not re.match(pattern, getattr(self, name)):
                 yield _("%(name)s 必须%(rule)s。", name=name.upper(), rule=rule)
         if self.media_url.startswith("s3://") and find_spec("boto3") is None:
             yield _("MEDIA_URL 指向存储桶，需要 boto3：pip install 'wechat-bot[s3]'。")
+        if self.smtp_url and not self.mail_from:
+            yield _("设置了 SMTP_URL，还要设置 MAIL_FROM：寄出提醒的邮箱地址。")
         if self.api_is_simulated and not self.simulator_is_on:
             yield _(
                 "WECHAT_API_BASE_URL=simulator 用于虚构的公众号，而模拟器没有开：把 WECHAT_APP_ID 和"
@@ -282,6 +310,7 @@ class Settings:
             api_proxy=self.wechat_api_proxy,
             answer_seconds=self.wechat_answer_seconds,
             session_ttl=self.wechat_session_ttl,
+            time_zone=ZoneInfo(self.wechat_time_zone),
             apology=self.wechat_apology,
             shows_errors=self.app_env is Environment.DEVELOPMENT,
             thinking=self.wechat_thinking,
@@ -326,10 +355,13 @@ class Settings:
 
     @property
     def api_base_url(self) -> str:
-        if not self.api_is_simulated:
-            return self.wechat_api_base_url
+        return f"{self.own_url}/simulator/api" if self.api_is_simulated else self.wechat_api_base_url
+
+    @property
+    def own_url(self) -> str:
+        """The URL at which programs on this machine reach the server."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/simulator/api"
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
     def console_is_on(self) -> bool:
@@ -367,6 +399,11 @@ class Settings:
     def simulator_is_open(self) -> bool:
         """Whether the simulator requires no sign-in: in development, if only this machine can reach it."""
         return self.app_env is Environment.DEVELOPMENT and not self.reachable_from_outside
+
+    @property
+    def alerts_reach_private_addresses(self) -> bool:
+        """Whether alerts may be sent to addresses that are not public. "auto" means "no"."""
+        return self.alerts_private_addresses is Switch.YES
 
     @property
     def reachable_from_outside(self) -> bool:
@@ -418,8 +455,18 @@ def _patterns() -> tuple[tuple[str, str, str], ...]:
             r"simulator$|https?://[^/]",
             _("以 https:// 或 http:// 开头，或者是 simulator"),
         ),
+        ("public_url", r"$|https?://[^/?#\s]+[^?#\s]*$", _("以 https:// 或 http:// 开头，没有问号和井号")),
+        ("smtp_url", r"$|smtps?://[^/]", _("以 smtp:// 或 smtps:// 开头")),
+        ("mail_from", r"$|[^\r\n]*@[^\r\n]*$", _("是一个邮箱地址")),
         ("wechat_api_proxy", r"$|https?://[^/]", _("以 http:// 或 https:// 开头")),
     )
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        return bool(ZoneInfo(name))
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # also of a folder, and of a file that is none
+        return False
 
 
 def _present(*values: str) -> tuple[str, ...]:

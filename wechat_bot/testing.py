@@ -1,6 +1,7 @@
 """Tools for testing a bot without an account.
 
-`FakePlatform` pushes messages to an application, and `FakeAPI` answers its calls of the platform's API::
+`FakePlatform` pushes messages to an application, `FakeAPI` answers its calls of the platform's API, and
+`FakeModel` those of a language model::
 
     with FakePlatform.for_router(router) as platform:
         assert platform.follow() == "欢迎关注！"
@@ -10,22 +11,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+import httpx2
 from flask import Flask
 from flask_migrate import upgrade
 from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wrappers import Response
 
 from . import create_app
 from .database.transactions import in_transaction
+from .llm import LanguageModel
 from .routing import Router
 from .settings import IN_MEMORY, Settings
 from .simulator.api import SimulatedAPI
+from .simulator.language_model import STAND_IN, ModelFault, SimulatedLanguageModel
 from .simulator.platform import NOTICE, OPENID, Attempt, Delivery, Send, SimulatedPlatform, http_sender
 from .simulator.state import APIFault, APIFaultKind, SimulatedAccount
 from .simulator.store import FileStore
@@ -45,6 +50,32 @@ class FakeAPI(SimulatedAPI):
 
 def _refuse_in_transaction() -> None:
     assert not in_transaction.get(), "the network is used within a transaction"
+
+
+class FakeModel(SimulatedLanguageModel):
+    """The stand-in for a language model for tests. It refuses calls made within a database transaction.
+
+    ``FakeModel().model()`` is a `LanguageModel` without a network. An application is given an address:
+    ``with listening(FakeModel()) as url`` serves it at ``{url}/v1``.
+    """
+
+    def __init__(self, sleep: Callable[[float], object] = time.sleep) -> None:
+        super().__init__(sleep)
+        self.requests: list[Mapping[str, Any]] = []
+        """The bodies of the chats, oldest first."""
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        _refuse_in_transaction()
+        return super().__call__(environ, start_response)
+
+    def complete(self, body: Mapping[str, Any], authorization: str) -> Response:
+        self.requests.append(body)
+        return super().complete(body, authorization)
+
+    def model(self, name: str = STAND_IN, key: str = "", timeout: float = 60) -> LanguageModel:
+        """Return the model of a name, which may tell of a fault (`ModelFault`)."""
+        transport = httpx2.WSGITransport(app=self)
+        return LanguageModel("http://model.test/v1", key, name, timeout, transport=transport)
 
 
 class FakePlatform(SimulatedPlatform):

@@ -6,8 +6,9 @@ values. No other function decides which account it works for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +16,7 @@ from flask import Flask, current_app
 from sqlalchemy import Engine
 
 from .database.compiled import Connections
-from .database.engine import create_reader, create_writer
+from .database.engine import create_reader, create_slow_engine, create_writer
 from .extensions import db, migrations_folder
 from .jobs import Job, Jobs
 from .routing import Router
@@ -23,20 +24,38 @@ from .services.accounts import ensure_account
 from .services.accounts.access_tokens import DatabaseTokens
 from .services.accounts.capabilities import Capabilities
 from .services.accounts.quotas import Quotas
+from .services.alerts.telling import Alerts
+from .services.assistant.answering import Assistant
+from .services.assistant.embedding import embedder
+from .services.assistant.profiles import Profiles
+from .services.conversations import canned_replies
+from .services.evaluations.assistants import ProfileAssistants
+from .services.evaluations.running import Evaluations
 from .services.followers.sync import FollowerSynchronizer
 from .services.followers.write_back import WriteBack
 from .services.health.call_stats import CallStats
 from .services.health.doctor import Doctor
 from .services.inbox.receiving import Inbox
+from .services.knowledge.articles import Articles
+from .services.knowledge.embedding import Vectorizer
+from .services.knowledge.retrieval import Retriever
 from .services.media.archive import Archive
 from .services.media.blobs import open_store
 from .services.media.converter import Converter
+from .services.media.library import Library, together
+from .services.media.materials import Materials
+from .services.menus.publishing import Menus
 from .services.operators.sealing import Sealer
 from .services.outbox.answers import Answers
 from .services.outbox.sending import Outbox
 from .services.projections.projector import Projector
+from .services.questions.grouping import Questions
+from .services.rules.files import files_in_menus, files_in_use, media_id
+from .services.rules.importer import Importer
+from .services.rules.rule_book import RuleBook
+from .services.scenarios.running import Scenarios
 from .settings import AccountSettings, Settings, SettingsError
-from .wechat.api import Transport, WeChatClient
+from .wechat.api import Call, Transport, WeChatClient
 from .wechat.api.pictures import Pictures
 from .wechat.webhook import Webhook
 
@@ -57,15 +76,19 @@ class SharedServices:
     """An engine for the inbox alone."""
     reader: Connections
     """Connections for what pushes read."""
+    slow_engine: Engine
+    """An engine for slow handlers, which wait for a connection."""
     instance: Path
     """The folder of the files that the program keeps."""
     migrations: str
     """The folder of the migrations."""
+    router: Router
     jobs: Jobs
     sealer: Sealer
     metrics: Metrics | None
     """None unless METRICS_ENABLED is on."""
     projector: Projector
+    questions: Questions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +101,29 @@ class Services(SharedServices):
     """The client of the platform's API; None without AppID and AppSecret."""
     capabilities: Capabilities
     quotas: Quotas
+    rules: RuleBook
     call_stats: CallStats
     archive: Archive
+    library: Library
+    materials: Materials
+    importer: Importer
     outbox: Outbox
     answers: Answers
     inbox: Inbox
+    knowledge: Retriever
+    vectorizer: Vectorizer
+    articles: Articles
+    scenarios: Scenarios
+    evaluations: Evaluations
     followers: FollowerSynchronizer
     write_back: WriteBack
+    menus: Menus
+    profiles: Profiles
+    assistant: Assistant
+    alerts: Alerts
     doctor: Doctor
 
-    @property
+    @cached_property
     def account_id(self) -> int:
         """The id of the account's row, which is inserted when it is first needed."""
         return ensure_account(self.engine, self.account.app_id)
@@ -97,6 +133,7 @@ class Services(SharedServices):
         self.call_stats.close()
         self.inbox.close()
         self.reader.close()
+        self.slow_engine.dispose()
         self.engine.dispose()
 
 
@@ -112,18 +149,21 @@ def build_services(app: Flask, settings: Settings, router: Router, transport: Tr
     """
     with app.app_context():
         engine = db.engine
-    projector = Projector(engine, router)
+    projector = Projector(engine, router, settings.account.time_zone)
     shared = SharedServices(
         settings=settings,
         engine=engine,
         writer=create_writer(engine, settings),
         reader=Connections(create_reader(engine, settings), settings.database_connections),
+        slow_engine=create_slow_engine(engine, settings),
         instance=Path(app.instance_path),
         migrations=migrations_folder(),
+        router=router,
         jobs=Jobs(settings, Path(app.instance_path)),
         sealer=Sealer(*settings.secret_keys),
         metrics=_create_metrics(engine, projector) if settings.metrics_are_on else None,
         projector=projector,
+        questions=Questions(engine, router, settings.account.time_zone),
     )
     return _build_account(app, shared, settings.account, router, transport)
 
@@ -145,40 +185,101 @@ def _build_account(
     capabilities = Capabilities(engine, account)
     call_stats = CallStats(engine, account_id, shared.metrics)
     observe = call_stats.record_call
-    client = None
-    if account.has_api:
-        tokens, proxy, url = DatabaseTokens(engine, account_id), account.api_proxy, account.api_base_url
-        client = WeChatClient(account.credentials, url, transport, proxy=proxy, store=tokens, observe=observe)
-    blobs = open_store(settings.media_url, shared.instance)
+    client = _create_client(account, DatabaseTokens(engine, account_id), transport, observe)
     pictures = Pictures(account.credentials, transport, account.api_proxy)
-    converter, max_bytes = Converter.detect(), settings.media_max_bytes
-    archive = Archive(engine, blobs, client, pictures, capabilities, converter, jobs.enqueue, max_bytes)
+    archive = _create_archive(shared, client, pictures, capabilities)
+    in_use = together(files_in_use, files_in_menus, canned_replies.files_in_use)
+    library = Library(engine, client, capabilities, archive, in_use)
+    materials = Materials(engine, client, library, jobs.enqueue)
     quotas = Quotas(engine, account_id, client)
-    outbox = Outbox(engine, client, capabilities, quotas, archive, jobs.enqueue)
+    outbox = Outbox(engine, client, capabilities, quotas, archive, jobs.enqueue, router)
     followers = FollowerSynchronizer(engine, client, capabilities, jobs.enqueue)
     own, reader, writer, context = partial(services, app), shared.reader, shared.writer, app.app_context
-    inbox = Inbox(account, account_id, writer, reader, router, outbox, context, own)
+    rules = RuleBook(writer, account.time_zone, partial(media_id, engine))
+    inbox = Inbox(account, account_id, writer, reader, router, rules, outbox, context, own)
+    profiles = Profiles(engine, shared.sealer)
+    embedding_model = partial(embedder, profiles)
+    knowledge = Retriever(shared.slow_engine, embedding_model)
+    assistant = Assistant(shared.slow_engine, profiles, knowledge, pictures, account.time_zone)
     migrations, folder = shared.migrations, shared.instance
     doctor = Doctor(
-        settings, account, account_id, engine, migrations, folder, capabilities, transport, observe
+        settings,
+        account,
+        account_id,
+        engine,
+        migrations,
+        folder,
+        capabilities,
+        transport,
+        observe,
+        assistant.budget,
     )
-    jobs.register(Job.SEND, outbox.send)
-    jobs.register(Job.SHOW_TYPING, outbox.show_typing)
-    jobs.register(Job.FETCH_MEDIA, archive.download)
-    jobs.register(Job.SYNC_FOLLOWERS, followers.run)
-    return Services(
+    built = Services(
         **vars(shared),
         account=account,
         webhook=Webhook(account.credentials),
         client=client,
         capabilities=capabilities,
         quotas=quotas,
+        rules=rules,
         call_stats=call_stats,
         archive=archive,
+        library=library,
+        materials=materials,
+        importer=Importer(engine, client, library),
         outbox=outbox,
         answers=Answers(engine, capabilities, outbox, archive),
         inbox=inbox,
+        knowledge=knowledge,
+        vectorizer=Vectorizer(engine, embedding_model),
+        articles=Articles(engine, client, jobs.enqueue),
+        scenarios=Scenarios(engine, account, router, rules, inbox.runner),
+        evaluations=Evaluations(engine, rules, ProfileAssistants(profiles, assistant), jobs.enqueue),
         followers=followers,
         write_back=WriteBack(engine, client, capabilities),
+        menus=Menus(engine, client, capabilities, router),
+        profiles=profiles,
+        assistant=assistant,
+        alerts=Alerts(engine, shared.sealer, settings, account.time_zone),
         doctor=doctor,
     )
+    _register_jobs(built)
+    return built
+
+
+def _create_archive(
+    shared: SharedServices, client: WeChatClient | None, pictures: Pictures, capabilities: Capabilities
+) -> Archive:
+    settings, enqueue = shared.settings, shared.jobs.enqueue
+    blobs, converter = open_store(settings.media_url, shared.instance), Converter.detect()
+    max_bytes = settings.media_max_bytes
+    return Archive(shared.engine, blobs, client, pictures, capabilities, converter, enqueue, max_bytes)
+
+
+def _create_client(
+    account: AccountSettings,
+    store: DatabaseTokens,
+    transport: Transport | None,
+    observe: Callable[[Call], None],
+) -> WeChatClient | None:
+    if not account.has_api:
+        return None
+    url, proxy = account.api_base_url, account.api_proxy
+    return WeChatClient(account.credentials, url, transport, proxy=proxy, store=store, observe=observe)
+
+
+def _register_jobs(bot: Services) -> None:
+    bot.jobs.register(Job.SEND, bot.outbox.send)
+    bot.jobs.register(Job.SHOW_TYPING, bot.outbox.show_typing)
+    bot.jobs.register(Job.FETCH_MEDIA, bot.archive.download)
+    bot.jobs.register(Job.SYNC_FOLLOWERS, bot.followers.run)
+    bot.jobs.register(Job.IMPORT_MATERIALS, bot.materials.run)
+    bot.jobs.register(Job.IMPORT_ARTICLES, bot.articles.run)
+    bot.jobs.register(Job.EVALUATE, bot.evaluations.run)
+    bot.jobs.register(Job.LOAD_SAMPLE_DATA, lambda _account_id: _load_sample_data(bot))
+
+
+def _load_sample_data(bot: Services) -> None:
+    from .sample_data.loading import load_sample_data  # most processes need none of it
+
+    load_sample_data(bot.engine, bot.router, bot.account.app_id, bot.projector, bot.archive)

@@ -8,11 +8,13 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
+from .services.assistant import records
+from .services.conversations import handover
 from .services.health.heartbeats import heartbeat, is_leader, sign_off
 from .services.inbox.recovery import recover
 from .wiring import services
@@ -21,6 +23,11 @@ THREADS = 4
 """Number of jobs that run at once. They wait for the platform most of the time."""
 PROJECTOR_SECONDS = 10
 """Time limit of one round of the projector, in seconds."""
+
+QUESTIONS_SECONDS = 2
+"""Time limit of one round of grouping unanswered questions, in seconds."""
+EMBEDDING_SECONDS = 10
+"""Time limit of one round of embedding the knowledge base, in seconds."""
 
 
 def work(app: Flask) -> None:
@@ -32,9 +39,17 @@ def work(app: Flask) -> None:
         (10, lambda: heartbeat(bot.engine, name)),
         (10, lambda: recover(bot.engine, bot.outbox, datetime.now(UTC))),
         (1, lambda: bot.projector.catch_up_when_quiet(PROJECTOR_SECONDS)),
+        (10, lambda: bot.questions.catch_up(QUESTIONS_SECONDS)),
         (1, bot.archive.download_due),
         (10, bot.quotas.refresh),
+        (10, lambda: handover.end_expired(bot.engine, bot.account_id, datetime.now(UTC))),
         (10, lambda: synchronize_followers(app, name)),
+        (10, lambda: care_for_library(app, name)),
+        (3600, lambda: delete_old_answers(app)),
+        (60, lambda: bot.evaluations.resume_interrupted(datetime.now(UTC))),
+        (10, lambda: bot.menus.publish_due(bot.account_id, datetime.now(UTC))),
+        (5, lambda: send_alerts(app, name)),
+        (5, lambda: embed_knowledge(app, name)),
     ]
     loops = [threading.Thread(target=_repeat, args=(app, stopping, *task)) for task in tasks]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # until the consumer sets its own handler
@@ -49,6 +64,7 @@ def work(app: Flask) -> None:
             if loop.ident:
                 loop.join()
         sign_off(bot.engine, name)
+        bot.close()  # ends the thread that watches slow handlers, which would keep the process alive
 
 
 def synchronize_followers(app: Flask, name: str) -> None:
@@ -61,6 +77,39 @@ def synchronize_followers(app: Flask, name: str) -> None:
         account_id = bot.account_id
         bot.followers.start_due(account_id, datetime.now(UTC))
         bot.write_back.send(account_id)
+
+
+def delete_old_answers(app: Flask) -> None:
+    """Delete what was recorded of the assistant long ago."""
+    bot, kept = services(app), timedelta(days=services(app).settings.model_answers_days)
+    records.delete_old(bot.engine, bot.account_id, kept, datetime.now(UTC))
+
+
+def care_for_library(app: Flask, name: str) -> None:
+    """Upload the files of the library that are in use, before the platform's copies expire, and continue
+    imports of material and of articles that were interrupted.
+
+    Only the leader of the workers does so.
+    """
+    bot = services(app)
+    if is_leader(bot.engine, name):
+        bot.library.renew(bot.account_id, datetime.now(UTC))
+        bot.materials.runs.resume_interrupted(bot.account_id, datetime.now(UTC))
+        bot.articles.runs.resume_interrupted(bot.account_id, datetime.now(UTC))
+
+
+def send_alerts(app: Flask, name: str) -> None:
+    """Send the alerts that are due. Only the leader of the workers does so; two would not send one twice."""
+    bot = services(app)
+    if is_leader(bot.engine, name):
+        bot.alerts.tell_due(bot.account_id, datetime.now(UTC))
+
+
+def embed_knowledge(app: Flask, name: str) -> None:
+    """Embed what questions are answered from. Only the leader of the workers does so."""
+    bot = services(app)
+    if is_leader(bot.engine, name):
+        bot.vectorizer.catch_up(bot.account_id, EMBEDDING_SECONDS)
 
 
 def _repeat(app: Flask, stopping: threading.Event, seconds: float, task: Callable[[], object]) -> None:

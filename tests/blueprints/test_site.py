@@ -90,6 +90,19 @@ def test_a_browser_gets_the_icon_that_it_asks_for(app: Flask) -> None:
         assert (icon.status_code, icon.mimetype) == (200, "image/svg+xml")
 
 
+def test_stylesheets_travel_compressed_but_pages_do_not(app: Flask) -> None:
+    client, accept = app.test_client(), {**BROWSER, "Accept-Encoding": "br, gzip"}
+    with client.get("/static/vendor/tabler.min.css", headers=accept) as style:
+        assert style.content_encoding == "br"
+        assert len(style.data) < 100_000
+    with client.get("/static/vendor/tabler.min.css", headers={"Accept-Encoding": "identity"}) as plain:
+        assert "Content-Encoding" not in plain.headers
+        assert len(plain.data) > 500_000
+    page = client.get("/admin/sign-in", headers=accept)
+    assert page.status_code == 200
+    assert "Content-Encoding" not in page.headers
+
+
 def test_the_headers_of_an_error_are_kept(app: Flask) -> None:
     page = app.test_client().delete("/demo/testzz", headers=BROWSER)
     assert page.status_code == 405

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.conftest import APP_SECRET, MakeApp
-from tests.e2e.conftest import AXE, opening_pages
 from tests.e2e.console import Console, check_page, expect_no_script
 from tests.files import HTML, SVG, needs_ffmpeg, picture
 from wechat_bot.services.media.archive import Archive
 from wechat_bot.simulator.sample_files import AMR
-from wechat_bot.testing import FakeAPI, FakePlatform, listening
+from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wiring import services
 
 CONVERSATION = "/admin/conversations/1"
@@ -24,14 +24,6 @@ CONVERSATION = "/admin/conversations/1"
 @pytest.fixture
 def app(make_app: MakeApp, api: FakeAPI) -> Flask:
     return make_app(api=api, wechat_app_secret=APP_SECRET)
-
-
-@pytest.fixture
-def console(app: Flask, chromium: Browser) -> Iterator[Console]:
-    with listening(app) as address, opening_pages(chromium, address, [AXE]) as open_page:
-        console = Console(app, open_page)
-        console.add_operators()
-        yield console
 
 
 Receive = Callable[..., None]
@@ -75,6 +67,60 @@ def test_a_picture_is_shown_and_opens_in_full_size(console: Console, receive: Re
     expect(page.locator("#picture")).to_be_hidden()
     page.goto("/admin/messages")
     expect(page.locator("img.thumbnail")).not_to_have_js_property("naturalWidth", 0)
+
+
+def test_the_pictures_of_a_conversation_are_turned_over_with_the_keyboard(
+    console: Console, receive: Receive
+) -> None:
+    for width in (300, 400, 500):
+        receive("image", picture(width=width, height=200), "image/jpeg")
+    page = console.sign_in(CONVERSATION)
+    links = page.locator(".picture")
+    expect(links).to_have_count(3)
+    links.nth(1).focus()
+    page.keyboard.press("Enter")
+    dialog, position = page.locator("#picture"), page.locator("#picture [role=status]")
+    expect(position).to_have_text("2/3")
+    expect(dialog.locator("img")).to_have_js_property("naturalWidth", 400)
+    expect(dialog.locator("img")).to_have_attribute("alt", re.compile("收到的图片"))
+    page.keyboard.press("ArrowRight")
+    expect(position).to_have_text("3/3")
+    expect(dialog.locator("img")).to_have_js_property("naturalWidth", 500)
+    expect(dialog.get_by_role("button", name="下一张")).to_be_hidden()
+    page.keyboard.press("ArrowRight")
+    expect(position).to_have_text("3/3")
+    page.keyboard.press("ArrowLeft")
+    dialog.get_by_role("button", name="上一张").click()
+    expect(position).to_have_text("1/3")
+    expect(dialog.get_by_role("link", name="下载")).to_have_attribute("href", re.compile("/admin/media/1$"))
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(links.nth(1)).to_be_focused()
+    links.nth(0).click()
+    page.mouse.click(5, 400)  # beside the picture
+    expect(dialog).to_be_hidden()
+    links.nth(2).click()
+    dialog.get_by_role("link", name="打开消息").click()
+    page.wait_for_url(re.compile(r"/admin/messages/\d+$"))
+
+
+def test_the_pictures_of_a_follower_are_swiped_on_a_phone(console: Console, receive: Receive) -> None:
+    for width in (300, 400):
+        receive("image", picture(width=width, height=200), "image/jpeg")
+    page = console.sign_in("/admin/followers/1", width=390, has_touch=True, color_scheme="dark")
+    page.locator(".gallery a").first.click()
+    position = page.locator("#picture [role=status]")
+    expect(position).to_have_text("1/2")
+    check_page(page)
+    swipe = """([from, to]) => [["pointerdown", from], ["pointerup", to]].forEach(([type, clientX]) =>
+      document.querySelector("#picture img").dispatchEvent(
+        new PointerEvent(type, {pointerType: "touch", clientX, bubbles: true})))"""
+    page.evaluate(swipe, [300, 100])
+    expect(position).to_have_text("2/2")
+    page.evaluate(swipe, [100, 300])
+    expect(position).to_have_text("1/2")
+    page.evaluate(swipe, [100, 120])
+    expect(position).to_have_text("1/2")
 
 
 def test_without_scripts_a_picture_opens_as_a_page(console: Console, receive: Receive) -> None:

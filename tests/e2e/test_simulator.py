@@ -14,8 +14,8 @@ from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import APP_SECRET, MakeApp
-from tests.e2e.conftest import AXE, OpenPage, opening_pages
-from tests.e2e.console import check_page
+from tests.e2e.conftest import OpenPage, opening_pages
+from tests.e2e.console import check_on_all_screens, for_everybody
 from wechat_bot import handlers
 from wechat_bot.routing import Answer, Context, Router, keyword
 from wechat_bot.settings import Settings, Switch
@@ -54,7 +54,7 @@ def make_bench(make_app: MakeApp, settings: Settings, tmp_path: Path, chromium: 
             router.include(handlers.router)
             app = make_app(router, api, **{"wechat_app_secret": APP_SECRET, **changes})
             address = stack.enter_context(listening(app))
-            open_page = stack.enter_context(opening_pages(chromium, address, [AXE]))
+            open_page = stack.enter_context(opening_pages(chromium, address))
             stack.callback(go_on.set)
             return Bench(app, api, open_page, go_on, runs)
 
@@ -75,22 +75,19 @@ def bubbles(page: Page, text: str) -> int:
     return page.locator("#log .bubble", has_text=text).count()
 
 
-@pytest.mark.parametrize(
-    ("language", "width", "scheme"),
-    [("zh-CN", 1440, "light"), ("zh-CN", 390, "dark"), ("en-US", 1440, "dark"), ("en-US", 390, "light")],
-)
-def test_the_first_minute(bench: Bench, language: str, width: int, scheme: str) -> None:
-    page = bench.open_page(PATH, language, width, color_scheme=scheme)
+@for_everybody
+def test_the_first_minute(bench: Bench, language: str, scheme: str) -> None:
+    page = bench.open_page(PATH, language, color_scheme=scheme)
     expect(page.locator("html")).to_have_attribute("lang", language[:2])
-    check_page(page)
+    check_on_all_screens(page)
     page.locator("#hint button").click()
     expect(page.locator("#log .bubble", has_text="我会这些")).to_be_visible()
     expect(page.locator("#timeline rect.good")).to_have_count(1)
-    check_page(page)
+    check_on_all_screens(page)
     for tab in ("push", "platform"):
         page.locator(f"#tab-{tab}").click()
         expect(page.locator(f"#tab-{tab}")).to_have_attribute("aria-current", "page")
-        check_page(page)
+        check_on_all_screens(page)
     words = page.locator("#panel").inner_text().replace("小明", "")
     assert bool(re.search(r"[\u4e00-\u9fff]", words)) == (language == "zh-CN")
 
@@ -179,7 +176,7 @@ def test_an_answer_on_the_third_push_comes_once(make_bench: MakeApp) -> None:
     bench: Bench = make_bench(wechat_customer_service=Switch.NO, wechat_answer_seconds=3.0)  # type: ignore[assignment]
     page = bench.open_page(PATH)
     say(page, "慢")
-    expect(page.locator("#timeline tbody tr")).to_have_count(3, timeout=30_000)
+    expect(page.locator("#timeline tbody tr")).to_have_count(3)
     bench.go_on.set()
     expect(page.locator("#timeline rect.good")).to_have_count(1)
     expect(page.locator("#timeline rect.bad")).to_have_count(2)
@@ -239,19 +236,16 @@ def test_without_javascript(bench: Bench) -> None:
     expect(page.locator("#log .bubble", has_text="我会这些")).to_be_visible()
 
 
-@pytest.mark.parametrize(
-    ("language", "width", "scheme"),
-    [("zh-CN", 1440, "light"), ("zh-CN", 390, "dark"), ("en-US", 1440, "dark"), ("en-US", 390, "light")],
-)
-def test_a_flood_is_drawn_as_it_happens(bench: Bench, language: str, width: int, scheme: str) -> None:
-    page = bench.open_page(PATH, language, width, color_scheme=scheme)
+@for_everybody
+def test_a_flood_is_drawn_as_it_happens(bench: Bench, language: str, scheme: str) -> None:
+    page = bench.open_page(PATH, language, color_scheme=scheme)
     page.locator("#tab-flood").click()
-    check_page(page)
+    check_on_all_screens(page)
     page.locator("[name=followers]").fill("3")
     page.locator("#start").click()
     expect(page.locator("#picture .waiting").first).to_be_visible()
     expect(page.locator("#ordinary circle").first).to_be_visible()
-    check_page(page)
+    check_on_all_screens(page)
     bench.go_on.set()
     expect(page.locator("#start")).to_be_visible()
     last_column = page.locator("#picture g:last-of-type")
@@ -263,7 +257,7 @@ def test_a_flood_is_drawn_as_it_happens(bench: Bench, language: str, width: int,
     assert sum(map(int, page.locator("tbody td:nth-of-type(7)").all_inner_texts())) == sent
     assert page.locator("#picture g").count() == page.locator("tbody tr").count()
     expect(page.locator("#summary")).to_contain_text(re.compile(rf"\b3 .*\b{sent}\b", re.DOTALL))
-    check_page(page)
+    check_on_all_screens(page)
     words = page.locator("main").inner_text().replace("帮助", "")
     assert bool(re.search(r"[\u4e00-\u9fff]", words)) == (language == "zh-CN")
 

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, func, insert, select
 
 from tests.conftest import MakeApp
 from wechat_bot.extensions import db
+from wechat_bot.handlers import router
 from wechat_bot.models import (
     Conversation,
     ConversationStatus,
@@ -17,6 +18,7 @@ from wechat_bot.models import (
     FollowerTag,
     Media,
     MediaState,
+    MessageLog,
     Note,
     Operator,
     Role,
@@ -76,6 +78,17 @@ def test_old_conversations_are_done_and_new_ones_unread(app: Flask) -> None:
         engine, select(Conversation.follower_id).where(Conversation.read_id < Conversation.last_id)
     )
     assert len(unread) == UNREAD_COUNT
+
+
+def test_open_conversations_wait_since_a_question_that_nobody_answered(app: Flask) -> None:
+    engine = seeded(app)
+    asked = select(MessageLog.origin, MessageLog.created_at == Conversation.waiting_since).join(
+        Conversation, Conversation.waiting_id == MessageLog.id
+    )
+    with engine.connect() as connection:
+        origins, times = zip(*connection.execute(asked), strict=True)
+    assert set(origins) <= router.catch_alls()
+    assert set(times) == {True}
 
 
 def test_operators_share_the_work_and_leave_notes(app: Flask) -> None:

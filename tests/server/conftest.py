@@ -17,6 +17,7 @@ import pytest
 
 from tests.conftest import AES_KEY, APP_ID, TOKEN
 from tests.databases import Databases
+from tests.waiting import PATIENCE
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.credentials import Credentials, Mode
 
@@ -55,7 +56,7 @@ class Program:
 
     def wait_until_it_answers(self) -> None:
         assert self.process
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 if httpx2.get(f"{self.url}/healthz", timeout=1).status_code == 200:

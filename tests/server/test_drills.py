@@ -21,6 +21,7 @@ from sqlalchemy import create_engine, select
 from tests import asynchronous
 from tests.cable import Cable
 from tests.server.conftest import ROOT, MakeProgram, Program
+from tests.waiting import PATIENCE, wait_until
 from wechat_bot.models import IS_UNFINISHED, Direction, MessageLog, MessageState
 from wechat_bot.simulator.flood import Message, Outcome, Result, fetch, flood
 from wechat_bot.testing import FakePlatform
@@ -72,16 +73,13 @@ def let_handlers_end(program: Program) -> None:
 
 
 def wait_until_handled(url: str) -> None:
-    deadline = time.monotonic() + 60
-    while handled(url).total() < len(SLOW_QUESTIONS):
-        assert time.monotonic() < deadline, handled(url)
-        time.sleep(0.05)
+    wait_until(lambda: handled(url).total() >= len(SLOW_QUESTIONS), lambda: handled(url))
 
 
 def wait_until_both_handle(url: str, program: Program) -> None:
     """Wait until two processes handle slow messages: the second may begin to listen a little later."""
     let_handlers_end(program)
-    platform, deadline = program.platform(), time.monotonic() + 60
+    platform, deadline = program.platform(), time.monotonic() + PATIENCE
     while len(logged(url, MessageLog.owner, MessageLog.owner.is_not(None))) < 2:
         assert time.monotonic() < deadline, "one process handles all messages"
         platform.text("慢 在吗")
@@ -106,7 +104,6 @@ def check(url: str, platform: FakePlatform, results: Sequence[Result]) -> None:
     assert set(logged(url, MessageLog.state, incoming)) == {MessageState.ANSWERED}
 
 
-@pytest.mark.timeout(120)
 def test_the_messages_of_a_killed_process_are_answered_by_another(
     make_program: MakeProgram, database: str
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
@@ -13,6 +12,7 @@ from sqlalchemy import create_engine, func, select
 from tests import asynchronous
 from tests.conftest import APP_SECRET
 from tests.server.conftest import ROOT, MakeProgram, Program
+from tests.waiting import wait_until
 from wechat_bot.models import Direction, MessageLog
 from wechat_bot.simulator.flood import Message, Outcome, Result, fetch, flood
 from wechat_bot.testing import FakeAPI, listening
@@ -129,10 +129,7 @@ def check_customer_service(program: Program, api: FakeAPI, results: Sequence[Res
     """Check that each follower who got nothing gets the answer exactly once, and nobody else does."""
     silent = with_outcome(results, Outcome.SILENT)
     assert silent
-    deadline = time.monotonic() + 60
-    while len(api.sent) < len(silent):
-        assert time.monotonic() < deadline, program.log.read_text()
-        time.sleep(0.1)
+    wait_until(lambda: len(api.sent) >= len(silent), program.log.read_text)
     sent = Counter((body["touser"], body["text"]["content"]) for body in api.sent)
     assert sent == Counter((result.openid, answer(result.text)) for result in silent)
 

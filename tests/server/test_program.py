@@ -9,7 +9,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import httpx2
 import pytest
 
 from tests.server.conftest import ROOT, MakeProgram, Program
+from tests.waiting import PATIENCE, wait_until
 from wechat_bot.env_file import load_settings
 
 
@@ -47,7 +47,7 @@ def run(folder: Path, *command: str, **environment: str) -> subprocess.Completed
         env={"PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
     )
 
 
@@ -86,9 +86,9 @@ def test_it_speaks_the_language_of_the_terminal(make_program: MakeProgram, tmp_p
     assert ended.stderr == "PORT 是 'many'，但必须是一个整数。\n"
     program = make_program(LANG="zh_CN.UTF-8")
     program.start()
+    wait_until(lambda: "wechat_bot 运行在" in program.log.read_text(encoding="utf-8"))
     assert program.stop(signal.SIGINT) == 0
     log = program.log.read_text(encoding="utf-8")
-    assert "wechat_bot 运行在" in log
     assert "在控制台里看粉丝写了什么：" in log
 
 
@@ -130,20 +130,14 @@ def test_no_worker_outlives_a_killed_main_process(program: Program) -> None:
     assert program.process
     program.process.kill()
     program.process.wait()
-    wait_until_nobody_listens(program)
+    wait_until(lambda: not listens(program))
     program.start()
     assert str(program.platform().text("帮助")).startswith("我会这些")
 
 
-def wait_until_nobody_listens(program: Program) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            httpx2.get(f"{program.url}/healthz", timeout=1)
-        except httpx2.TransportError:
-            return
-        time.sleep(0.1)
-    raise AssertionError("a worker still answers")
+def listens(program: Program) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", program.port)) == 0
 
 
 def test_a_worker_for_jobs_runs_beside_the_server_and_ends_with_it(program: Program) -> None:
@@ -156,11 +150,8 @@ def test_a_worker_for_jobs_runs_beside_the_server_and_ends_with_it(program: Prog
 
 
 def wait_for_another_worker(program: Program, known: str) -> str:
-    deadline = time.monotonic() + 60
-    while not (found := [name for name in workers(program) if name != known]):
-        assert time.monotonic() < deadline, program.log.read_text()
-        time.sleep(0.1)
-    return found[0]
+    wait_until(lambda: {*workers(program)} - {known}, program.log.read_text)
+    return ({*workers(program)} - {known}).pop()
 
 
 def workers(program: Program) -> list[str]:

@@ -23,6 +23,8 @@ from sqlalchemy import Engine, func, insert, select, update
 from tests.conftest import APP_SECRET, MakeApp
 from tests.needs import lacking
 from tests.server.conftest import ROOT
+from tests.services.alerts.played import Shop, playing_robot
+from tests.waiting import wait_until
 from wechat_bot.database.transactions import retry_conflicts, transaction
 from wechat_bot.extensions import db
 from wechat_bot.models import Follower, MessageLog, MessageState
@@ -125,13 +127,6 @@ def _accepts(port: int) -> bool:
     return True
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("queue", ["file", "redis"])
 def test_every_message_is_sent_once_or_marked_as_unknown(
     make_app: MakeApp, api: FakeAPI, tmp_path: Path, queue: str
@@ -168,6 +163,26 @@ def test_every_message_is_sent_once_or_marked_as_unknown(
         with worker(tmp_path, environment):
             wait_until(lambda: not left(app))
     check_outcomes(app, api)
+
+
+def test_a_worker_sends_alerts_and_ends_when_it_is_told_to(make_app: MakeApp, tmp_path: Path) -> None:
+    app = make_app(job_queue_url="")
+    settings = services(app).settings
+    environment = {
+        "SECRET_KEY": settings.secret_key,
+        "INSTANCE_PATH": settings.instance_path,
+        "DATABASE_URL": settings.database_url,
+        "WECHAT_APP_ID": settings.wechat_app_id,
+        "ALERTS_PRIVATE_ADDRESSES": "yes",
+    }
+    with playing_robot() as robot, worker(tmp_path, environment) as process:
+        shop = Shop(app)
+        shop.add("wecom", robot.url)
+        shop.asks("oFirst")
+        wait_until(lambda: bool(robot.got))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 0
+    assert robot.texts[0].startswith("公众号：1 位粉丝在等人工")
 
 
 def age_sending_messages(app: Flask) -> None:

@@ -11,8 +11,7 @@ from wechat_bot.simulator.api import ENDPOINTS
 from wechat_bot.simulator.sample_files import AMR, JPEG, MP4, PNG
 from wechat_bot.testing import FakeAPI
 from wechat_bot.wechat import replies
-from wechat_bot.wechat.api import WeChatClient, datacube
-from wechat_bot.wechat.api._http import Download, File
+from wechat_bot.wechat.api import Download, File, WeChatClient, datacube
 from wechat_bot.wechat.api.draft import Article
 from wechat_bot.wechat.api.material import Video
 from wechat_bot.wechat.api.menu import Button

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.simulator.conftest import OK, Caller
+from wechat_bot.simulator import sample_console
+from wechat_bot.simulator.sample_files import PNG
 from wechat_bot.testing import FakeAPI
 from wechat_bot.wechat.api import WeChatClient
 from wechat_bot.wechat.api.menu import Button, CurrentMenu, NewsInfo
@@ -110,3 +112,18 @@ def test_automatic_replies_of_the_console_are_read(api: FakeAPI) -> None:
             ]
         ),
     )
+
+
+def test_the_set_up_of_a_shop_has_as_many_rules_as_the_platform_takes_and_files_that_exist(
+    api: FakeAPI,
+) -> None:
+    sample_console.set_up(api, rules=200)
+    client = client_of(api)
+    rules = client.system.auto_replies().keyword_autoreply_info
+    assert (len(rules), rules.unreadable) == (200, ())
+    assert len({rule.rule_name for rule in rules}) == 200
+    replies = [reply for rule in rules for reply in rule.reply_list_info]
+    files = {reply.content for reply in replies if reply.type in {"img", "voice", "video"}}
+    assert len([client.media.download(media_id) for media_id in files]) == 3
+    picture = client.menu.current().button[1].sub_button[1]
+    assert client.material.download(picture.value).content == PNG

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,31 @@ def test_an_unexpected_answer_fails_and_is_shown(app: Flask, tmp_path: Path) -> 
     assert "1 answers are not as expected." in output
 
 
+def test_a_file_may_have_several_conversations_each_of_a_new_follower(app: Flask, tmp_path: Path) -> None:
+    one = "name: 一\nsteps:\n- send: 改名\n- send: 小明\n  expect: 好的，小明。\n"
+    other = "name: 二\nsteps:\n- send: 我是谁\n  expect: {contains: 还不知道}\n"
+    code, output = run(app, tmp_path, f"{one}---\n{other}")
+    assert code == 0, output
+    assert output.count("✓") == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("steps: [{send: 帮助}, {send: 帮助, at: 2026-11-28 22:00}]", "it is of another time"),
+        ("tags: [会员]\nsteps: [{send: 帮助}]", "the follower has tags"),
+        ("steps: [{send: 帮助, expect: {rule: commands.show_help}}]", "does not say which rule answers"),
+    ],
+)
+def test_what_a_running_bot_cannot_be_asked_is_told_and_does_not_pass(
+    app: Flask, tmp_path: Path, text: str, reason: str
+) -> None:
+    code, output = run(app, tmp_path, text)
+    assert code == 1
+    assert reason in output
+    assert "✓" not in output
+
+
 def test_the_failure_notice_fails_a_step_without_expectation(app: Flask, tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text("steps:\n- send: 帮助\n", encoding="utf-8")
@@ -65,6 +91,9 @@ def test_the_failure_notice_fails_a_step_without_expectation(app: Flask, tmp_pat
         ("steps:\n- {send: a, expect: {sounds: b}}", "step 1: expect is a text or one of"),
         ("steps:\n- push: {Event: CLICK}", "step 1: push has fields, MsgType among them"),
         ("steps:\n- {send: a, expect: {pattern: '('}}", "step 1: pattern"),
+        ("steps:\n- {send: a, at: soon}", "step 1: at is a time such as"),
+        ("tags: x\nsteps: [{send: a}]", "tags is a list of names"),
+        ("a: &a [1]\nb: *a", "an alias (*) cannot be used"),
     ],
 )
 def test_an_invalid_file_is_explained(app: Flask, tmp_path: Path, text: str, problem: str) -> None:
@@ -84,11 +113,17 @@ def test_an_invalid_file_is_explained(app: Flask, tmp_path: Path, text: str, pro
         Step(scenarios.action("unfollow", "")),
         Step(scenarios.action("scan", "42")),
         Step(scenarios.action("click", "KEY")),
+        Step(
+            scenarios.action("send", "帮助"),
+            Expectation("rule", "帮助"),
+            datetime.fromisoformat("2026-11-28 22:00"),
+        ),
+        Step(scenarios.action("send", "帮助"), None, datetime.fromisoformat("2026-11-28 22:00:05")),
         Step({"MsgType": "event", "Event": "X", "Info": {"A": "1", "B": ["2", "3"]}}),
     ],
 )
 def test_a_dumped_scenario_can_be_loaded(step: Step) -> None:
-    conversation = Scenario("名字", (step,))
+    conversation = Scenario("名字", (step,), ("会员", "123"))
     assert scenarios.load(scenarios.dump(conversation)) == conversation
 
 
@@ -107,6 +142,12 @@ def test_expectations_are_met_or_not(platform: FakePlatform) -> None:
     assert not passed(pattern="^取消")
     assert passed(shows="text")
     assert not passed(shows="nothing")
+
+
+def test_who_scans_any_code_does_so_in_one_word() -> None:
+    for event, key, name in (("subscribe", "qrscene_door", "follow"), ("SCAN", "door", "scan")):
+        fields = {"MsgType": "event", "Event": event, "EventKey": key, "Ticket": "gQE48DwAAAAAAAAAAS5odHRw"}
+        assert scenarios.action_of(Step(fields)) == (name, "door")
 
 
 def test_errors_name_their_step() -> None:

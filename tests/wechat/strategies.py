@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
 from hypothesis import strategies as st
-
-thorough = settings(max_examples=200, deadline=None)
 
 ILLEGAL = [chr(code) for code in (*range(32), 0xFFFE, 0xFFFF) if chr(code) not in "\t\n\r"]
 """What XML 1.0 cannot carry, beside surrogates."""

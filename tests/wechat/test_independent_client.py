@@ -20,7 +20,7 @@ from wechatpy.utils import WeChatSigner  # type: ignore[import-untyped]
 from tests.conftest import AES_KEY, APP_ID, TOKEN, MakeApp
 from tests.wechat.corpus import ACCOUNT, OPENID
 from tests.wechat.pushes import NONCE, NOW, received, webhook
-from tests.wechat.strategies import legal_text, thorough
+from tests.wechat.strategies import legal_text
 from wechat_bot.routing import Answer, Context, Router
 from wechat_bot.testing import listening
 from wechat_bot.wechat.credentials import Mode
@@ -75,7 +75,6 @@ def text_message(content: str, timestamp: int) -> str:
 # Without a server: every text
 
 
-@thorough
 @given(legal_text)
 def test_what_they_encrypt_we_open(content: str) -> None:
     for mode in Mode:
@@ -85,7 +84,6 @@ def test_what_they_encrypt_we_open(content: str) -> None:
         assert message.content == content
 
 
-@thorough
 @given(legal_text.filter(str.strip))
 def test_what_we_seal_they_open(content: str) -> None:
     for mode in Mode:

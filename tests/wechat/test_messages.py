@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wechat.corpus import BODIES, DATA, body
-from tests.wechat.strategies import thorough
 from wechat_bot.wechat import xml
 from wechat_bot.wechat.errors import MalformedMessage
 from wechat_bot.wechat.messages import CardEvent, Event, FollowerEvent, MassSentEvent, Message, TextMessage
@@ -264,7 +263,6 @@ def test_a_retry_is_known_by_its_time_also_if_that_is_none() -> None:
 IDENTITIES = st.tuples(*[st.sampled_from(["1", "11", "111"])] * 4)
 
 
-@thorough
 @given(IDENTITIES, IDENTITIES)
 def test_messages_share_a_key_exactly_if_account_sender_id_and_time_are_the_same(
     first: tuple[str, ...], second: tuple[str, ...]
@@ -280,7 +278,6 @@ EVENTS = [read(name).fields for name, message in BODIES.items() if isinstance(me
 OTHER = st.text("1a ", max_size=2) | st.none() | st.lists(st.text("1a"), min_size=2, max_size=2)
 
 
-@thorough
 @given(st.sampled_from(EVENTS), st.data())
 def test_events_that_differ_in_any_field_have_different_keys(
     fields: Mapping[str, Any], data: st.DataObject

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from tests.wechat.corpus import BODIES, body
 from tests.wechat.pushes import encrypted, pushed, received, signed, text, webhook
-from tests.wechat.strategies import thorough
 from wechat_bot.wechat import xml
 from wechat_bot.wechat.credentials import Mode
 from wechat_bot.wechat.errors import WebhookError
@@ -45,7 +44,6 @@ def survives(mode: Mode, query: str, sent: bytes) -> None:
 bodies = st.sampled_from([body(name) for name in BODIES])
 
 
-@thorough
 @given(mutated(bodies), st.sampled_from([Mode.PLAIN, Mode.SAFE]))
 def test_any_genuine_body_is_a_message_or_refused(sent: bytes, mode: Mode) -> None:
     query, sent = pushed(mode, sent)
@@ -55,13 +53,11 @@ def test_any_genuine_body_is_a_message_or_refused(sent: bytes, mode: Mode) -> No
 ENCRYPTED = [encrypted(body(name)) for name in ("messages/text", "events/subscribe_scene")]
 
 
-@thorough
 @given(st.data(), st.sampled_from(ENCRYPTED))
 def test_any_envelope_is_opened_or_refused(data: st.DataObject, push: tuple[dict[str, str], bytes]) -> None:
     survives(Mode.SAFE, text(push[0]), data.draw(mutated(st.just(push[1]))))
 
 
-@thorough
 @given(mutated(st.sampled_from([text(signed()), text(ENCRYPTED[0][0])]).map(str.encode)))
 def test_any_query_is_accepted_or_refused(query: bytes) -> None:
     for mode in Mode:

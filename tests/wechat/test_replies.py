@@ -9,11 +9,14 @@ import pytest
 from hypothesis import example, given
 
 from tests.wechat.corpus import ACCOUNT, BODIES, OPENID
-from tests.wechat.strategies import any_text, legal_text, thorough
+from tests.wechat.strategies import any_text, legal_text
 from wechat_bot.wechat import replies, xml
+from wechat_bot.wechat.api.outgoing import passive_of, sendable_of, to_payload
 from wechat_bot.wechat.errors import InvalidReply
 from wechat_bot.wechat.messages import Message
 from wechat_bot.wechat.replies import (
+    MAX_TEXT_BYTES,
+    AITextReply,
     Article,
     ImageReply,
     MusicReply,
@@ -203,7 +206,6 @@ def test_what_the_platform_does_not_understand_is_no_reply(fields: xml.Fields) -
         replies.parse(fields)
 
 
-@thorough
 @given(any_text)
 @example("a\x00b\x0b\ufffe\ud800\U0010ffff")
 @example("a\r\nb\rc")
@@ -215,7 +217,6 @@ def test_every_text_of_a_reply_is_what_xml_can_carry_with_plain_line_ends(text: 
     json.dumps(reply.to_customer_message(), ensure_ascii=False).encode()
 
 
-@thorough
 @given(legal_text.filter(str.strip))
 def test_any_text_reaches_the_follower_unchanged(text: str) -> None:
     assert replies.parse(xml.parse(replies.to_xml(HELLO, TextReply(text)).encode())) == TextReply(text)
@@ -253,3 +254,27 @@ def test_a_reply_that_fits_is_shown_whole(reply: Reply, message: Message) -> Non
 def test_a_long_text_is_shown_in_parts_without_blanks_around_them() -> None:
     text = " " + "a" * 2048 + " \n" + "b" * 2048 + "\n"
     assert split_for_passive_reply(TextReply(text), HELLO) == (TextReply("a" * 2048), TextReply("b" * 2048))
+
+
+def test_a_text_made_by_ai_has_the_mark_of_each_road() -> None:
+    reply = AITextReply("三天内发货。", "（由 AI 生成）")
+    payload = to_payload(reply)
+    marked = TextReply("三天内发货。\n（由 AI 生成）")
+    assert reply.fields() == marked.fields()
+    assert passive_of(payload) == marked
+    sent = {"msgtype": "text", "text": {"content": "三天内发货。"}, "aimsgcontext": {"is_ai_msg": 1}}
+    assert sendable_of(payload).to_customer_message() == reply.to_customer_message() == sent
+
+
+def test_each_part_of_a_long_text_made_by_ai_is_marked() -> None:
+    parts = split_for_passive_reply(AITextReply("很长。" * 1000, "（由 AI 生成）"), HELLO)
+    assert len(parts) > 1
+    for part in parts:
+        content = str(part.fields()["Content"])
+        assert content.endswith("\n（由 AI 生成）")
+        assert len(content.encode()) <= MAX_TEXT_BYTES
+
+
+def test_the_mark_of_a_text_made_by_ai_is_never_empty() -> None:
+    with pytest.raises(InvalidReply):
+        AITextReply("三天内发货。", " ")

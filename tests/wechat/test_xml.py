@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.wechat.strategies import any_text, legal_text, thorough
+from tests.wechat.strategies import any_text, legal_text
 from wechat_bot.wechat import xml
 from wechat_bot.wechat.errors import MalformedMessage
 
@@ -35,20 +35,17 @@ def _flat(value: Any) -> Any:
     return value
 
 
-@thorough
 @given(TREES)
 def test_whatever_is_built_is_read_unchanged(tree: xml.Fields) -> None:
     assert xml.parse(xml.build(tree).encode()) == _flat(tree)
 
 
-@thorough
 @given(legal_text)
 def test_another_parser_reads_the_same_text(text: str) -> None:
     root = ElementTree.fromstring(xml.build({"Content": text}))
     assert (root.tag, root.findtext("Content")) == ("xml", text)
 
 
-@thorough
 @given(any_text)
 @example("]]></Content><Content>&lt;\r\n<![CDATA[")
 @example("\x00\x0b\ud800\udfff\ufffe\uffff")
@@ -78,7 +75,6 @@ def received(text: str) -> str:
     return xml.parse(body)["Content"] or ""
 
 
-@thorough
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="]\r\ufffe\uffff"), max_size=60))
 def test_a_follower_s_text_is_kept_as_sent(text: str) -> None:
     assert received(text) == text

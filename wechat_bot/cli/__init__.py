@@ -3,7 +3,19 @@
 from flask import Flask
 from flask_migrate.cli import db as migrations
 
-from . import followers, health, inbox, media, messages, sample_data, simulator, worker  # noqa: F401
+from . import (  # noqa: F401
+    evaluations,
+    followers,
+    health,
+    inbox,
+    knowledge,
+    media,
+    messages,
+    sample_data,
+    scenarios,
+    simulator,
+    worker,
+)
 from .common import show_errors, wechat
 from .operators import operator
 from .search import search

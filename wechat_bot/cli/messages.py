@@ -71,6 +71,7 @@ def export(form: str, output: str, bom: bool, zone: ZoneInfo, **filters: str) ->
     with _progress_bar(last) as bar:
         pieces = stream(
             db.engine,
+            services().account_id,
             chosen,
             form,
             bom=bom,

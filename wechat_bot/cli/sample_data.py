@@ -48,7 +48,7 @@ def seed(
     except AlreadyRecorded as error:
         raise click.ClickException(_("这些消息已经有了：换一个 --seed。")) from error
     _update_projections(services().projector)
-    add_team_activity(db.engine, seed)
+    add_team_activity(db.engine, services().account_id, seed)
     attach_pictures(db.engine, services().archive, seed)
     click.echo(
         _(

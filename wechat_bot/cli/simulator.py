@@ -16,6 +16,7 @@ from ..wechat.errors import CredentialsError
 from ..wechat.replies import TextReply
 from ..wiring import services
 from .common import inert, wechat
+from .scenarios import fail_if, report
 
 
 def _platform_options(command: Any) -> Any:
@@ -102,42 +103,21 @@ def chat(**options: Any) -> None:
 def play_files(files: tuple[TextIO, ...], **options: Any) -> None:
     """Conversations from FILES, as the simulator saves them, each of a new follower.
 
-    Fails when an answer is not the expected one.
+    Fails unless every answer is the expected one.
     """
-    failed = sum(_play(_platform(openid=new_openid(), **options), file) for file in files)
-    if failed:
-        raise click.ClickException(_("有 %(count)s 个回复和预期不同。", count=failed))
+    fail_if(sum(_play(file, **options) for file in files))
 
 
-def _play(platform: SimulatedPlatform, file: TextIO) -> int:
-    """Play one file and return the number of failed steps."""
+def _play(file: TextIO, **options: Any) -> int:
+    """Play the scenarios of a file and return the number of steps that did not pass."""
     try:
-        conversation = scenarios.load(file.read())
+        found = scenarios.load_all(file.read())
     except scenarios.ScenarioError as error:
         raise click.ClickException(f"{file.name}: {error}") from error
-    click.echo(inert(f"{file.name}: {conversation.name}"))
-    failed = 0
-    for result in scenarios.run(platform, conversation):
-        failed += not result.passed
-        click.secho(
-            f"  {'✓' if result.passed else '✗'} {inert(scenarios.describe_action(result.step))}",
-            fg=_COLOURS[result.passed],
-        )
-        if not result.passed:
-            expected = scenarios.describe_expectation(result.step)
-            click.echo(
-                "    "
-                + _(
-                    "预期 %(expected)s，收到 %(outcome)s：%(text)r",
-                    expected=inert(expected),
-                    outcome=result.outcome,
-                    text=result.text,
-                )
-            )
-    return failed
-
-
-_COLOURS = {True: "green", False: "red"}
+    return sum(
+        report(f"{file.name}: {each.name}", scenarios.run(_platform(openid=new_openid(), **options), each))
+        for each in found
+    )
 
 
 def _field(text: str) -> tuple[str, str]:

@@ -106,3 +106,13 @@ def create_writer(engine: Engine, settings: Settings) -> Engine:
     It has two: one for the statements of most pushes, and one for all other transactions and the queue.
     """
     return create_engine(engine.url, **engine_options(settings) | {"pool_size": 2})
+
+
+SLOW_TIMEOUT = 60
+"""Seconds for which a slow handler waits for a connection."""
+
+
+def create_slow_engine(engine: Engine, settings: Settings) -> Engine:
+    """An engine for slow handlers, of which hundreds may want one of its two connections at once."""
+    options = engine_options(settings) | {"pool_size": 2, "pool_timeout": SLOW_TIMEOUT}
+    return create_engine(engine.url, **options)

@@ -34,6 +34,7 @@ def ignore(event: Event, ctx: Context) -> Answer:
 
 @router.on(TextMessage)
 def apologize(message: TextMessage, ctx: Context) -> Answer:
+    ctx.not_understood = True
     return "抱歉，我没有听懂。发送“帮助”看看我会什么。"
 
 

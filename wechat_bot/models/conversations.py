@@ -8,7 +8,9 @@ from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..extensions import MYSQL, Model
+from ..routing.ownership import HandoverReason, Owner
 from .columns import LONG_TEXT, ROW_ID, UTCDateTime, exact
+from .history import VersionColumns
 
 
 class BotSession(Model):
@@ -23,9 +25,11 @@ class BotSession(Model):
     expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """When `state` and `session` are forgotten."""
     version: Mapped[int] = mapped_column(default=0)
-    """Counts the changes of `state` and `session`, so that none is lost."""
+    """Counts the changes of `state`, `session` and `rule_memory`, so that none is lost."""
     ready_id: Mapped[int | None] = mapped_column(ROW_ID)
     """The oldest outgoing message that is `READY`."""
+    rule_memory: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """What rules keep of the follower, by their ids: until when they rest, and which answer is next."""
 
 
 class ConversationStatus(StrEnum):
@@ -44,16 +48,22 @@ class Conversation(Model):
 
     __tablename__ = "conversations"
     __table_args__ = (
-        Index(None, "last_id"),
-        Index(None, "status", "last_id"),
-        Index(None, "status", "waiting_since", "follower_id"),
-        Index(None, "status", "last_in_id"),
-        Index(None, "assignee_id", "last_id"),
-        Index(None, "starred", "last_id"),
+        Index(None, "account_id", "last_id"),
+        Index(None, "account_id", "status", "last_id"),
+        Index(None, "account_id", "status", "waiting_since", "follower_id"),
+        Index(None, "account_id", "status", "last_in_id"),
+        Index(None, "assignee_id", "account_id", "last_id"),
+        Index(
+            "ix_conversations_assigned", "account_id", "assignee_id", "status", "waiting_since", "follower_id"
+        ),
+        Index(None, "account_id", "starred", "last_id"),
+        Index(None, "account_id", "messages_in", "follower_id"),
         MYSQL,
     )
 
     follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"), primary_key=True)
+    account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"))
+    """The account of the follower."""
     last_id: Mapped[int] = mapped_column(ROW_ID)
     """The newest message."""
     last_in_id: Mapped[int] = mapped_column(ROW_ID, default=0)
@@ -65,9 +75,61 @@ class Conversation(Model):
     messages_out: Mapped[int] = mapped_column(default=0)
     status: Mapped[ConversationStatus] = mapped_column(String(8), default=ConversationStatus.DONE)
     waiting_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """When the first message came that nobody has looked after since; set while `OPEN`."""
+    """When the first message came that nobody has looked after since; None unless `OPEN`, and while nobody
+    waits."""
+    waiting_id: Mapped[int | None] = mapped_column(ROW_ID)
+    """That message; None also when an operator opened the conversation by hand."""
     assignee_id: Mapped[int | None] = mapped_column(ROW_ID, ForeignKey("operators.id"))
     starred: Mapped[bool] = mapped_column(default=False)
+
+
+class Handover(Model):
+    """Who answers a follower. Without a row it is the bot, and always was."""
+
+    __tablename__ = "handovers"
+    __table_args__ = (Index(None, "account_id", "owner", "since"), Index(None, "account_id", "since"), MYSQL)
+
+    follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"), primary_key=True)
+    account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"))
+    owner: Mapped[Owner] = mapped_column(String(8))
+    operator_id: Mapped[int | None] = mapped_column(ROW_ID, ForeignKey("operators.id"))
+    reason: Mapped[HandoverReason] = mapped_column(String(16))
+    since: Mapped[datetime] = mapped_column(UTCDateTime)
+    until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When an operator who has not answered meanwhile loses the conversation to the bot."""
+    alerted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When operators were alerted that the follower waits."""
+    version: Mapped[int] = mapped_column(default=1)
+    """Counts the changes of the owner."""
+
+
+class HandoverEvent(Model):
+    """A change of the owner of a conversation. Rows are added, never changed."""
+
+    __tablename__ = "handover_events"
+    __table_args__ = (Index(None, "follower_id", "id"), Index(None, "account_id", "at"), MYSQL)
+
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"))
+    follower_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("followers.id"))
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    owner: Mapped[Owner] = mapped_column(String(8))
+    operator_id: Mapped[int | None] = mapped_column(ROW_ID, ForeignKey("operators.id"))
+    """The operator who took the conversation, or gave it back."""
+    reason: Mapped[HandoverReason] = mapped_column(String(16))
+    note: Mapped[str] = mapped_column(LONG_TEXT, default="")
+    """What the operator says about it, for colleagues and for the assistant."""
+
+
+class StoredHandoverPolicy(Model):
+    """The policy of an account (`routing.handover_policy.HandoverPolicy`)."""
+
+    __tablename__ = "handover_policies"
+
+    account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"), primary_key=True)
+    definition: Mapped[dict[str, Any]] = mapped_column(JSON)
+    version: Mapped[int] = mapped_column(default=1)
+    """Counts its changes, so that none is lost."""
 
 
 class Note(Model):
@@ -127,5 +189,34 @@ class CannedReply(Model):
     shortcut: Mapped[str] = mapped_column(exact(32))
     """What is typed after "/" to find it."""
     title: Mapped[str] = mapped_column(String(64))
-    text: Mapped[str] = mapped_column(LONG_TEXT)
+    answer: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """A `routing.answers.PreparedAnswer`."""
     used: Mapped[int] = mapped_column(default=0)
+    version: Mapped[int] = mapped_column(default=1)
+    """Counts its changes, so that none is lost."""
+    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When it was deleted. It stays, so that it can be restored."""
+
+
+class CannedReplyVersion(VersionColumns, Model):
+    """A version of a canned reply."""
+
+    __tablename__ = "canned_reply_versions"
+
+    reply_id: Mapped[int] = mapped_column(
+        ROW_ID, ForeignKey("canned_replies.id"), primary_key=True, sort_order=-1
+    )
+
+
+class SavedView(Model):
+    """A filter of the list of conversations, under a name."""
+
+    __tablename__ = "saved_views"
+
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"))
+    operator_id: Mapped[int | None] = mapped_column(ROW_ID, ForeignKey("operators.id"))
+    """Whose it is; None: everybody's."""
+    name: Mapped[str] = mapped_column(exact(64))
+    query: Mapped[str] = mapped_column(LONG_TEXT)
+    """The filter as a query string."""

@@ -3,18 +3,33 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..extensions import MYSQL, Model
 from .columns import LONG_TEXT, ROW_ID, UTCDateTime, exact
+
+HAS_SCENE = text("scene != ''")
+"""Followers who came by a QR code that says where."""
 
 
 class Follower(Model):
     """Someone who follows or followed an account."""
 
     __tablename__ = "followers"
-    __table_args__ = (UniqueConstraint("account_id", "openid"), MYSQL)
+    __table_args__ = (
+        UniqueConstraint("account_id", "openid"),
+        Index(None, "account_id", "last_seen_at", "id"),
+        Index(None, "account_id", "subscribed", "status_at", "id"),
+        Index(None, "account_id", "alias", "id"),
+        Index(
+            "ix_followers_scene",
+            *("account_id", "scene", "last_seen_at", "id"),
+            sqlite_where=HAS_SCENE,
+            postgresql_where=HAS_SCENE,
+        ),
+        MYSQL,
+    )
 
     id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
     account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"))

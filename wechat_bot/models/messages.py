@@ -33,7 +33,7 @@ class MessageState(StrEnum):
 
     Outgoing: `READY` (for the follower's next push or message) → `SENT`; `QUEUED` (for the API) → `SENDING`
     → `SENT`, `FAILED`, `UNKNOWN` (it may have arrived) or back to `READY`; `WITHDRAWN` (by its operator,
-    before it was sent).
+    before it was sent); `WITHHELD` (an answer of the bot, not sent because a person answers the follower).
     """
 
     RECEIVED = "received"
@@ -46,6 +46,7 @@ class MessageState(StrEnum):
     SENT = "sent"
     UNKNOWN = "unknown"
     WITHDRAWN = "withdrawn"
+    WITHHELD = "withheld"
 
 
 UNSETTLED = text("state NOT IN ('answered', 'sent')")

@@ -63,6 +63,12 @@ class Operator(Model):
     """Whether single keys do something."""
     sound: Mapped[bool] = mapped_column(default=False)
     """Whether one is heard when a conversation begins to wait."""
+    notifications: Mapped[bool] = mapped_column(default=False)
+    """Whether the desktop shows it, where the browser allows."""
+    notification_text: Mapped[bool] = mapped_column(default=False)
+    """Whether the desktop shows what the follower wrote, too."""
+    first_steps: Mapped[bool] = mapped_column(default=True)
+    """Whether empty lists show the first steps that are not done."""
     columns: Mapped[list[str]] = mapped_column(JSON, default=list)
     """The optional columns of the message list that are shown."""
     dense: Mapped[bool] = mapped_column(default=False)

@@ -12,7 +12,7 @@ Row = dict[str, Any]
 """Columns by name."""
 
 
-def new_row(model: type[Model], **values: Any) -> Row:
+def new_row(model: type[Model], /, **values: Any) -> Row:
     """Return a row with `values`, and with the model's default or None in every other column.
 
     The id is left to the database.

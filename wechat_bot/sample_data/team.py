@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy.orm import aliased
 
 from ..database.transactions import retry_conflicts, transaction
 from ..models import Conversation, ConversationStatus, Direction, Follower, MessageLog, Operator, Role
@@ -55,44 +56,45 @@ TAGGED_COUNT = 8
 """Followers who get each of these tags."""
 
 
-def add_team_activity(engine: Engine, seed: int) -> None:
-    """Add the work of the operators. Without operators, nothing is assigned and there are no notes."""
+def add_team_activity(engine: Engine, account_id: int, seed: int) -> None:
+    """Add what operators do for an account. Without operators, nothing is assigned and there are no notes."""
     rng = Random(f"team {seed}")  # noqa: S311
     with engine.connect() as connection:
         operators = list(connection.execute(_OPERATORS))
     actors = [Actor(operator.id, operator.name, "") for operator in operators]
-    _close_old(engine)
+    _close_old(engine, account_id)
     for regular in REGULARS:
-        _add_regular(engine, regular, rng.choice(actors or [_SEED]))
+        _add_regular(engine, account_id, regular, rng.choice(actors or [_SEED]))
     for name, words in TAGS.items():
         with engine.connect() as connection:
-            who = _who_wrote(connection, words, TAGGED_COUNT)
-        profiles.tag(engine, None, actors[0] if actors else _SEED, who, name)
+            who = _who_wrote(connection, account_id, words, TAGGED_COUNT)
+        profiles.tag(engine, None, actors[0] if actors else _SEED, account_id, who, name)
     if actors:
-        _assign(engine, actors, rng)
+        _assign(engine, account_id, actors, rng)
 
 
-def _add_regular(engine: Engine, regular: Regular, actor: Actor) -> None:
+def _add_regular(engine: Engine, account_id: int, regular: Regular, actor: Actor) -> None:
     """Give alias, tags, star and note to the last follower without an alias who wrote the words."""
     with engine.connect() as connection:
-        who = _who_wrote(connection, regular.words, 1)
+        who = _who_wrote(connection, account_id, regular.words, 1)
     for follower_id in who:
-        profiles.rename(engine, None, actor, follower_id, regular.alias)
+        profiles.rename(engine, None, actor, account_id, follower_id, regular.alias)
         for name in regular.tags:
-            profiles.tag(engine, None, actor, [follower_id], name)
+            profiles.tag(engine, None, actor, account_id, [follower_id], name)
         if regular.starred:
-            actions.star(engine, actor, [follower_id], True)
+            actions.star(engine, actor, account_id, [follower_id], True)
         if regular.note and actor.operator_id:
-            actions.add_note(engine, actor, follower_id, regular.note)
+            actions.add_note(engine, actor, account_id, follower_id, regular.note)
 
 
-def _who_wrote(connection: Connection, words: str, count: int) -> list[int]:
+def _who_wrote(connection: Connection, account_id: int, words: str, count: int) -> list[int]:
     """Return the ids of the last followers without an alias who wrote `words`, newest first."""
     last = func.max(MessageLog.id)
     found = (
         select(MessageLog.follower_id)
         .join(Follower, Follower.id == MessageLog.follower_id)
         .where(
+            MessageLog.account_id == account_id,
             MessageLog.direction == Direction.IN,
             MessageLog.text.contains(words, autoescape=True),
             Follower.alias == "",
@@ -105,51 +107,65 @@ def _who_wrote(connection: Connection, words: str, count: int) -> list[int]:
 
 
 @retry_conflicts
-def _close_old(engine: Engine) -> None:
-    """Mark all but the newest conversations as read and done; the others wait since their last message.
+def _close_old(engine: Engine, account_id: int) -> None:
+    """Mark all but the newest conversations as read and done; the others wait since their last question.
 
     These changes are not in the audit log.
     """
+    of_account = Conversation.account_id == account_id
     with transaction(engine) as connection:
-        newest = select(Conversation.last_id).order_by(Conversation.last_id.desc())
+        newest = select(Conversation.last_id).where(of_account).order_by(Conversation.last_id.desc())
         if unread := connection.scalar(newest.offset(UNREAD_COUNT).limit(1)):
             connection.execute(
                 update(Conversation)
-                .where(Conversation.last_id <= unread)
+                .where(of_account, Conversation.last_id <= unread)
                 .values(read_id=Conversation.last_id)
             )
-        waiting = newest.where(Conversation.status == ConversationStatus.OPEN)
-        if old := connection.scalar(waiting.offset(OPEN_COUNT).limit(1)):
+        waiting = update(Conversation).where(of_account, Conversation.waiting_id.is_not(None))
+        connection.execute(waiting.values(waiting_id=_LAST_QUESTION))
+        connection.execute(waiting.values(waiting_since=_ASKED_AT))
+        asked = select(Conversation.waiting_id).where(of_account, Conversation.waiting_id.is_not(None))
+        asked = asked.order_by(Conversation.waiting_id.desc())
+        if old := connection.scalar(asked.offset(OPEN_COUNT).limit(1)):
             connection.execute(
                 update(Conversation)
-                .where(Conversation.status == ConversationStatus.OPEN, Conversation.last_id <= old)
-                .values(status=ConversationStatus.DONE, waiting_since=None)
+                .where(of_account, Conversation.waiting_id <= old)
+                .values(status=ConversationStatus.DONE, waiting_since=None, waiting_id=None)
             )
-        asked_at = (
-            select(MessageLog.created_at).where(MessageLog.id == Conversation.last_in_id).scalar_subquery()
-        )
-        remaining = update(Conversation).where(
-            Conversation.status == ConversationStatus.OPEN, Conversation.last_in_id > 0
-        )
-        connection.execute(remaining.values(waiting_since=asked_at))
 
 
-def _assign(engine: Engine, actors: list[Actor], rng: Random) -> None:
+def _assign(engine: Engine, account_id: int, actors: list[Actor], rng: Random) -> None:
     """Assign the newest open conversations to operators, and let some of them wait for the follower."""
     with engine.connect() as connection:
-        newest = select(Conversation.follower_id).order_by(Conversation.last_id.desc())
+        newest = select(Conversation.follower_id).where(Conversation.account_id == account_id)
         who = list(
             connection.scalars(
-                newest.where(Conversation.status == ConversationStatus.OPEN).limit(ASSIGNED_COUNT)
+                newest.where(Conversation.status == ConversationStatus.OPEN)
+                .order_by(Conversation.last_id.desc())
+                .limit(ASSIGNED_COUNT)
             )
         )
     for follower_id in who:
         actor = rng.choice(actors)
-        actions.assign(engine, actor, [follower_id], actor.operator_id)
+        actions.assign(engine, actor, account_id, [follower_id], actor.operator_id)
         if rng.random() < 0.2:
-            actions.set_status(engine, actor, [follower_id], ConversationStatus.WAITING)
+            actions.set_status(engine, actor, account_id, [follower_id], ConversationStatus.WAITING)
 
 
+_FIRST = aliased(MessageLog)
+_LAST_QUESTION = (
+    select(func.max(MessageLog.id))
+    .join(_FIRST, _FIRST.origin == MessageLog.origin)
+    .where(
+        _FIRST.id == Conversation.waiting_id,
+        MessageLog.follower_id == Conversation.follower_id,
+        MessageLog.direction == Direction.IN,
+        MessageLog.event == "",
+    )
+    .scalar_subquery()
+)
+"""The last message of a conversation that was left to an operator as was the one since which it waits."""
+_ASKED_AT = select(MessageLog.created_at).where(MessageLog.id == Conversation.waiting_id).scalar_subquery()
 _OPERATORS = (
     select(Operator.id, Operator.name)
     .where(Operator.disabled.is_(False), Operator.role != Role.VIEWER)

@@ -39,16 +39,22 @@ def record(
     detail: str = "",
 ) -> None:
     """Add an entry in the transaction of the recorded change."""
-    connection.execute(
-        insert(AuditEntry).values(
-            at=datetime.now(UTC),
-            operator_id=actor.operator_id,
-            operator=actor.name[:64],
-            action=action,
-            subject=subject,
-            before=before,
-            after=after,
-            address=actor.address[:64],
-            detail=detail,
-        )
-    )
+    row = new_entry(actor, action, subject, before=before, after=after, detail=detail)
+    connection.execute(insert(AuditEntry), row)
+
+
+def new_entry(
+    actor: Actor, action: str, subject: str = "", *, before: Any = None, after: Any = None, detail: str = ""
+) -> dict[str, Any]:
+    """Return the row of an entry, for a change of many things, whose entries are inserted together."""
+    return {
+        "at": datetime.now(UTC),
+        "operator_id": actor.operator_id,
+        "operator": actor.name[:64],
+        "action": action,
+        "subject": subject,
+        "before": before,
+        "after": after,
+        "address": actor.address[:64],
+        "detail": detail,
+    }

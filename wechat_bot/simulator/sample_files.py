@@ -36,3 +36,7 @@ MP3 = (b"\xff\xfb\x90\x64" + bytes(413)) * 39
 
 MP4 = struct.pack(">I4s4sI12s", 28, b"ftyp", b"isom", 512, b"isomiso2mp41")
 """The header of a video, without frames."""
+
+_WAV_FORMAT = struct.pack("<IHHIIHH", 16, 1, 1, 8000, 8000, 1, 8)
+WAV = b"RIFF\x64\x1f\0\0WAVEfmt " + _WAV_FORMAT + b"data\x40\x1f\0\0" + b"\x80" * 8000
+"""One second of silence."""

@@ -144,6 +144,8 @@ class SimulatedMedia:
     ends: float | None = None
     title: str = ""
     introduction: str = ""
+    articles: list[dict[str, Any]] = field(default_factory=list)
+    """The articles of news, which has no file."""
 
 
 @dataclass

@@ -166,7 +166,7 @@ class AuthorizationEnded(APIError):
 
 
 class NotFound(APIError):
-    """The media file, menu or user does not exist."""
+    """The media file, menu, user or article does not exist."""
 
 
 class QuotaUsedUp(APIError):
@@ -191,7 +191,7 @@ _ERRCODES: dict[type[APIError], tuple[int, ...]] = {
     NotFollowing: (40003, 43004, 43005, 43019, 43101, 48002, 49003, 50005),
     WindowClosed: (45015, 45047),
     AuthorizationEnded: (40029, 40030, 40163, 42002, 42003, 42007),
-    NotFound: (40007, 46001, 46002, 46003, 46004),
+    NotFound: (40007, 46001, 46002, 46003, 46004, 53600),
     QuotaUsedUp: (43100, 45009, 45028, 48006),
     TooFrequent: (42010, 45011, 45061, 45066),
     Busy: (-1, 61450, 268487001, 268487002, 268488001),

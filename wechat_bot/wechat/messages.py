@@ -17,6 +17,8 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, ClassVar
 
+KEY_LENGTH = 32
+"""Characters of a dedup key."""
 _IDENTITY = ("ToUserName", "FromUserName", "MsgId", "CreateTime")
 
 
@@ -53,14 +55,14 @@ class Message:
 
     @cached_property
     def dedup_key(self) -> str:
-        """32 hex digits: equal for all pushes of one message, different for different messages (section 1.6).
+        """Hex digits: equal for all pushes of one message, different for different messages (section 1.6).
 
         Account, sender, MsgId and CreateTime identify a message. What has no MsgId, as events, may share its
         second with another push of the same kind, so all of its elements identify it.
         """
         identity = [self.fields.get(name) for name in _IDENTITY] if self.msg_id else self.fields
         text = json.dumps(identity, sort_keys=True, ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
     @property
     def text_for_search(self) -> str:

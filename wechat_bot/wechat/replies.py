@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Self
 
 from .errors import InvalidReply
 from .messages import Event, Message
@@ -40,6 +40,11 @@ class Reply(_LegalText):
     def fields(self) -> Fields:
         """Return the XML elements besides MsgType, the addresses and the time."""
         raise NotImplementedError
+
+    @property
+    def passive(self) -> Reply:
+        """The reply that stands for it in the response to a push."""
+        return self
 
     @property
     def text_for_search(self) -> str:
@@ -74,6 +79,40 @@ class TextReply(Reply):
 
     def to_customer_message(self) -> dict[str, Any]:
         return {"msgtype": "text", "text": {"content": self.content}}
+
+    @property
+    def max_bytes(self) -> int:
+        """How many bytes of `content` one message holds."""
+        return MAX_TEXT_BYTES
+
+    def split(self, room: int = 0) -> tuple[Self, ...]:
+        """Return the text in parts that each fit into one message and leave `room` bytes in it."""
+        return tuple(replace(self, content=part) for part in parts(self.content, self.max_bytes - room))
+
+
+@dataclass(frozen=True)
+class AITextReply(TextReply):
+    """A text that was made by AI and is marked so on every road.
+
+    A passive reply ends with the line `label`; a customer-service message has the platform's own mark
+    (sections 7.4 and 10.10).
+    """
+
+    label: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.label.strip(), "the mark of a text made by AI is empty")
+
+    @property
+    def max_bytes(self) -> int:
+        return MAX_TEXT_BYTES - len(f"\n{self.label}".encode())
+
+    def fields(self) -> Fields:
+        return {"Content": f"{self.content}\n{self.label}"}
+
+    def to_customer_message(self) -> dict[str, Any]:
+        return {**super().to_customer_message(), "aimsgcontext": {"is_ai_msg": 1}}
 
 
 @dataclass(frozen=True)
@@ -286,6 +325,7 @@ def split_for_passive_reply(reply: Reply, message: Message) -> tuple[Reply, ...]
     """Return the part of `reply` that a passive reply can carry, and the messages to be sent later."""
     if isinstance(reply, NewsReply) and not isinstance(message, Event):
         return (NewsReply(reply.articles[:1]),)
-    if isinstance(reply, TextReply):
-        return tuple(map(TextReply, parts(reply.content, MAX_TEXT_BYTES)))
+    if isinstance(passive := reply.passive, TextReply):
+        texts = passive.split()
+        return texts if reply is passive or len(texts) > 1 else (reply,)
     return (reply,)

@@ -38,7 +38,7 @@ def routes(app: Flask) -> list[tuple[str, str, str]]:
 
 
 def address_of(app: Flask, rule: Rule) -> str:
-    values = dict.fromkeys(rule.arguments, 1)
+    values = {name: "thumbnail" if name == "form" else 1 for name in rule.arguments}
     with app.test_request_context():
         return str(app.url_map.bind("localhost").build(rule.endpoint, values, method=min(rule.methods or [])))
 

@@ -74,6 +74,13 @@ def test_entries_are_filtered_by_the_days_of_the_operator(
     assert {word for word in ("one", "two") if f"detail-{word}" in page} == shown
 
 
+def test_each_condition_can_be_taken_away(admin: Browser, add: Any) -> None:
+    page = admin.get("/admin/audit?action=tag_added&subject=follower:1").text
+    assert "没有符合条件的记录" in page
+    for words, rest in (("加标签", "subject=follower:1"), ("对象 follower:1", "action=tag_added")):
+        assert f'href="/admin/audit?{rest}" title="去掉这个条件"><span>{words}</span>' in page
+
+
 def test_pages_follow_each_other_without_gap_or_repetition(admin: Browser, add: Any) -> None:
     for number in range(120):
         add(detail=f"number-{number}-")

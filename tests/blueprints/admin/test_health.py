@@ -83,9 +83,9 @@ def test_pushes_are_drawn_and_listed_with_the_late_ones_marked(
     admin: Browser, engine: Engine, platform: FakePlatform
 ) -> None:
     for number in range(3):
-        platform.text(f"你好 {number}")
+        platform.follower(f"oLate{number}").text("你好")
     change(engine, Direction.IN, latency_ms=5200)
-    platform.text("你好")
+    platform.text("帮助")
     page = admin.get("/admin/health").text
     assert page.count('<circle class="late"') == 3
     assert page.count('<circle class="intime"') == 1

@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy import Engine, select, update
 from werkzeug.test import TestResponse
 
+from tests.blueprints.admin.conftest import PAGE as ACCEPTED
 from tests.blueprints.admin.conftest import Browse, Browser, SignIn, audited, newest
 from tests.conftest import APP_SECRET, MakeApp, statements
 from tests.files import DOWNLOADS, GOOD, HTML, needs_ffmpeg
@@ -384,3 +385,38 @@ def test_a_forged_request_retries_nothing(browse: Browse, admin: Browser, receiv
     path = f"/admin/media/{receive('gone')}/retry"
     assert admin.client.post(path).status_code == 400
     assert browse().client.post(path).status_code == 400
+
+
+# Into the library
+
+
+def test_a_received_file_is_added_to_the_library_in_one_click(
+    admin: Browser, receive: Receive, engine: Engine
+) -> None:
+    file_id = receive("png")
+    message = newest(engine, MessageLog.id)
+    page = admin.get(f"/admin/messages/{message}").text
+    assert f'hx-post="/admin/media/{file_id}/library"' in page
+    answer = admin.post(f"/admin/media/{file_id}/library")
+    assert answer.location == f"/admin/messages/{message}"
+    assert "已存入素材。" in admin.get(answer.location).text
+    form = {"csrf_token": admin.token("/admin/profile")}
+    again = admin.client.post(
+        f"/admin/media/{file_id}/library", data=form, headers={**ACCEPTED, "HX-Request": "true"}
+    )
+    assert again.text.count("已存入素材。") == 1
+    assert admin.get("/admin/library").text.count("<h2>") == 1
+
+
+def test_a_received_file_that_cannot_be_sent_is_not_added(
+    admin: Browser, receive: Receive, signed_in: SignIn, shown: Shown
+) -> None:
+    file_id = receive("speex")
+    assert "存入素材" not in shown(admin)
+    admin.post(f"/admin/media/{file_id}/library")
+    assert "没有存入素材：内容不是这类消息该有的格式。" in admin.get("/admin/library").text
+    assert admin.post("/admin/media/999/library").status_code == 404
+    viewer = signed_in(Role.VIEWER, "viewer")
+    receive("png")
+    assert "存入素材" not in shown(viewer)
+    assert viewer.post(f"/admin/media/{file_id}/library").status_code == 403

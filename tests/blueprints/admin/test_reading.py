@@ -21,14 +21,21 @@ from wechat_bot.database.transactions import transaction
 from wechat_bot.extensions import db
 from wechat_bot.models import AuditEntry, Conversation, Direction, Follower, MessageLog, Operator, Role, Tag
 from wechat_bot.pseudonyms import pseudonym
+from wechat_bot.routing.handover_policy import HandoverPolicy
+from wechat_bot.services.assistant import profiles
+from wechat_bot.services.audit import Actor
+from wechat_bot.services.conversations import handover
 from wechat_bot.testing import OPENID, FakePlatform
+from wechat_bot.wiring import services
 
 HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
 def follower_id(app: Flask, engine: Engine) -> int:
-    """Who wrote two hundred messages; another follower wrote some, too."""
+    """Who wrote two hundred messages, and gets no person for it; another follower wrote some, too."""
+    account_id, policy = services(app).account_id, HandoverPolicy(misses=0)
+    handover.save_policy(engine, Actor(None, "tests", ""), account_id, 0, policy)
     platform = FakePlatform.of(app)
     for number in range(100):
         platform.text(f"我要退款 {number}")
@@ -59,8 +66,9 @@ def one(engine: Engine, query: Any) -> Any:
     ],
 )
 def test_a_view_sends_at_most_five_statements(
-    admin: Browser, engine: Engine, follower_id: int, path: str
+    admin: Browser, engine: Engine, follower_id: int, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(profiles, "KEPT", 3600)  # it is read every two seconds
     path = path.format(follower_id)
     fragment = HTMX if "conversations" in path else {}
     admin.get("/admin/conversations")
@@ -98,6 +106,17 @@ def test_pages_for_programs_are_exports(
     assert entry == "json: q=退款"
 
 
+def test_what_has_arrived_is_counted_for_viewers_too_and_is_no_export(
+    signed_in: SignIn, engine: Engine, follower_id: int
+) -> None:
+    viewer = signed_in(Role.VIEWER, "wang")
+    with engine.connect() as connection:
+        newest, *_older = connection.scalars(select(MessageLog.id).order_by(MessageLog.id.desc()))
+    assert json.loads(viewer.get(f"/admin/messages/arrived?after={newest}").text) == {"count": ""}
+    assert json.loads(viewer.get(f"/admin/messages/arrived?after={newest - 2}").text) == {"count": "2"}
+    assert "exported" not in audited(engine)
+
+
 NONSENSE = (
     "/admin/messages?before=x",
     "/admin/messages?after=-1",
@@ -108,9 +127,22 @@ NONSENSE = (
     "/admin/messages?direction=up",
     "/admin/messages?follower=me",
     "/admin/messages?q=" + "x" * 201,
+    "/admin/messages/choices?whose=" + "x" * 201,
+    "/admin/conversations?q=" + "x" * 201,
+    "/admin/conversations/{}?find=" + "x" * 201,
+    "/admin/followers?q=" + "x" * 201,
     "/admin/messages.csv?from=2026-13-01",
     "/admin/conversations?tab=none",
     "/admin/conversations?list_before=1e3",
+    "/admin/conversations?list_before=1:yesterday",
+    "/admin/conversations?sort=newest&list_before=1:",
+    "/admin/conversations?sort=none",
+    "/admin/conversations?tag=x",
+    "/admin/conversations?assignee=-1",
+    "/admin/conversations?status=x",
+    "/admin/conversations?subscribed=x",
+    "/admin/conversations/rows?row=x.1",
+    "/admin/conversations/count?tab=none",
     "/admin/conversations/{}?before=1e3",
     "/admin/conversations/{}?date=31.12.2026",
     "/admin/followers?tag=x",
@@ -118,6 +150,16 @@ NONSENSE = (
     "/admin/followers?spoken=x",
     "/admin/followers?after=x",
 )
+
+
+@pytest.mark.parametrize("page", ["messages", "followers", "conversations", "conversations/{}", "audit"])
+@pytest.mark.parametrize("name", ["_scheme", "_external", "_anchor", "_method", "endpoint", "follower_id"])
+def test_no_parameter_changes_where_links_lead(
+    admin: Browser, follower_id: int, page: str, name: str
+) -> None:
+    answer = admin.get(f"/admin/{page.format(follower_id)}?q=a&{name}=javascript")
+    assert answer.status_code == 200
+    assert not re.search(r'(href|action|hx-get)="(javascript|http://localhost|[^"]*#javascript)', answer.text)
 
 
 def test_what_makes_no_sense_is_refused_in_a_sentence(admin: Browser, follower_id: int) -> None:
@@ -143,6 +185,26 @@ def test_stored_fields_are_for_admins_and_looking_is_audited(
     assert "FromUserName" in page.text
     assert audited(engine)[-1] == "raw_viewed"
     assert signed_in(Role.OPERATOR, "wang").get(path).status_code == 403
+
+
+def test_a_message_is_shown_between_its_neighbours_with_its_answer(
+    admin: Browser, signed_in: SignIn, engine: Engine, follower_id: int
+) -> None:
+    pushed = MessageLog.text == "我要退款 50"
+    message_id = newest(engine, MessageLog.id, pushed, MessageLog.direction == Direction.IN)
+    page = admin.get(f"/admin/messages/{message_id}").text
+    thread = page.partition('class="thread"')[2].partition("</section>")[0]
+    assert thread.count("<article") == 7
+    assert "我要退款 50" in thread.partition('aria-current="true"')[2].partition("</article>")[0]
+    assert thread.count("这条消息的回应") == 1
+    assert f"at={message_id}#m{message_id}" in page
+    answer = admin.get(f"/admin/messages/{message_id + 1}").text
+    assert answer.count("回应的就是它") == 1
+    drawer = admin.get(f"/admin/messages/{message_id}", **HTMX).text
+    assert "data-close" in drawer
+    assert "data-close" not in page
+    assert f"/admin/messages/{message_id}/raw" in page
+    assert "/raw" not in signed_in(Role.OPERATOR, "wang").get(f"/admin/messages/{message_id}").text
 
 
 def test_an_export_has_what_the_page_has_and_is_audited(
@@ -196,19 +258,20 @@ def test_many_conversations_are_changed_at_once(
     ids = [follower_id, one(engine, select(Follower.id).order_by(Follower.id.desc()))]
     admin.get("/admin/conversations")
     me = one(engine, select(Operator.id))
-    for form in ({"action": "assign", "assignee": me}, {"action": "tag", "tag": "退款"}, {"action": "star"}):
+    for form in ({"action": f"assign:{me}"}, {"action": "tag", "tag": "退款"}, {"action": "star"}):
         assert admin.post("/admin/conversations/bulk", id=ids, **form).status_code == 303
-    assert admin.post("/admin/conversations/bulk", id=ids, action="status", status="done").status_code == 303
+    assert admin.post("/admin/conversations/bulk", id=ids, action="status:done").status_code == 303
     with engine.connect() as connection:
         found = connection.execute(
             select(Conversation.assignee_id, Conversation.starred, Conversation.status)
         ).all()
     assert found == [(me, True, "done"), (me, True, "done")]
-    assert "退款" in admin.get("/admin/conversations?tab=mine&q=退款").text
+    assert _names(admin.get("/admin/conversations?tab=mine&q=退款").text) == [], "they are done"
     for wrong in (
         {"action": "x"},
-        {"action": "status", "status": "x"},
-        {"action": "assign", "assignee": "x"},
+        {"action": "status:x"},
+        {"action": "assign:x"},
+        {"all": "1", "query": "tab=x"},
     ):
         assert admin.post("/admin/conversations/bulk", id=ids, **wrong).status_code == 400
 
@@ -386,3 +449,39 @@ def test_a_note_that_says_nothing_is_refused(admin: Browser, follower_id: int) -
     path = f"/admin/conversations/{follower_id}/notes"
     assert admin.post(path, text="  ").status_code == 400
     assert admin.post("/admin/conversations/999999/notes", text="x").status_code == 404
+
+
+def test_the_list_tells_who_wrote_a_message(admin: Browser, app: Flask, engine: Engine) -> None:
+    FakePlatform.of(app).text("帮助")
+    page = admin.get("/admin/messages?direction=out").text
+    assert re.search(r'aria-label="机器人".*?</svg>commands.show_help', page)
+    with transaction(engine) as connection:
+        li = connection.scalar(select(Operator.id))
+        sent = update(MessageLog).where(MessageLog.direction == Direction.OUT)
+        connection.execute(sent.values(operator_id=li, origin="operator"))
+    for path in ("/admin/messages?direction=out", "/admin/messages?direction=out&q=帮助"):
+        assert re.search(
+            r'by-operator"><svg class="icon" role="img" aria-label="操作员">.*?</svg>li<',
+            admin.get(path).text,
+        )
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "shown", "hidden"),
+    [
+        ("miniprogrampage", {"Title": "订单 4711", "PagePath": "pages/a"}, "订单 4711", "未知类型"),
+        ("link", {"Title": "秋茶", "Description": "", "Url": ""}, "秋茶", ">None<"),
+        ("file", {"Title": "报价单.pdf", "Description": ""}, "报价单.pdf", ">None<"),
+        ("location", {"Location_X": "31.2", "Location_Y": "121.4"}, "coord%3A31.2%2C121.4", "未知类型"),
+        ("location", {"Location_X": "nan", "Location_Y": "<b>"}, "&lt;b&gt;", "map.qq.com"),
+        ("strange", {"Foo": "bar"}, "未知类型 strange", ">ToUserName<"),
+    ],
+)  # fmt: skip
+def test_every_kind_of_message_has_a_bubble_that_can_be_read(
+    admin: Browser, app: Flask, kind: str, fields: dict[str, str], shown: str, hidden: str
+) -> None:
+    platform = FakePlatform.of(app)
+    platform.push(platform.message(kind, **fields))
+    page = admin.get("/admin/conversations/1").text
+    assert shown in page
+    assert hidden not in page

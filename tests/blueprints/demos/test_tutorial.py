@@ -162,7 +162,6 @@ def test_nonsense_instead_of_a_file_is_shown_as_refused(
     assert "HTTP/1.1 400 BAD REQUEST" in page.text
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "line", [b"\r\n\r\n", b"--x", b"\r\n--x\r\n\r\n\xff", b"filename=\n", b"\n", b"\xff\n"]
 )

@@ -124,7 +124,6 @@ def test_nobody_else_gets_a_file(app: Flask, client: FlaskClient, uploads: Path)
     assert app.test_client().get(f"/demo/upload/{file.name}").status_code == 404
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("path", ["/demo/upload", "/demo/lessons/uploads?example=1"])
 def test_too_large_is_413_as_a_page(client: FlaskClient, uploads: Path, path: str) -> None:
     head = b'--x\r\nContent-Disposition: form-data; name="test"; filename="a.png"\r\n\r\n'

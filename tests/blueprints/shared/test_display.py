@@ -7,11 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 from flask import Flask
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from markupsafe import escape
 
 from wechat_bot.blueprints.shared import display
 from wechat_bot.services.search.tokens import Query
+from wechat_bot.wechat.faces import FACE_CODE, FACES
 
 
 @pytest.mark.parametrize(
@@ -41,10 +43,45 @@ def test_markup_in_a_text_is_shown_as_text() -> None:
     assert display.excerpt('"><script>') == "&#34;&gt;&lt;script&gt;"
 
 
-def test_classic_codes_are_shown_as_emoji_that_tell_the_code() -> None:
-    assert display.rich("好/::)/:rose") == (
-        '好<span class="emoticon" title="/::)">🙂</span><span class="emoticon" title="/:rose">🌹</span>'
-    )
+@pytest.mark.parametrize(
+    ("code", "drawn"),
+    [
+        ("/::)", "🙂"), ("[微笑]", "🙂"), ("[Smile]", "🙂"), ("/:rose", "🌹"), ("[旺柴]", "🐶"),
+        ("[Doge]", "🐶"), ("[強]", "👍"), ("[ThumbsUp]", "👍"), ("[歐耶]", "✌️"), ("[Bah！L]", "😤"),
+        ("/:,@@", "😵"), ("/:@@", "👊"), ("/::'(", "😢"), ("[OK]", "👌"),
+    ],
+)  # fmt: skip
+def test_the_codes_of_faces_are_drawn_as_emoji_and_stay_the_text_that_is_copied(
+    code: str, drawn: str
+) -> None:
+    shown = display.rich(f"好{code}。")
+    assert f'data-face="{drawn}"' in shown
+    assert f'title="{escape(code)}"' in shown
+    assert shown.striptags() == f"好{code}。"
+    assert display.excerpt(code) == display.rich(code)
+
+
+def test_a_face_without_a_fitting_emoji_has_its_name() -> None:
+    assert 'class="face face-name" title="[裂开]" data-face="裂开"' in display.rich("我[裂开]了")
+
+
+@pytest.mark.parametrize(
+    "text", ["[图片]", "[退款]", "[smile]", "[微笑", "微笑]", "[ 微笑 ]", "[[]]", "a[0]", "/:", "http://"]
+)
+def test_what_is_no_face_stays_as_it_is(text: str) -> None:
+    assert display.rich(text) == escape(text)
+
+
+def test_no_face_is_drawn_in_the_address_of_a_link() -> None:
+    shown = display.rich("https://example.com/:rose?x=[OK] [OK]")
+    assert shown.count("data-face") == 1
+    assert ">https://example.com/:rose?x=[OK]</a>" in shown
+
+
+def test_no_two_faces_have_the_same_code() -> None:
+    codes = [code for face in FACES for code in face.codes]
+    assert len(set(codes)) == len(codes) > 400
+    assert all(FACE_CODE.fullmatch(code) for code in codes)
 
 
 def test_matches_are_marked_also_within_links_texts() -> None:
@@ -57,6 +94,7 @@ def test_characters_that_cannot_be_seen_are_shown() -> None:
 
 
 @given(st.text())
+@example('/:<L>"><b>[微笑]</b>')
 def test_no_text_brings_markup_of_its_own(text: str) -> None:
     for shown in (display.rich(text), display.excerpt(text), display.visible(text)):
         without = shown.replace("<span", "").replace("</span>", "").replace("<a href", "").replace("</a>", "")

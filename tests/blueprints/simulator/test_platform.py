@@ -6,6 +6,7 @@ import html
 import threading
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
@@ -18,6 +19,7 @@ from wechat_bot.services.accounts.capabilities import Feature
 from wechat_bot.settings import Switch
 from wechat_bot.simulator.journal import DeliveryOutcome, JournalEntry
 from wechat_bot.simulator.sample_files import MP4
+from wechat_bot.simulator.state import ConditionalMenu
 from wechat_bot.testing import NOTICE, OPENID
 from wechat_bot.wechat.account_kinds import AccountKind
 from wechat_bot.wechat.messages import TextMessage
@@ -150,6 +152,16 @@ def test_an_answer_on_the_second_push_is_shown_with_both(make_simulator: MakeSim
     assert "no answer within 5 s" in text_of(simulator.page())
 
 
+@pytest.mark.parametrize("mark", [{}, {"aimsgcontext": {"is_ai_msg": 1}}])
+def test_a_message_that_says_it_is_made_by_ai_has_the_line_of_the_platform(
+    make_simulator: MakeSimulator, mark: dict[str, Any]
+) -> None:
+    simulator = make_simulator()
+    body = {"touser": OPENID, "msgtype": "text", "text": {"content": "三天内发货。"}, **mark}
+    assert simulator.call("/cgi-bin/message/custom/send", body) == 0
+    assert ("内容由第三方AI生成" in text_of(simulator.page())) is bool(mark)
+
+
 def test_a_late_answer_arrives_as_a_customer_service_message(make_simulator: MakeSimulator) -> None:
     slow = Slow()
     simulator = make_simulator(slow.router, wechat_answer_seconds=0.5, wechat_customer_service=Switch.YES)
@@ -232,6 +244,13 @@ def test_an_account_without_the_api_gets_48001(simulator: Simulator) -> None:
     assert simulator.send("在吗") == 48001
 
 
+def test_the_console_of_the_platform_gets_the_set_up_of_a_shop(simulator: Simulator) -> None:
+    simulator.says("帮助")
+    assert "菜单按钮 0 个，关键词回复 0 条" in text_of(simulator.page(tab="platform"))
+    simulator.post("console")
+    assert "菜单按钮 3 个，关键词回复 20 条" in text_of(simulator.page(tab="platform"))
+
+
 def test_another_kind_of_account_makes_the_bot_forget_what_it_was_refused(simulator: Simulator) -> None:
     bot = services(simulator.app)
     bot.capabilities.record_response(bot.account_id, Feature.MEDIA, allowed=False)
@@ -306,10 +325,42 @@ def test_the_published_menu_can_be_tapped(simulator: Simulator) -> None:
         ]
     bar = simulator.page().partition('id="menu-bar"')[2].partition(">")[2].partition("</nav>")[0]
     assert text_of(bar).split() == ["帮助", "更多", "网站", "扫", "图"]
-    assert bar.count("<button") == 3, "what pushes nothing is no button"
+    assert bar.count("<button") == 4, "a tap is pushed, or the platform sends something"
     simulator.post("push", fields='{"MsgType": "event", "Event": "CLICK", "EventKey": "MENU_HELP"}')
     simulator.finished()
     assert "我会这些" in text_of(simulator.page())
+
+
+def test_what_was_made_in_the_platforms_console_answers_without_the_bot(simulator: Simulator) -> None:
+    simulator.post("console")
+    bar = simulator.page().partition('id="menu-bar"')[2].partition("</nav>")[0]
+    assert bar.count("<button") == 6
+    assert 'class="dead"' in bar, "the button of Channels"
+    for place, shown in (("1.0", "客服电话：010-12345678"), ("1.2", "购物指南，都在这里"), ("2", "满减，")):
+        simulator.post("menu", place=place)
+        assert shown in text_of(simulator.page())
+    simulator.post("menu", place="1.1")
+    assert 'alt="图片"' in simulator.page()
+    assert simulator.page().count("点了菜单，微信自己发的") == 4
+    for place in ("9", "1.9", ""):
+        assert (
+            simulator.client.post("/simulator/menu", data={"follower": OPENID, "place": place}).status_code
+            == 404
+        )
+    assert simulator.page().count('class="exchange') == 4, "nothing was pushed"
+
+
+def test_the_phone_draws_the_menu_for_the_chosen_follower(simulator: Simulator) -> None:
+    simulator.says("帮助")
+    with simulator.api.store.opened() as state:
+        state.menu = [{"type": "click", "name": "默认", "key": "k", "sub_button": []}]
+        conditional = [{"type": "click", "name": "苹果", "key": "k", "sub_button": []}]
+        state.conditional_menus = [ConditionalMenu(1, conditional, {"client_platform_type": "1"})]
+    assert ">默认</button>" in simulator.page()
+    simulator.post("phone", client="1")
+    assert ">苹果</button>" in simulator.page()
+    bad = simulator.client.post("/simulator/phone", data={"follower": OPENID, "client": "9"})
+    assert bad.status_code == 400
 
 
 def test_an_exchange_is_repeated_exactly_or_anew(simulator: Simulator) -> None:

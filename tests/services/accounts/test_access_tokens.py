@@ -174,7 +174,6 @@ def call_often(settings: Settings) -> int:
         return sum(client.tags.of("o") == () for _ in range(CALLS // PROCESSES))
 
 
-@pytest.mark.timeout(180)
 def test_many_processes_share_tokens_that_expire_all_the_time(make_app: MakeApp) -> None:
     app = make_app(log_level=LogLevel.ERROR)
     spawn = multiprocessing.get_context("spawn")

@@ -19,24 +19,24 @@ OPEN, WAITING, DONE = ConversationStatus.OPEN, ConversationStatus.WAITING, Conve
 
 def message(**more: Any) -> Any:
     fields = {"direction": Direction.IN, "event": "", "state": MessageState.ANSWERED, "origin": "shop.hours"}
-    return SimpleNamespace(**{**fields, "operator_id": None, "created_at": NOW, **more})
+    return SimpleNamespace(**{**fields, "id": 3, "operator_id": None, "created_at": NOW, **more})
+
+
+OPENED = {"status": OPEN, "waiting_since": NOW, "waiting_id": 3}
+NOBODY_WAITS = {"waiting_since": None, "waiting_id": None}
 
 
 @pytest.mark.parametrize(
     ("status", "arrived", "changes"),
     [
         (DONE, message(), {}),
-        (DONE, message(origin="fallback.apologize"), {"status": OPEN, "waiting_since": NOW}),
-        (DONE, message(origin=""), {"status": OPEN, "waiting_since": NOW}),
-        (DONE, message(state=MessageState.FAILED), {"status": OPEN, "waiting_since": NOW}),
-        (DONE, message(state=MessageState.LATE), {"status": OPEN, "waiting_since": NOW}),
-        (WAITING, message(), {"status": OPEN, "waiting_since": NOW}),
+        (DONE, message(origin="fallback.apologize"), OPENED),
+        (DONE, message(origin=""), OPENED),
+        (DONE, message(state=MessageState.FAILED), OPENED),
+        (DONE, message(state=MessageState.LATE), OPENED),
+        (WAITING, message(), OPENED),
         (WAITING, message(event="view", origin=""), {}),
-        (
-            OPEN,
-            message(direction=Direction.OUT, operator_id=5, state=MessageState.SENT),
-            {"waiting_since": None},
-        ),
+        (OPEN, message(direction=Direction.OUT, operator_id=5, state=MessageState.SENT), NOBODY_WAITS),
         *(
             (OPEN, message(direction=Direction.OUT, operator_id=5, state=state), {})
             for state in (MessageState.QUEUED, MessageState.FAILED, MessageState.UNKNOWN)
@@ -54,18 +54,18 @@ def test_a_message_opens_a_conversation_that_needs_an_operator(
 
 def test_a_follower_waits_since_the_first_message() -> None:
     decision = decisions.after_message(OPEN, EARLIER, message(origin=""), {""})
-    assert decision.changes["waiting_since"] == EARLIER
+    assert decision.changes == {"status": OPEN}
 
 
 def test_a_status_is_changed_once_and_noted() -> None:
     assert decisions.change_status(OPEN, OPEN, "follower:7", NOW) is None
     closed = decisions.change_status(OPEN, DONE, "follower:7", NOW)
     assert closed
-    assert closed.changes == {"status": DONE, "waiting_since": None}
+    assert closed.changes == {"status": DONE, **NOBODY_WAITS}
     assert closed.note == AuditNote("status_changed", "follower:7", OPEN, DONE)
     opened = decisions.change_status(DONE, OPEN, "follower:7", NOW)
     assert opened
-    assert opened.changes["waiting_since"] == NOW
+    assert opened.changes == {"status": OPEN, "waiting_since": NOW, "waiting_id": None}
 
 
 def test_an_assignment_is_noted_by_name() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx2
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, func, select, update
@@ -35,6 +38,7 @@ from wechat_bot.simulator.state import SimulatedFollower as Played
 from wechat_bot.simulator.state import SimulatedTag as PlayedTag
 from wechat_bot.testing import APIFault, APIFaultKind, FakeAPI, FakePlatform, SimulatedAccount
 from wechat_bot.wechat.account_kinds import AccountKind
+from wechat_bot.wechat.api import WeChatClient
 from wechat_bot.wiring import services
 from wechat_bot.worker import synchronize_followers
 
@@ -58,6 +62,7 @@ class Office:
         self.followers: FollowerSynchronizer = services(app).followers
         self.writebacks: WriteBack = services(app).write_back
         self.capabilities: Capabilities = services(app).capabilities
+        self.ours = self.engine, self.capabilities, ACTOR, self.account_id
 
     def follow(self, *openids: str, **fields: Any) -> None:
         """At the platform, without a push."""
@@ -127,15 +132,15 @@ class Office:
             connection.execute(update(Follower).where(Follower.openid == openid).values(columns))
 
     def rename(self, openid: str, alias: str) -> None:
-        profiles.rename(self.engine, self.capabilities, ACTOR, self.follower(openid).id, alias)
+        profiles.rename(*self.ours, self.follower(openid).id, alias)
 
     def tag(self, name: str, *openids: str) -> None:
         ids = [self.follower(openid).id for openid in openids]
-        profiles.tag(self.engine, self.capabilities, ACTOR, ids, name)
+        profiles.tag(*self.ours, ids, name)
 
     def untag(self, name: str, openid: str) -> None:
         tag_id = self.value(select(Tag.id).where(Tag.name == name))
-        profiles.untag(self.engine, self.capabilities, ACTOR, [self.follower(openid).id], tag_id)
+        profiles.untag(*self.ours, [self.follower(openid).id], tag_id)
 
     def pass_midnight(self) -> None:
         """Let calls be made again that the quota had ended."""
@@ -338,6 +343,25 @@ def test_a_page_of_openids_that_are_none_is_reported_and_ends_nothing(office: Of
     office.follow("o 1", "o" * 65)
     run = office.sync()
     assert (run.state, run.done, run.error) == (SyncState.DONE, 0, f"o 1, {'o' * 65}")
+
+
+def test_the_list_goes_on_after_a_page_of_which_no_openid_can_be_read(office: Office) -> None:
+    office.follow(*(f"o{n:02}" for n in range(30)))
+    paged(office, 10)
+
+    def garble(request: httpx2.Request) -> httpx2.Response:
+        response = office.api.transport.handle_request(request)
+        if request.url.path != LIST_PATH:
+            return response
+        return httpx2.Response(200, content=re.sub(rb'([\[,] ?)"o1\d"', rb"\1{}", response.read()))
+
+    credentials = services(office.app).account.credentials
+    client = WeChatClient(credentials, "https://api.weixin.qq.com", httpx2.MockTransport(garble))
+    office.followers = replace(office.followers, client=client)
+    run = office.sync()
+    assert (run.state, run.done, run.cursor) == (SyncState.DONE, 20, "o29")
+    assert office.value(select(func.count()).select_from(Follower)) == 20
+    assert "openid" in run.error
 
 
 def test_a_tag_that_makes_no_sense_makes_no_other_tag_unknown(office: Office) -> None:

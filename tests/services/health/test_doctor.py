@@ -26,11 +26,13 @@ from wechat_bot.extensions import db
 from wechat_bot.models import CallbackOutcome, Direction, MessageLog, MessageState, Worker
 from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.accounts.capabilities import Feature
+from wechat_bot.services.audit import Actor
 from wechat_bot.services.health import heartbeats
 from wechat_bot.services.health.call_stats import PROGRAM_FAULT
 from wechat_bot.services.health.checks import Check, Health
 from wechat_bot.services.health.doctor import Diagnosis, RequestOrigin
 from wechat_bot.settings import Environment, Settings
+from wechat_bot.simulator import sample_console
 from wechat_bot.testing import FakeAPI, FakePlatform
 from wechat_bot.wechat.api import Call
 from wechat_bot.wiring import services
@@ -234,6 +236,20 @@ def test_online_a_token_is_fetched_and_the_platform_looks_at_us(connected: Flask
     assert by_step["reach"].values["addresses"] == ["203.0.113.9"]
     assert api.token_fetches == 1
     assert codes(connected)["secret"] == "works", "the result of the online check is stored"
+
+
+def test_what_was_set_in_the_platforms_console_is_to_be_imported_before_the_server_is_switched_on(
+    connected: Flask, api: FakeAPI
+) -> None:
+    assert "import" not in codes(connected, online=True)
+    sample_console.set_up(api)
+    [found] = [each for each in diagnose(connected, online=True).checks if each.finding.step == "import"]
+    assert (found.state, found.finding.code) == (Health.WARN, "waits")
+    assert found.values == {"replies": 22, "buttons": 4}
+    bot = services(connected)
+    somebody = Actor(None, "li", "")
+    bot.importer.store(somebody, bot.account_id, bot.importer.report(somebody, bot.account_id))
+    assert "import" not in codes(connected, online=True)
 
 
 @pytest.mark.parametrize("online", [True, False])

@@ -64,13 +64,14 @@ def test_a_message_that_has_been_answered_does_not_become_late(engine: Engine, q
     with transaction(engine) as connection:
         store(connection, replace(question, state=MessageState.ANSWERED, reply=TextReply("answer")))
     with transaction(engine) as connection:
-        assert mark_late(connection, late) is MessageState.ANSWERED
+        assert mark_late(connection, late) == (MessageState.ANSWERED, None)
     assert rows(engine) == [("?", MessageState.ANSWERED), ("answer", MessageState.SENT)]
 
 
 def test_an_answer_to_a_late_message_is_held(engine: Engine, question: Exchange) -> None:
+    hint = TextReply("fetch it")
     with transaction(engine) as connection:
-        assert mark_late(connection, replace(question, hint=TextReply("fetch it"))) is MessageState.LATE
+        assert mark_late(connection, replace(question, hint=hint)) == (MessageState.LATE, hint)
     with transaction(engine) as connection:
         answered = replace(question, state=MessageState.ANSWERED, reply=TextReply("answer"))
         assert store(connection, answered) == (RecordOutcome.RECORDED, MessageState.READY)

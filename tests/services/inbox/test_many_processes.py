@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
-import pytest
 from sqlalchemy import func, select
 
 from tests.conftest import MakeApp
@@ -55,7 +54,6 @@ def push_all(settings: Settings, pushes: Sequence[Fields]) -> list[Answered]:
     return [(f["FromUserName"], f["MsgId"], text) for f, text in zip(pushes, shown, strict=True)]
 
 
-@pytest.mark.timeout(180)
 def test_each_message_is_stored_once_and_every_push_of_it_gets_the_same_answer(
     make_app: MakeApp, any_database: str
 ) -> None:

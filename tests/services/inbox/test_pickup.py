@@ -7,6 +7,7 @@ import re
 from wechat_bot.services.inbox import pickup
 from wechat_bot.services.inbox.pickup import Pickup
 from wechat_bot.wechat.parsing import parse
+from wechat_bot.wechat.replies import TextReply
 
 KEY = "0123456789abcdef" * 2
 
@@ -17,7 +18,7 @@ def tapped(menu_id: str) -> Pickup | None:
 
 
 def test_each_page_of_a_very_long_answer_leads_to_the_next() -> None:
-    pages = pickup.pages("长" * 80_000, KEY)
+    pages = pickup.pages(TextReply("长" * 80_000), KEY)
     assert len(pages) > 100
     links = [re.findall(r"msgmenuid=([^\"]+)", page.content) for page in pages]
     assert links.pop() == []

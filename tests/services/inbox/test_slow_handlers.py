@@ -6,7 +6,6 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from tests.conftest import APP_SECRET, MakeApp
+from tests.waiting import wait_until
 from wechat_bot.extensions import db
 from wechat_bot.models import Direction, MessageLog, MessageState
 from wechat_bot.routing import Answer, Context, Router, matches
@@ -110,14 +110,6 @@ def states(app: Flask, direction: Direction) -> list[MessageState]:
         return [MessageState(state) for state in db.session.scalars(found)]
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 25) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
-@pytest.mark.timeout(60)
 def test_without_the_api_the_answer_comes_on_the_push_that_it_is_ready_for(
     make_app: MakeApp, bot: SlowBot, settings: Settings
 ) -> None:
@@ -158,7 +150,6 @@ VERIFIED: dict[str, Any] = {
 """Settings of an account that may send customer-service messages."""
 
 
-@pytest.mark.timeout(60)
 def test_with_the_api_the_platform_gets_success_and_the_follower_a_customer_service_message(
     make_app: MakeApp, bot: SlowBot, api: FakeAPI
 ) -> None:
@@ -275,7 +266,7 @@ def test_an_answer_that_an_operator_sends_again_meanwhile_is_shown_by_no_push(
         monkeypatch.setattr(reader, "reply", read)
         stored = read(key)
         assert stored
-        services(app).answers.retry(Actor(None, "li", ""), stored.id)
+        services(app).answers.retry(Actor(None, "li", ""), services(app).account_id, stored.id)
         return stored
 
     monkeypatch.setattr(reader, "reply", read_and_send_again)

@@ -6,7 +6,6 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from flask import Flask
 from sqlalchemy import Engine, delete, select, update
 
 from tests.conftest import APP_SECRET, MakeApp
+from tests.waiting import wait_until
 from wechat_bot.models import Direction, HandlerProcess, MessageLog, MessageState
 from wechat_bot.routing import Answer, Context, Router, matches
 from wechat_bot.services.inbox import pickup
@@ -91,13 +91,6 @@ def rows(engine: Engine, **where: Any) -> list[Any]:
         return list(connection.execute(select(MessageLog).filter_by(**where).order_by(MessageLog.id)).all())
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 25) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def app(make_app: MakeApp, any_database: str, bot: Bot) -> Flask:
     return make_app(bot.router, database_url=any_database, wechat_slow_handlers=2, web_threads=16)
@@ -123,7 +116,6 @@ def ask_beyond(bound: int, platform: FakePlatform, bot: Bot, count: int) -> list
         return [future.result() for future in asked]
 
 
-@pytest.mark.timeout(90)
 def test_beyond_the_bound_followers_are_told_at_once_and_keep_their_places(
     app: Flask, platform: FakePlatform, bot: Bot, engine: Engine
 ) -> None:
@@ -186,7 +178,6 @@ def test_a_link_shows_nothing_to_anybody_else(app: Flask, platform: FakePlatform
     assert platform.text("查看回复", bizmsgmenuid="late-nonsense") == "echo 查看回复"
 
 
-@pytest.mark.timeout(60)
 def test_an_answer_that_is_not_ready_shows_the_link_again(
     make_app: MakeApp, bot: Bot, settings: Settings
 ) -> None:
@@ -304,7 +295,6 @@ def abandon(app: Flask, text: str, owner: str, state: MessageState = MessageStat
         connection.execute(update(MessageLog).where(*row).values(state=state, owner=owner, runs=1))
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("state", [MessageState.RECEIVED, MessageState.LATE])
 def test_what_a_dead_process_left_is_handled_by_another_one(
     app: Flask, platform: FakePlatform, bot: Bot, engine: Engine, state: MessageState
@@ -339,7 +329,6 @@ def test_a_push_right_after_the_death_of_a_process_counts_as_the_last(
     assert told.content.startswith(settings.wechat_thinking)
 
 
-@pytest.mark.timeout(60)
 def test_a_handler_that_must_not_run_again_ends_with_the_apology(make_app: MakeApp, bot: Bot) -> None:
     app = make_app(bot.router, wechat_apology="出错了")
     platform, engine = FakePlatform.of(app), services(app).engine
@@ -353,7 +342,6 @@ def test_a_handler_that_must_not_run_again_ends_with_the_apology(make_app: MakeA
     assert platform.text("and now?") == "出错了"
 
 
-@pytest.mark.timeout(60)
 def test_a_message_that_kills_its_process_twice_is_not_handled_again(make_app: MakeApp, bot: Bot) -> None:
     app = make_app(bot.router)
     bot.told.set()

@@ -139,6 +139,7 @@ def test_a_voice_can_be_played_in_a_browser(api: FakeAPI, archive: Archive, send
     [voice] = files()
     assert archive.read(voice.digest) == AMR
     assert archive.read(voice.playable).startswith((b"ID3", b"\xff"))
+    assert voice.seconds == 1
 
 
 def test_a_voice_is_converted_once_ffmpeg_is_there(

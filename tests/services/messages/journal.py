@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select
 
+from tests.conftest import APP_ID
 from wechat_bot.database.transactions import transaction
 from wechat_bot.models import Direction, Follower, MessageLog, MessageState
 from wechat_bot.services.accounts import ensure_account
@@ -20,11 +21,11 @@ CATCH_ALL = "fallback.apologize"
 class Journal:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._account = ensure_account(engine, "wx1")
+        self.account_id = ensure_account(engine, APP_ID)
 
     def follower(self, openid: str, **columns: Any) -> int:
         """The id of a new follower."""
-        row = {"account_id": self._account, "openid": openid, "first_seen_at": NOON, "last_seen_at": NOON}
+        row = {"account_id": self.account_id, "openid": openid, "first_seen_at": NOON, "last_seen_at": NOON}
         with transaction(self.engine) as connection:
             connection.execute(insert(Follower).values({**row, **columns}))
             return connection.scalars(select(Follower.id).where(Follower.openid == openid)).one()
@@ -46,7 +47,7 @@ class Journal:
     def _row(self, text: str, columns: dict[str, Any]) -> dict[str, Any]:
         incoming = columns.get("direction", Direction.IN) == Direction.IN
         row: dict[str, Any] = {
-            "account_id": self._account,
+            "account_id": self.account_id,
             "direction": Direction.IN,
             "kind": "text",
             "text": text,

@@ -13,11 +13,12 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from tests.cases import TEXTS
-from tests.conftest import MakeApp
+from tests.conftest import APP_ID, MakeApp
 from tests.hostile import PUSHED
 from tests.services.messages.journal import Journal
 from wechat_bot.handlers import router
 from wechat_bot.models import Direction
+from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.messages import export
 from wechat_bot.services.messages.export import COLUMNS, stream
 from wechat_bot.services.messages.filters import MessageFilter
@@ -31,8 +32,14 @@ def app(make_app: MakeApp, any_database: str) -> Flask:
     return make_app(database_url=any_database)
 
 
+def account(engine: Engine) -> int:
+    return ensure_account(engine, APP_ID)
+
+
 def table(engine: Engine, **values: str) -> list[dict[str, str]]:
-    text = "".join(stream(engine, MessageFilter.parse(values, SHANGHAI), "csv", zone=SHANGHAI))
+    text = "".join(
+        stream(engine, account(engine), MessageFilter.parse(values, SHANGHAI), "csv", zone=SHANGHAI)
+    )
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
@@ -60,7 +67,7 @@ def test_a_line_has_what_is_known_of_a_message(journal: Journal, engine: Engine)
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_a_made_up_name_is_in_no_file(journal: Journal, engine: Engine, form: str) -> None:
     journal.add(follower_id=journal.follower("oFollower1"))
-    text = "".join(stream(engine, MessageFilter(), form))
+    text = "".join(stream(engine, account(engine), MessageFilter(), form))
     assert "oFollower1" in text
     assert "北斗" not in text
 
@@ -80,7 +87,7 @@ def test_nothing_is_missing_or_twice_between_the_pieces(
     journal.add_many(f"{number} 退款单号" for number in range(50))
     Projector(engine, router).catch_up()
     reached: list[int] = []
-    pieces = stream(engine, MessageFilter(q="退款单号"), "jsonl", progress=reached.append)
+    pieces = stream(engine, account(engine), MessageFilter(q="退款单号"), "jsonl", progress=reached.append)
     lines = [json.loads(line) for line in "".join(pieces).splitlines()]
     assert [line["text"] for line in lines] == [f"{number} 退款单号" for number in range(49, -1, -1)]
     assert reached == sorted(reached, reverse=True)
@@ -92,7 +99,7 @@ def test_what_arrives_meanwhile_does_not_disturb(
 ) -> None:
     monkeypatch.setattr(export, "BATCH_SIZE", 2)
     journal.add_many(["你好"] * 5)
-    pieces = stream(engine, MessageFilter(), "jsonl")
+    pieces = stream(engine, account(engine), MessageFilter(), "jsonl")
     read = next(pieces) + next(pieces)
     journal.add("later")
     assert len((read + "".join(pieces)).splitlines()) == 5
@@ -125,14 +132,16 @@ def test_other_cells_are_written_as_they_are(journal: Journal, engine: Engine, c
 def test_any_text_can_be_written(journal: Journal, engine: Engine) -> None:
     texts = [text.replace("\x00", "") for text in PUSHED.values()]
     journal.add_many(texts)
-    lines = "".join(stream(engine, MessageFilter(), "jsonl")).split("\n")[:-1]
+    lines = "".join(stream(engine, account(engine), MessageFilter(), "jsonl")).split("\n")[:-1]
     assert [json.loads(line)["text"] for line in lines] == texts[::-1]
     assert len(table(engine)) == len(texts)
 
 
 def test_a_file_begins_with_its_columns_and_a_mark_on_demand(journal: Journal, engine: Engine) -> None:
     journal.add(created_at=datetime(2026, 7, 1, 12, tzinfo=ZoneInfo("Europe/Berlin")))
-    text = "".join(stream(engine, MessageFilter(), "csv", bom=True, zone=ZoneInfo("Europe/Berlin")))
+    text = "".join(
+        stream(engine, account(engine), MessageFilter(), "csv", bom=True, zone=ZoneInfo("Europe/Berlin"))
+    )
     head, line = text.splitlines()
     assert head == "\ufeff" + ",".join(COLUMNS)
     assert "2026-07-01T12:00:00+02:00" in line
@@ -140,7 +149,7 @@ def test_a_file_begins_with_its_columns_and_a_mark_on_demand(journal: Journal, e
 
 def test_nothing_is_held_between_the_pieces(journal: Journal, engine: Engine) -> None:
     journal.add_many(["你好"] * 3)
-    pieces = stream(engine, MessageFilter(), "jsonl")
+    pieces = stream(engine, account(engine), MessageFilter(), "jsonl")
     next(pieces)
     next(pieces)
     assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ from tests.hostile import HOSTILE
 from tests.services.messages.journal import CATCH_ALL, NOON, Journal
 from wechat_bot.database.transactions import transaction
 from wechat_bot.handlers import router
-from wechat_bot.models import Direction, Follower, FollowerTag, MessageState, Tag
+from wechat_bot.models import Account, Direction, Follower, FollowerTag, MessageState, Tag
 from wechat_bot.services.messages import history
 from wechat_bot.services.messages.filters import FilterError, FilterProblem, MessageFilter
 from wechat_bot.services.projections.projector import Projector
@@ -33,10 +33,14 @@ def chosen(**values: str) -> MessageFilter:
     return MessageFilter.parse({name.rstrip("_"): value for name, value in values.items()}, SHANGHAI)
 
 
+def account(connection: Connection) -> int:
+    return connection.scalars(select(Account.id)).one()
+
+
 def ids(engine: Engine, **values: str) -> list[int]:
     Projector(engine, router).catch_up()
     with engine.connect() as connection:
-        return [row.id for row in history.page(connection, chosen(**values)).rows]
+        return [row.id for row in history.page(connection, account(connection), chosen(**values)).rows]
 
 
 def test_each_condition_holds(journal: Journal, engine: Engine) -> None:
@@ -108,23 +112,23 @@ def pages(
     connection: Connection, its: MessageFilter, *, upwards: bool, after: int | None = None
 ) -> Iterator[list[int]]:
     """All pages of five, followed from one to the next."""
-    page = history.page(connection, its, after=after, limit=5)
+    page = history.page(connection, account(connection), its, after=after, limit=5)
     while True:
         yield [row.id for row in page.rows]
         following = page.newer if upwards else page.older
         if following is None:
             return
         name = "after" if upwards else "before"
-        page = history.page(connection, its, **{name: following}, limit=5)
+        page = history.page(connection, account(connection), its, **{name: following}, limit=5)
 
 
 def test_the_way_back_leads_to_the_page_before(journal: Journal, engine: Engine) -> None:
     journal.add_many(["你好"] * 12)
     with engine.connect() as connection:
-        first = history.page(connection, MessageFilter(), limit=5)
-        second = history.page(connection, MessageFilter(), before=first.older, limit=5)
-        back = history.page(connection, MessageFilter(), after=second.newer, limit=5)
-        beyond = history.page(connection, MessageFilter(), before=1, limit=5)
+        first = history.page(connection, account(connection), MessageFilter(), limit=5)
+        second = history.page(connection, account(connection), MessageFilter(), before=first.older, limit=5)
+        back = history.page(connection, account(connection), MessageFilter(), after=second.newer, limit=5)
+        beyond = history.page(connection, account(connection), MessageFilter(), before=1, limit=5)
     assert first.newer is None
     assert back.rows == first.rows
     assert back.newer is None
@@ -145,10 +149,10 @@ def test_a_page_that_had_to_look_long_goes_on(journal: Journal, engine: Engine) 
     journal.add_many(["退款单 款单号"] * 60)
     Projector(engine, router).catch_up()
     with engine.connect() as connection:
-        page = history.page(connection, chosen(q="退款单号"), limit=5)
+        page = history.page(connection, account(connection), chosen(q="退款单号"), limit=5)
         assert list(page.rows) == []
         assert page.older
-        rest = history.page(connection, chosen(q="退款单号"), before=page.older, limit=5)
+        rest = history.page(connection, account(connection), chosen(q="退款单号"), before=page.older, limit=5)
     assert [row.id for row in rest.rows] == [right]
 
 
@@ -158,9 +162,9 @@ def test_facets_count_the_values_of_what_matches(journal: Journal, engine: Engin
     journal.add("BUY", kind="event", event="click")
     Projector(engine, router).catch_up()
     with engine.connect() as connection:
-        everything = history.facets(connection, MessageFilter())
-        found = history.facets(connection, chosen(q="退款单号"))
-        pair = history.facets(connection, chosen(q="退款"))
+        everything = history.facets(connection, account(connection), MessageFilter())
+        found = history.facets(connection, account(connection), chosen(q="退款单号"))
+        pair = history.facets(connection, account(connection), chosen(q="退款"))
     assert (everything.total, everything.capped) == (5, False)
     assert everything.counts["direction"] == {"in": 4, "out": 1}
     assert everything.counts["kind"] == {"text": 4, "event": 1}
@@ -197,7 +201,7 @@ def test_no_more_than_the_bounds_are_counted(
     journal.add_many(["退款单号"] * messages, follower_id=follower)
     Projector(engine, router).catch_up()
     with engine.connect() as connection:
-        facets = history.facets(connection, chosen(**values))
+        facets = history.facets(connection, account(connection), chosen(**values))
     assert (facets.total, facets.capped, facets.partial) == expected
     assert sum(facets.counts["kind"].values()) <= facets.total
 
@@ -209,9 +213,9 @@ def test_the_window_counts_all_when_nothing_is_before_it(
     journal.add_many(["退款"] * 20)
     Projector(engine, router).catch_up()
     with engine.connect() as connection:
-        whole = history.facets(connection, chosen(q="退款"))
+        whole = history.facets(connection, account(connection), chosen(q="退款"))
         monkeypatch.setattr(history, "WINDOW", 4)
-        part = history.facets(connection, chosen(q="退款"))
+        part = history.facets(connection, account(connection), chosen(q="退款"))
     assert (whole.total, whole.capped, whole.partial) == (20, False, False)
     windowed = engine.dialect.name == "postgresql"
     assert (part.total, part.capped, part.partial) == ((5, True, True) if windowed else (20, False, False))
@@ -222,9 +226,9 @@ def test_neighbours_are_those_of_the_thread(journal: Journal, engine: Engine) ->
     added = [journal.add(str(number), follower_id=(one, two)[number % 2]) for number in range(20)]
     report = journal.add("", kind="event", event="masssendjobfinish")
     with engine.connect() as connection:
-        assert [row.id for row in history.around(connection, added[8])] == added[2:15:2]
-        assert [row.id for row in history.around(connection, added[0])] == added[0:7:2]
-        assert [row.id for row in history.around(connection, report)] == [report]
+        assert [row.id for row in history.around(connection, account(connection), added[8])] == added[2:15:2]
+        assert [row.id for row in history.around(connection, account(connection), added[0])] == added[0:7:2]
+        assert [row.id for row in history.around(connection, account(connection), report)] == [report]
 
 
 def test_a_thread_is_entered_at_a_message_or_a_day(journal: Journal, engine: Engine) -> None:
@@ -235,7 +239,9 @@ def test_a_thread_is_entered_at_a_message_or_a_day(journal: Journal, engine: Eng
     with engine.connect() as connection:
 
         def shown(**where: Any) -> tuple[list[int], bool, bool]:
-            page = history.conversation_page(connection, follower, limit=4, zone=SHANGHAI, **where)
+            page = history.conversation_page(
+                connection, account(connection), follower, limit=4, zone=SHANGHAI, **where
+            )
             return [row.id for row in page.rows], page.older is not None, page.newer is not None
 
         assert shown() == (added[:-5:-1], True, False)
@@ -274,8 +280,8 @@ def test_any_text_may_be_looked_for(journal: Journal, engine: Engine) -> None:
     Projector(engine, router).catch_up()
     with engine.connect() as connection:
         for text in HOSTILE.values():
-            history.page(connection, chosen(q=text[:200]))
-            history.facets(connection, chosen(q=text[:200]))
+            history.page(connection, account(connection), chosen(q=text[:200]))
+            history.facets(connection, account(connection), chosen(q=text[:200]))
 
 
 @pytest.mark.parametrize(
@@ -302,6 +308,6 @@ def test_a_page_takes_few_statements(
     digest.catch_up()
     with engine.connect() as connection, statements(engine) as sent:
         digest.catch_up()
-        history.page(connection, chosen(**values))
-        history.facets(connection, chosen(**values))
+        history.page(connection, account(connection), chosen(**values))
+        history.facets(connection, account(connection), chosen(**values))
     assert len(sent) <= 5, sent

@@ -15,6 +15,7 @@ from wechat_bot.services.outbox.decisions import (
     change_answer,
     concerns_account,
     is_worth_repeating,
+    may_wait,
 )
 from wechat_bot.wechat.errors import (
     APIError,
@@ -45,9 +46,9 @@ REFUSALS = [
 
 @pytest.mark.parametrize("error", REFUSALS, ids=str)
 def test_a_reply_is_held_where_the_api_refuses_it_and_an_answer_fails(error: APIError) -> None:
-    reply = after_sending(error, by_operator=False, now=NOW).changes
+    reply = after_sending(error, waits=True, now=NOW).changes
     assert (reply["state"], reply["channel"]) == (MessageState.READY, Channel.REPLY)
-    answer = after_sending(error, by_operator=True, now=NOW).changes
+    answer = after_sending(error, waits=False, now=NOW).changes
     assert (answer["state"], answer["channel"]) == (MessageState.FAILED, Channel.CUSTOMER)
     assert (answer["errcode"], answer["error"]) == (error.errcode or None, str(error))
 
@@ -62,16 +63,16 @@ def test_a_reply_is_held_where_the_api_refuses_it_and_an_answer_fails(error: API
     ],
     ids=["sent", "perhaps", "refused", "invalid"],
 )
-@pytest.mark.parametrize("by_operator", [True, False])
+@pytest.mark.parametrize("waits", [True, False])
 def test_other_outcomes_are_the_same_for_everybody(
-    error: Exception | None, state: MessageState, by_operator: bool
+    error: Exception | None, state: MessageState, waits: bool
 ) -> None:
-    changes = after_sending(error, by_operator=by_operator, now=NOW).changes
+    changes = after_sending(error, waits=waits, now=NOW).changes
     assert (changes["state"], changes["received_at"]) == (state, NOW)
 
 
 def test_a_reply_that_can_only_answer_a_push_is_called_so() -> None:
-    changes = after_sending(InvalidReply("a transfer cannot be sent"), by_operator=False, now=NOW).changes
+    changes = after_sending(InvalidReply("a transfer cannot be sent"), waits=True, now=NOW).changes
     assert (changes["error"], changes["errcode"]) == (UNSENDABLE_REPLY, None)
 
 
@@ -93,7 +94,7 @@ def test_only_a_call_that_cannot_have_arrived_is_repeated() -> None:
 @pytest.mark.parametrize("state", list(MessageState))
 def test_answers_are_withdrawn_before_and_sent_again_after_sending(state: MessageState) -> None:
     withdrawn = change_answer(AnswerAction.WITHDRAW, state, 5, "follower:7", NOW, by_operator=True)
-    assert (withdrawn is not None) == (state is MessageState.QUEUED)
+    assert (withdrawn is not None) == (state in {MessageState.QUEUED, MessageState.READY})
     resent = change_answer(AnswerAction.RESEND, state, 5, "follower:7", NOW, by_operator=True)
     assert (resent is not None) == (state in {MessageState.FAILED, MessageState.UNKNOWN, MessageState.READY})
     assert change_answer(AnswerAction.WITHDRAW, state, 5, "follower:7", NOW, by_operator=False) is None
@@ -103,3 +104,11 @@ def test_answers_are_withdrawn_before_and_sent_again_after_sending(state: Messag
     if resent:
         assert (resent.changes["state"], resent.changes["errcode"]) == (MessageState.QUEUED, None)
         assert resent.note == AuditNote("sent_again", "follower:7", after="message:5")
+
+
+@pytest.mark.parametrize("errcode", [45015, 48001])
+def test_an_operators_answer_waits_for_a_push_only_where_there_is_no_customer_service(errcode: int) -> None:
+    error = api_error(errcode, "refused")
+    assert may_wait(error, by_operator=False, needs_upload=False)
+    assert may_wait(error, by_operator=True, needs_upload=False) is (errcode == 48001)
+    assert not may_wait(error, by_operator=True, needs_upload=True)

@@ -14,6 +14,7 @@ from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import Conversation, Follower, MessageLog, MessageState, Role
 from wechat_bot.services.audit import Actor
+from wechat_bot.services.conversations.handover import give_back
 from wechat_bot.services.inbox.recovery import recover
 from wechat_bot.services.operators import management
 from wechat_bot.services.outbox.decisions import UNREADABLE_FILE
@@ -34,7 +35,7 @@ class Desk:
 
     def __init__(self, app: Flask) -> None:
         self.outbox, self.answers = services(app).outbox, services(app).answers
-        self._projector = services(app).projector
+        self._projector, self.account_id = services(app).projector, services(app).account_id
         self.outbox._sleep = lambda seconds: None
         with app.app_context():
             self.engine: Engine = db.engine
@@ -149,7 +150,7 @@ def test_an_answer_that_was_given_up_and_sent_again_is_not_sent_twice(desk: Desk
         desk.outbox._sleep = lambda seconds: None
         desk.work(6 * MINUTES)
         assert desk.states == [MessageState.UNKNOWN]
-        desk.answers.retry(desk.actor, message_id)
+        desk.answers.retry(desk.actor, desk.account_id, message_id)
         desk.work()
 
     [message_id] = desk.write("在的")
@@ -190,18 +191,18 @@ def test_a_follower_waits_until_an_answer_has_been_sent(desk: Desk, api: FakeAPI
     assert since
     [withdrawn] = desk.write("打错了")
     assert desk.waiting_since == since
-    desk.answers.withdraw(desk.actor, withdrawn)
+    desk.answers.withdraw(desk.actor, desk.account_id, withdrawn)
     assert desk.waiting_since == since
     [message_id] = desk.write("在的")
     api.errcodes[SEND] = [45002]
     desk.work()
     assert desk.states == [MessageState.WITHDRAWN, MessageState.FAILED]
     assert desk.waiting_since == since
-    desk.answers.retry(desk.actor, message_id)
+    desk.answers.retry(desk.actor, desk.account_id, message_id)
     api.fail(APIFault(APIFaultKind.CUT), SEND)
     desk.work()
     assert desk.waiting_since == since, "nobody knows whether it arrived"
-    desk.answers.retry(desk.actor, message_id)
+    desk.answers.retry(desk.actor, desk.account_id, message_id)
     desk.work()
     assert desk.states == [MessageState.WITHDRAWN, MessageState.SENT]
     assert desk.waiting_since is None
@@ -215,3 +216,13 @@ def test_what_a_follower_writes_before_an_answer_is_sent_waits_on(desk: Desk) ->
     assert desk.waiting_since == since
     desk.work()
     assert desk.waiting_since == later
+
+
+def test_what_a_handler_answered_before_an_answer_is_sent_waits_for_nobody(desk: Desk) -> None:
+    assert desk.waiting_since
+    desk.write("在的")
+    give_back(desk.engine, desk.actor, desk.account_id, desk.follower_id)
+    desk.platform.text("帮助")
+    assert desk.waiting_since
+    desk.work()
+    assert desk.waiting_since is None

@@ -127,14 +127,20 @@ def test_a_follower_waits_since_the_first_message_that_nobody_looked_after(
     journal: Journal, digest: Projector, engine: Engine
 ) -> None:
     follower = journal.follower("o1")
-    for minutes in range(3):
-        at = NOON + timedelta(minutes=minutes)
-        journal.add(follower_id=follower, origin=CATCH_ALL, created_at=at)
+    journal.add("帮助", follower_id=follower, created_at=NOON - timedelta(minutes=1))
+    first, *_later = (
+        journal.add(follower_id=follower, origin=CATCH_ALL, created_at=NOON + timedelta(minutes=minutes))
+        for minutes in range(3)
+    )
+    for _ in range(2):
         digest.catch_up()
-    assert thread(engine, follower).waiting_since.replace(tzinfo=UTC) == NOON
+        row = thread(engine, follower)
+        assert (row.waiting_since.replace(tzinfo=UTC), row.waiting_id) == (NOON, first)
+        journal.add("帮助", follower_id=follower)
     journal.add(follower_id=follower, direction=Direction.OUT, origin="operator:1", operator_id=1)
     digest.catch_up()
-    assert thread(engine, follower).waiting_since is None
+    row = thread(engine, follower)
+    assert (row.waiting_since, row.waiting_id) == (None, None)
 
 
 def test_a_waiting_conversation_opens_when_the_follower_speaks(

@@ -260,6 +260,22 @@ def test_material_is_a_file_a_video_or_articles() -> None:
     }
 
 
+def test_material_is_downloaded_also_where_the_answer_is_an_address() -> None:
+    platform = Recorded(
+        [
+            served(JPEG, "image/jpeg"),
+            {"title": "题", "description": "述", "down_url": "https://v/"},
+            served(MP4, "video/mp4"),
+            {"news_item": []},
+        ]
+    )
+    download = platform.client.material.download
+    assert download("A").content == JPEG
+    assert download("B").content == MP4
+    with pytest.raises(Unreachable, match="articles in place of a file"):
+        download("C")
+
+
 # The rest
 
 ARTICLE = Article(

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import get_timezone
+from flask_babel import gettext as _
 from sqlalchemy import Engine, Select, select
 from sqlalchemy.orm import Session
 
@@ -22,7 +23,7 @@ from ...services.messages.filters import midnight
 from ..shared.labels import ACTIONS
 from .access import actor, role
 from .messages import chosen_filter
-from .paging import cursor, link
+from .paging import cursor, kept, link
 
 bp = Blueprint("audit", __name__)
 
@@ -70,12 +71,26 @@ def index() -> ResponseReturnValue:
         "admin/audit.html",
         entries=page,
         chosen=chosen,
+        chips=chips(chosen),
+        kept=kept(),
         actions=ACTIONS,
         with_browser=WITH_BROWSER,
         operators={row.id: row.name for row in db.session.execute(operators)},
         first=position and link(),
         older=len(entries) > PAGE_SIZE and link(before=page[-1].id),
     )
+
+
+def chips(chosen: AuditFilter) -> list[tuple[str, str]]:
+    """Return each condition in words with the URL of the list without it."""
+    words: dict[str, Any] = {
+        "operator": chosen.operator,
+        "action": ACTIONS.get(chosen.action, chosen.action),
+        "subject": chosen.subject and _("对象 %(name)s", name=chosen.subject),
+        "from": chosen.since and _("从 %(date)s", date=chosen.since),
+        "to": chosen.until and _("到 %(date)s", date=chosen.until),
+    }
+    return [(str(word), link(**{name: None})) for name, word in words.items() if word]
 
 
 @bp.get("/audit.csv")

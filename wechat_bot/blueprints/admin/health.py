@@ -134,7 +134,7 @@ def clear_quotas() -> ResponseReturnValue:
         services().quotas.clear(actor())
         flash(_("各接口当天的调用次数已清零。"), "success")
     except APIError as error:
-        flash(describe_error(error.errcode, error.errmsg), "danger")
+        flash(describe_error(error.errcode, error.errmsg), "error")
     return redirect(url_for("admin.health.show", _anchor="calls"), 303)
 
 
@@ -145,8 +145,8 @@ def _report(*, online: bool) -> HealthReport:
     connection = db.session.connection()
     return HealthReport(
         diagnosis,
-        service.unsent(connection, MAX_ROWS),
-        service.failed_downloads(connection, MAX_ROWS),
+        service.unsent(connection, services().account_id, MAX_ROWS),
+        service.failed_downloads(connection, services().account_id, MAX_ROWS),
         capabilities.all(services().account_id),
         services().quotas.clears_left(),
         service.database_size(connection),

@@ -8,22 +8,27 @@ from typing import Any, NoReturn
 
 from flask import abort, current_app, g, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from flask_login import current_user
-from sqlalchemy import func, select
+from sqlalchemy import ScalarSelect, func, select
 from werkzeug.exceptions import MethodNotAllowed
 
 from ...extensions import db
-from ...models import Conversation, ConversationStatus, Mention, MessageLog, Role
+from ...models import Conversation, ConversationStatus, Follower, Mention, MessageLog, Note, Role
 from ...security import SAFE_METHODS
+from ...services.conversations.filters import ConversationFilter, Tab
 from ...services.conversations.queries import unseen_mentions
 from ...services.outbox.sending import UNDO_SECONDS
 from ...wiring import services
-from ..shared.labels import ROLES, WORDS
+from ..shared.display import name as name_of
+from ..shared.labels import HANDOVERS, ROLES, WORDS
 from .paging import link
 
 MAX_BADGE = 100
 """Upper limit of a counted badge; the page shows 99+ for it."""
+MAX_NOTIFICATION = 200
+"""Maximum number of characters that a notification shows of a message."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,12 @@ class NavigationItem:
     key: str = ""
     """The second key of the shortcut ``g …``."""
     role: Role = Role.VIEWER
+    more: tuple[str, ...] = ()
+    """Where other pages of the section are, such as ``knowledge`` for ``/admin/knowledge``."""
 
     @property
     def section(self) -> str:
-        """The name of the blueprint whose pages belong to the entry."""
+        """The name of the entry's subject, which is that of its blueprint."""
         return self.endpoint.split(".")[1]
 
 
@@ -47,6 +54,9 @@ SHORTCUTS = (
     ("g c", lazy_gettext("去对话")),
     ("g m", lazy_gettext("去消息")),
     ("g f", lazy_gettext("去粉丝")),
+    ("g b", lazy_gettext("去自动回复")),
+    ("g i", lazy_gettext("去 AI 助手")),
+    ("g l", lazy_gettext("去素材")),
     ("g h", lazy_gettext("去健康")),
     ("g s", lazy_gettext("去设置")),
     ("j", lazy_gettext("下一行")),
@@ -56,10 +66,13 @@ SHORTCUTS = (
     ("]", lazy_gettext("更早的一页")),
     ("r", lazy_gettext("写回复")),
     ("n", lazy_gettext("写内部笔记")),
+    ("o", lazy_gettext("接手对话")),
     ("e", lazy_gettext("标记为已处理")),
     ("a", lazy_gettext("分配给我")),
     ("t", lazy_gettext("加标签")),
+    ("f", lazy_gettext("在对话里查找")),
     ("Ctrl Enter", lazy_gettext("提交正在写的内容")),
+    ("Ctrl Shift Enter", lazy_gettext("发送并处理")),
     ("Ctrl K", lazy_gettext("命令面板")),
     ("Esc", lazy_gettext("关闭")),
 )
@@ -82,21 +95,24 @@ def counts() -> dict[str, int]:
 
 
 def _count() -> dict[str, int]:
-    open_conversations = (
-        select(Conversation.follower_id)
-        .where(Conversation.status == ConversationStatus.OPEN)
-        .limit(MAX_BADGE)
-        .subquery()
-    )
-    unseen = unseen_mentions(current_user.id)
+    account_id = services().account_id
+    mentions = select(func.count()).select_from(Mention).join(Note).join(Follower)
+    mentions = mentions.where(*unseen_mentions(current_user.id), Follower.account_id == account_id)
     row = db.session.execute(
         select(
-            select(func.count()).select_from(open_conversations).scalar_subquery().label("open"),
-            select(func.count()).select_from(Mention).where(*unseen).scalar_subquery().label("mentions"),
-            select(func.max(MessageLog.id)).scalar_subquery().label("newest"),
+            *(_badge(tab).label(tab.value) for tab in (Tab.OPEN, Tab.UNASSIGNED, Tab.MINE)),
+            mentions.scalar_subquery().label("mentions"),
+            func.coalesce(select(func.max(MessageLog.id)).scalar_subquery(), 0).label("newest"),
         )
     ).one()
-    return {"open": row.open, "mentions": row.mentions, "newest": row.newest or 0}
+    return dict(row._mapping)
+
+
+def _badge(tab: Tab) -> ScalarSelect[int]:
+    """Count the conversations of a tab, up to `MAX_BADGE`."""
+    conditions = ConversationFilter(tab).conditions(services().account_id, current_user.id)
+    found = select(Conversation.follower_id).where(*conditions).limit(MAX_BADGE).subquery()
+    return select(func.count()).select_from(found).scalar_subquery()
 
 
 def inject_layout(navigation: Iterable[NavigationItem]) -> dict[str, Any]:
@@ -107,9 +123,10 @@ def inject_layout(navigation: Iterable[NavigationItem]) -> dict[str, Any]:
         "roles": ROLES,
         "theme": current_user.theme,
         "navigation": [item for item in navigation if Role(current_user.role).includes(item.role)],
-        "section": (request.blueprint or "").rpartition(".")[2],
+        "section": _section(navigation),
         "shortcuts": SHORTCUTS,
         "words": WORDS,
+        "handovers": HANDOVERS,
         "counts": counts,
         "link": link,
         "behind": g.get("behind", 0),
@@ -119,6 +136,16 @@ def inject_layout(navigation: Iterable[NavigationItem]) -> dict[str, Any]:
     }
 
 
+def _section(navigation: Iterable[NavigationItem]) -> str:
+    """Return the section of the entry of which an address is the requested one, or above it."""
+    path = f"{request.script_root}{request.path}/"
+    for each in navigation:
+        addresses = (url_for(each.endpoint), *(f"{url_for('admin.home')}{name}" for name in each.more))
+        if any(path.startswith(f"{address}/") for address in addresses):
+            return each.section
+    return ""
+
+
 def home() -> ResponseReturnValue:
     return redirect(url_for("admin.conversations.index"))
 
@@ -126,6 +153,33 @@ def home() -> ResponseReturnValue:
 def live() -> ResponseReturnValue:
     """Return what an open page polls: the badges, and the newest message's id."""
     return jsonify(problems=services().doctor.problems(), **counts())
+
+
+def waiting() -> ResponseReturnValue:
+    """Return what a notification says of the conversation that began to wait last; 204 if none waits.
+
+    What the follower wrote is only told to operators who want notifications to show it.
+    """
+    found = (
+        select(Follower.id, Follower.openid, Follower.alias, MessageLog.kind, MessageLog.text)
+        .join(Conversation, Conversation.follower_id == Follower.id)
+        .join(MessageLog, MessageLog.id == Conversation.last_in_id)
+        .where(
+            Conversation.account_id == services().account_id,
+            Conversation.status == ConversationStatus.OPEN,
+            Conversation.waiting_since.is_not(None),
+        )
+        .order_by(Conversation.waiting_since.desc(), Follower.id.desc())
+    )
+    row = db.session.execute(found.limit(1)).one_or_none()
+    if row is None:
+        return "", 204
+    text = row.text[:MAX_NOTIFICATION] or f"[{WORDS['kinds'].get(row.kind, row.kind)}]"
+    return jsonify(
+        title=name_of(row),
+        text=text if current_user.notification_text else _("有新的待处理对话"),
+        url=url_for("admin.conversations.show", follower_id=row.id),
+    )
 
 
 def missing(path: str) -> NoReturn:

@@ -21,12 +21,13 @@ from ...services.messages.filters import FilterError, MessageFilter
 from ...services.messages.history import Facets, MessagePage
 from ...services.search.index import FOLLOWERS
 from ...services.search.tokens import Query
+from ...wiring import services
 from ..shared.display import name as name_of
-from ..shared.labels import WORDS
+from ..shared.labels import STATE_MEANINGS, WORDS
 from .access import actor, role
 from .layout import catch_up
 from .media import preload_media
-from .paging import cursor, kept, link
+from .paging import cursor, kept, link, searched
 from .profile import save_preferences
 
 bp = Blueprint("messages", __name__)
@@ -41,7 +42,6 @@ OPTIONAL_COLUMNS = {
     "openid": lazy_gettext("OpenID"),
 }
 FILTER_ERRORS = {
-    "q": lazy_gettext("搜索词太长。"),
     "from": lazy_gettext("开始日期要写成 2026-11-01 这样。"),
     "to": lazy_gettext("结束日期要写成 2026-11-01 这样，而且不早于开始日期。"),
     "follower": lazy_gettext("没有这个粉丝。"),
@@ -51,6 +51,7 @@ FILTER_ERRORS = {
 
 def chosen_filter() -> MessageFilter:
     """Return the filter in the query string; abort with 400 if it is invalid."""
+    searched("q")
     try:
         return MessageFilter.parse(request.args, get_timezone())
     except FilterError as error:
@@ -62,7 +63,7 @@ def index() -> ResponseReturnValue:
     catch_up()
     chosen = chosen_filter()
     page = _page(chosen)
-    facets = history.facets(db.session.connection(), chosen)
+    facets = history.facets(db.session.connection(), services().account_id, chosen)
     preload_media(page.rows)
     return render_template(
         "admin/messages.html",
@@ -83,7 +84,16 @@ def index() -> ResponseReturnValue:
 
 
 def _page(chosen: MessageFilter) -> MessagePage:
-    return history.page(db.session.connection(), chosen, **cursor("before", "after"), limit=PAGE_SIZE)
+    connection, account_id = db.session.connection(), services().account_id
+    return history.page(connection, account_id, chosen, **cursor("before", "after"), limit=PAGE_SIZE)
+
+
+@bp.get("/messages/arrived")
+def arrived() -> ResponseReturnValue:
+    """Return how many messages match and are newer than `after`, up to one page, for an open list."""
+    catch_up()
+    page = _page(chosen_filter())
+    return jsonify(count=f"{len(page.rows)}{'+' if page.newer else ''}" if page.rows else "")
 
 
 @bp.get("/messages/choices")
@@ -93,16 +103,18 @@ def choices() -> ResponseReturnValue:
 
 
 def _choices() -> dict[str, Any]:
-    text = request.args.get("whose", "")[:200]
+    text = searched("whose")
     query = Query.parse(text)
-    tags = select(Tag.id, Tag.name, Tag.colour).order_by(Tag.name).limit(MAX_CHOICES)
-    followers = select(Follower.id, Follower.openid, Follower.alias).order_by(Follower.id.desc())
+    account_id = services().account_id
+    tags = select(Tag.id, Tag.name, Tag.colour).where(Tag.account_id == account_id).order_by(Tag.name)
+    followers = select(Follower.id, Follower.openid, Follower.alias).where(Follower.account_id == account_id)
     if query:
         tags = tags.where(Tag.name.contains(text.strip(), autoescape=True))
         followers = followers.where(Follower.id.in_(FOLLOWERS.matching_ids(query, db.engine.dialect.name)))
+    newest = followers.order_by(Follower.id.desc())
     return {
-        "tags": db.session.execute(tags).all(),
-        "followers": db.session.execute(followers.limit(MAX_CHOICES)).all() if query else [],
+        "tags": db.session.execute(tags.limit(MAX_CHOICES)).all(),
+        "followers": db.session.execute(newest.limit(MAX_CHOICES)).all() if query else [],
         "asked": bool(query),
     }
 
@@ -113,7 +125,7 @@ def index_json() -> ResponseReturnValue:
     """Return one page of the list for programs, which is an export like the files."""
     catch_up()
     page = _page(chosen_filter())
-    _record_export("json")
+    record_export("json")
     return jsonify(
         messages=[_as_json(row) for row in page.rows],
         older=page.older and link(before=page.older),
@@ -127,13 +139,16 @@ def index_json() -> ResponseReturnValue:
 def download() -> ResponseReturnValue:
     chosen, format_ = chosen_filter(), request.path.rpartition(".")[2]
     catch_up()
-    _record_export(format_)
-    pieces = export.stream(db.engine, chosen, format_, bom="bom" in request.args, zone=get_timezone())
+    record_export(format_)
+    pieces = export.stream(
+        db.engine, services().account_id, chosen, format_, bom="bom" in request.args, zone=get_timezone()
+    )
     headers = {"Content-Disposition": f"attachment; filename=messages.{format_}"}
     return Response(pieces, mimetype=MIMETYPES[format_], headers=headers)
 
 
-def _record_export(format_: str) -> None:
+def record_export(format_: str) -> None:
+    """Record in the audit log that what the query string selects was exported."""
     query = request.query_string.decode(errors="replace")
     audit.record_now(db.engine, actor(), "exported", detail=f"{format_}: {query[:1000]}")
 
@@ -141,10 +156,24 @@ def _record_export(format_: str) -> None:
 @bp.get("/messages/<int:message_id>")
 def show(message_id: int) -> ResponseReturnValue:
     row = _message(message_id)
-    around = history.around(db.session.connection(), message_id)
+    around = history.around(db.session.connection(), services().account_id, message_id)
     preload_media([row, *around])
-    name = "_message_detail" if "HX-Request" in request.headers else "message"
-    return render_template(f"admin/{name}.html", message=row, around=around)
+    in_drawer = "HX-Request" in request.headers
+    return render_template(
+        "admin/_message_detail.html" if in_drawer else "admin/message.html",
+        in_drawer=in_drawer,
+        message=row,
+        around=around,
+        state_meanings=STATE_MEANINGS,
+    )
+
+
+@bp.app_template_filter("answers")
+def answers(reply: Any, message: Any) -> bool:
+    """Whether `reply` was stored as the reply to the push `message`."""
+    if reply.direction != Direction.OUT or message.direction != Direction.IN:
+        return False
+    return bool(message.dedup_key and (reply.dedup_key or "").startswith(message.dedup_key))
 
 
 @bp.get("/messages/<int:message_id>/raw")
@@ -160,7 +189,7 @@ def _message(message_id: int) -> Any:
     found = (
         select(MessageLog.__table__, Follower.openid, Follower.alias)
         .outerjoin(Follower, Follower.id == MessageLog.follower_id)
-        .where(MessageLog.id == message_id)
+        .where(MessageLog.id == message_id, MessageLog.account_id == services().account_id)
     )
     return db.session.execute(found).one_or_none() or abort(404, _("没有这条消息。"))
 
@@ -202,7 +231,7 @@ def chips(chosen: MessageFilter, rows: Sequence[Any]) -> list[tuple[str, str]]:
         "from": chosen.since and _("从 %(date)s", date=chosen.since),
         "to": chosen.until and _("到 %(date)s", date=chosen.until),
         "follower": chosen.follower and _follower_name(chosen.follower, rows),
-        "tag": chosen.tag and db.session.scalar(select(Tag.name).where(Tag.id == chosen.tag)),
+        "tag": chosen.tag and _tag_name(chosen.tag),
     }
     return [(str(word), link(**{name: None})) for name, word in words.items() if word]
 
@@ -225,8 +254,14 @@ def _kinds(chosen: MessageFilter) -> str:
     return " / ".join(str(WORDS["kinds"].get(kind, kind)) for kind in chosen.kinds)
 
 
+def _tag_name(tag_id: int) -> str | None:
+    of_account = Tag.id == tag_id, Tag.account_id == services().account_id
+    return db.session.scalar(select(Tag.name).where(*of_account))
+
+
 def _follower_name(follower_id: int, rows: Sequence[Any]) -> str:
-    follower = rows[0] if rows else db.session.get(Follower, follower_id)
+    of_account = Follower.id == follower_id, Follower.account_id == services().account_id
+    follower = rows[0] if rows else db.session.scalar(select(Follower).where(*of_account))
     return name_of(follower) if follower else f"#{follower_id}"
 
 

@@ -36,6 +36,9 @@ THEMES = {
     Theme.DARK: lazy_gettext("深色"),
 }
 
+SWITCHES = ("shortcuts", "sound", "notifications", "notification_text", "dense")
+"""Preferences that are on or off."""
+
 _BROWSERS = {
     "Edg": "Edge",
     "OPR": "Opera",
@@ -66,7 +69,7 @@ def update() -> ResponseReturnValue:
     form = request.form
     if form["language"] not in {"", *LANGUAGES} or form["theme"] not in set(Theme):
         abort(400, _("没有这个选项。"))
-    switches = {name: name in form for name in ("shortcuts", "sound", "dense")}
+    switches = {name: name in form for name in SWITCHES}
     try:
         save_preferences(
             language=form["language"], time_zone=form["time_zone"].strip(), theme=form["theme"], **switches

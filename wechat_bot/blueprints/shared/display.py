@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from flask import url_for
 from flask_babel import format_datetime, get_timezone
@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from ...pseudonyms import pseudonym
 from ...services.search.tokens import Query, highlight
 from ...simulator.openids import is_simulated
+from ...wechat.faces import FACE_CODE, FACES_BY_CODE
 from . import bp
 
 bp.add_app_template_filter(is_simulated)
@@ -25,24 +26,6 @@ URL = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+(?<![.,:;!?'])
 
 MAX_SHOWN = 5000
 """Maximum number of characters of a text on a page that was not asked for all of it."""
-
-EMOTICONS = {
-    "/::)": "🙂", "/::~": "😖", "/::B": "😍", "/::|": "😳", "/:8-)": "😎", "/::<": "😭", "/::$": "😊",
-    "/::X": "🤐", "/::Z": "😴", "/::'(": "😢", "/::-|": "😅", "/::@": "😡", "/::P": "😜", "/::D": "😁",
-    "/::O": "😮", "/::(": "🙁", "/::+": "😎", "/:--b": "😰", "/::Q": "😫", "/::T": "🤮", "/:,@P": "🤭",
-    "/:,@-D": "☺️", "/::d": "🙄", "/:,@o": "😏", "/::g": "🤤", "/:|-)": "😪", "/::!": "😨",
-    "/::L": "😓", "/::>": "😄", "/::,@": "😌", "/:,@f": "💪", "/::-S": "🤬", "/:?": "🤔", "/:,@x": "🤫",
-    "/:,@@": "😵", "/::8": "😣", "/:,@!": "😩", "/:!!!": "💀", "/:xx": "🔨", "/:bye": "👋",
-    "/:wipe": "😥", "/:handclap": "👏", "/:&-(": "😳", "/:B-)": "😼", "/:P-(": "🥺", "/::'|": "😿",
-    "/:X-)": "😈", "/::*": "😚", "/:@x": "😱", "/:pd": "🔪", "/:beer": "🍺", "/:coffee": "☕",
-    "/:pig": "🐷", "/:rose": "🌹", "/:fade": "🥀", "/:showlove": "💋", "/:heart": "❤️",
-    "/:break": "💔", "/:cake": "🎂", "/:li": "⚡", "/:bome": "💣", "/:shit": "💩", "/:moon": "🌙",
-    "/:sun": "☀️", "/:hug": "🤗", "/:strong": "👍", "/:weak": "👎", "/:share": "🤝", "/:v": "✌️",
-    "/:@)": "🙏", "/:jj": "☝️", "/:@@": "👊", "/:ok": "👌", "/:no": "🙅", "/:love": "🥰",
-    "/:<L>": "😘", "/:jump": "🤸",
-}  # fmt: skip
-"""The platform's classic emoticon codes, with the closest emoji."""
-_CODES = re.compile("|".join(re.escape(code) for code in sorted(EMOTICONS, key=len, reverse=True)))
 
 _JOINER = "\u200d"  # joins emoji; not reported as hidden
 _HIDDEN = re.compile("[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -65,6 +48,12 @@ def iso(time: datetime) -> str:
 def exact_time(time: datetime) -> str:
     """Format a time in the operator's time zone and in UTC."""
     return f"{format_datetime(time, 'yyyy-MM-dd HH:mm:ss z')} · {time.astimezone(UTC):%H:%M:%S} UTC"
+
+
+@bp.app_template_filter("local_time")
+def local_time(time: datetime) -> str:
+    """Format a time in words, in the operator's time zone."""
+    return str(format_datetime(time, "medium"))
 
 
 @bp.app_template_filter("short_time")
@@ -104,7 +93,7 @@ def avatar(follower: Any, size: int = 36) -> Markup:
 
 @bp.app_template_filter("rich")
 def rich(text: str, query: Query | None = None, whole: bool = False) -> Markup:
-    """Return text with links, classic emoticons, and highlighted matches of `query`.
+    """Return text with links, faces, and highlighted matches of `query`.
 
     Only the first `MAX_SHOWN` characters are returned, unless `whole` is true.
     """
@@ -112,7 +101,7 @@ def rich(text: str, query: Query | None = None, whole: bool = False) -> Markup:
         text = text[:MAX_SHOWN] + "…"
 
     def words(text: str) -> Markup:
-        return _highlighted(highlight(text, query, context=len(text))) if query else _emoticons(text)
+        return _highlighted(highlight(text, query, context=len(text))) if query else _faces(text)
 
     return marked_up(text, URL, lambda match: link_to(match.group(), match.group()), words)
 
@@ -127,7 +116,7 @@ def excerpt(text: str, query: Query | None = None) -> Markup:
     """Return a text as one line, around the matches of `query` if there is one."""
     if query:
         return _highlighted(highlight(text, query))
-    return _emoticons(" ".join(text[:20_000].split())[:300])
+    return _faces(" ".join(text[:20_000].split())[:300])
 
 
 @bp.app_template_filter("visible")
@@ -146,6 +135,24 @@ def has_hidden(text: str) -> bool:
 def web_address(url: str | None) -> str | None:
     """Return `url` if it is an HTTP(S) address, which is a safe link for a browser, else None."""
     return url if url and URL.match(url) else None
+
+
+@bp.app_template_filter("map_address")
+def map_address(fields: Mapping[str, Any]) -> str | None:
+    """Return the address of a map with the place of a location message, or None without coordinates.
+
+    The map of the platform's company has the same coordinates, GCJ-02.
+    """
+    try:
+        latitude, longitude = float(fields["Location_X"]), float(fields["Location_Y"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
+        return None
+    place = f"{latitude},{longitude}"
+    title = str(fields.get("Label") or place)[:100]
+    marker = f"coord:{place};title:{title.replace(';', ' ')}"
+    return f"https://apis.map.qq.com/uri/v1/marker?{urlencode({'marker': marker, 'referer': 'wechat_bot'})}"
 
 
 @bp.app_template_filter("host")
@@ -177,10 +184,19 @@ def link_to(url: str, label: str) -> Markup:
 
 def _highlighted(pieces: Iterable[tuple[str, bool]]) -> Markup:
     return Markup("").join(
-        Markup("<mark>{}</mark>").format(piece) if matches else _emoticons(piece) for piece, matches in pieces
+        Markup("<mark>{}</mark>").format(piece) if matches else _faces(piece) for piece, matches in pieces
     )
 
 
-def _emoticons(text: str) -> Markup:
-    mark = Markup('<span class="emoticon" title="{}">{}</span>')
-    return marked_up(text, _CODES, lambda match: mark.format(match.group(), EMOTICONS[match.group()]))
+def _faces(text: str) -> Markup:
+    """Return text whose codes are drawn as faces. The code stays the text, which is copied and read out."""
+    return marked_up(text, FACE_CODE, _face)
+
+
+def _face(match: re.Match[str]) -> Markup:
+    code = match.group()
+    face = FACES_BY_CODE[code]
+    kind, drawn = ("face", face.emoji) if face.emoji else ("face face-name", face.zh)
+    return Markup('<span class="{}" title="{}" data-face="{}"><span>{}</span></span>').format(
+        kind, code, drawn, code
+    )

@@ -6,7 +6,8 @@ from typing import Any
 
 from flask_babel import lazy_gettext
 
-from ...models import ConversationStatus, Direction, MessageState, Role
+from ...models import Change, ConversationStatus, Direction, MessageState, Role
+from ...routing.ownership import HandoverReason, Owner
 from ...services.accounts.capabilities import PermissionReason
 from ...services.media.formats import RefusalReason
 from ...services.operators.management import Problem
@@ -28,6 +29,7 @@ WORDS: dict[str, dict[str, Any]] = {
         "news": lazy_gettext("图文"),
         "music": lazy_gettext("音乐"),
         "msgmenu": lazy_gettext("菜单消息"),
+        "mpnewsarticle": lazy_gettext("已发布的文章"),
     },
     "events": {
         "subscribe": lazy_gettext("关注"),
@@ -52,14 +54,53 @@ WORDS: dict[str, dict[str, Any]] = {
         MessageState.SENT: lazy_gettext("已发出"),
         MessageState.UNKNOWN: lazy_gettext("结果未知"),
         MessageState.WITHDRAWN: lazy_gettext("已撤回"),
+        MessageState.WITHHELD: lazy_gettext("没有发出"),
     },
     "statuses": {
         ConversationStatus.OPEN: lazy_gettext("待处理"),
         ConversationStatus.WAITING: lazy_gettext("等待对方"),
         ConversationStatus.DONE: lazy_gettext("已处理"),
     },
+    "owners": {
+        Owner.BOT: lazy_gettext("机器人"),
+        Owner.WAITING: lazy_gettext("等人工"),
+        Owner.OPERATOR: lazy_gettext("客服"),
+    },
+    "changes": {
+        Change.CREATED: lazy_gettext("已新建"),
+        Change.EDITED: lazy_gettext("已修改"),
+        Change.ENABLED: lazy_gettext("已启用"),
+        Change.DISABLED: lazy_gettext("已停用"),
+        Change.DELETED: lazy_gettext("已删除"),
+        Change.RESTORED: lazy_gettext("已恢复"),
+        Change.IMPORTED: lazy_gettext("已导入"),
+    },
 }
 """Values of columns, by the kind of value."""
+STATE_MEANINGS = {
+    MessageState.RECEIVED: lazy_gettext("程序还在准备回应，微信在等。"),
+    MessageState.LATE: lazy_gettext("没有赶上微信等待的时间，准备好后另外发出。"),
+    MessageState.READY: lazy_gettext("对方下一次发消息或点链接时送出。"),
+    MessageState.QUEUED: lazy_gettext("马上就发。"),
+    MessageState.UNKNOWN: lazy_gettext("微信没有回答，可能已经送到。"),
+    MessageState.WITHDRAWN: lazy_gettext("发出之前被撤回，对方没有看到。"),
+    MessageState.WITHHELD: lazy_gettext("有人接手对话，机器人的这条回答没有发出。"),
+}
+"""What states mean for the follower, where their names do not tell."""
+
+HANDOVERS = {
+    HandoverReason.ASKED: lazy_gettext("粉丝要人工"),
+    HandoverReason.RULE: lazy_gettext("规则转人工"),
+    HandoverReason.NOT_UNDERSTOOD: lazy_gettext("机器人连续没有听懂，转人工"),
+    HandoverReason.ASSISTANT: lazy_gettext("AI 助手转人工"),
+    HandoverReason.TAKEN: lazy_gettext("{operator} 接手了对话"),
+    HandoverReason.ANSWERED: lazy_gettext("{operator} 回复，接手了对话"),
+    HandoverReason.GIVEN_BACK: lazy_gettext("{operator} 把对话交还给机器人"),
+    HandoverReason.DONE: lazy_gettext("已处理，对话交还给机器人"),
+    HandoverReason.IDLE: lazy_gettext("客服一段时间没有回复，对话自动交还给机器人"),
+    HandoverReason.SILENT: lazy_gettext("粉丝很久没有说话，不再等人工"),
+}
+"""Changes of the owner of a conversation."""
 
 ROLES = {
     Role.VIEWER: lazy_gettext("只读"),
@@ -101,19 +142,77 @@ ACTIONS = {
     "status_changed": lazy_gettext("更改对话状态"),
     "assigned": lazy_gettext("分配对话"),
     "starred": lazy_gettext("加星标"),
+    "conversation_taken": lazy_gettext("接手对话"),
+    "conversation_given_back": lazy_gettext("交还对话"),
+    "handover_policy_changed": lazy_gettext("更改转人工的设置"),
     "note_added": lazy_gettext("写笔记"),
     "answered": lazy_gettext("回复粉丝"),
     "withdrawn": lazy_gettext("撤回回复"),
     "sent_again": lazy_gettext("重发回复"),
+    "assistant_saved": lazy_gettext("修改 AI 助手"),
+    "assistant_restored": lazy_gettext("恢复 AI 助手"),
+    "assistant_tried": lazy_gettext("试问 AI 助手"),
+    "model_answer_rated": lazy_gettext("评价 AI 的回答"),
+    "suggestion_sent": lazy_gettext("发送机器人的建议"),
+    "canned_created": lazy_gettext("新建话术"),
     "canned_saved": lazy_gettext("保存话术"),
     "canned_removed": lazy_gettext("删除话术"),
+    "canned_restored": lazy_gettext("恢复话术"),
+    "view_saved": lazy_gettext("保存视图"),
+    "view_renamed": lazy_gettext("更改视图的名称"),
+    "view_removed": lazy_gettext("删除视图"),
+    "menu_saved": lazy_gettext("修改菜单草稿"),
+    "menu_restored": lazy_gettext("恢复菜单"),
+    "menu_published": lazy_gettext("发布菜单"),
+    "menu_withdrawn": lazy_gettext("取消发布菜单"),
+    "menu_deleted": lazy_gettext("删除菜单"),
+    "conditional_menu_created": lazy_gettext("添加个性化菜单"),
+    "conditional_menu_moved": lazy_gettext("调整个性化菜单的先后"),
+    "conditional_menu_deleted": lazy_gettext("删除个性化菜单"),
     "raw_viewed": lazy_gettext("查看原始消息"),
     "exported": lazy_gettext("导出"),
     "simulated": lazy_gettext("使用模拟器"),
+    "sample_data_loaded": lazy_gettext("放入示例数据"),
     "media_retried": lazy_gettext("重新取回媒体"),
+    "library_added": lazy_gettext("加素材"),
+    "pair_created": lazy_gettext("新建问答"),
+    "pair_saved": lazy_gettext("保存问答"),
+    "pair_approved": lazy_gettext("采用问答"),
+    "pair_deleted": lazy_gettext("删除问答"),
+    "pair_restored": lazy_gettext("恢复问答"),
+    "pairs_imported": lazy_gettext("导入问答"),
+    "document_imported": lazy_gettext("导入文档"),
+    "document_approved": lazy_gettext("采用文档"),
+    "document_withdrawn": lazy_gettext("不再采用文档"),
+    "document_removed": lazy_gettext("删除文档"),
+    "articles_imported": lazy_gettext("导入公众号的文章"),
+    "materials_imported": lazy_gettext("导入微信上的素材"),
+    "library_renamed": lazy_gettext("给素材改名"),
+    "library_deleted": lazy_gettext("删除素材"),
     "capability_changed": lazy_gettext("更改接口权限"),
     "quota_cleared": lazy_gettext("清零调用次数"),
     "audit_exported": lazy_gettext("导出审计记录"),
+    "rule_created": lazy_gettext("新建规则"),
+    "rule_edited": lazy_gettext("修改规则"),
+    "rule_enabled": lazy_gettext("启用规则"),
+    "rule_disabled": lazy_gettext("停用规则"),
+    "rule_moved": lazy_gettext("移动规则"),
+    "rule_deleted": lazy_gettext("删除规则"),
+    "rule_restored": lazy_gettext("恢复规则"),
+    "rules_imported": lazy_gettext("导入规则"),
+    "scenario_added": lazy_gettext("加对话测试"),
+    "scenario_edited": lazy_gettext("修改对话测试"),
+    "scenario_deleted": lazy_gettext("删除对话测试"),
+    "alert_channel_created": lazy_gettext("新建提醒渠道"),
+    "alert_channel_saved": lazy_gettext("修改提醒渠道"),
+    "alert_channel_deleted": lazy_gettext("删除提醒渠道"),
+    "alert_tested": lazy_gettext("测试提醒"),
+    "case_added": lazy_gettext("加评测的问题"),
+    "case_edited": lazy_gettext("修改评测的问题"),
+    "case_deleted": lazy_gettext("删除评测的问题"),
+    "evaluation_started": lazy_gettext("开始评测"),
+    "question_state_changed": lazy_gettext("处理没答上来的问题"),
+    "question_assigned": lazy_gettext("分配没答上来的问题"),
 }
 """Actions of the audit log."""
 
@@ -143,12 +242,26 @@ SYNC_REASONS = SEND_REASONS | {
     ),
 }
 """Why the account may not read the list of its followers."""
+LIBRARY_REASONS = SEND_REASONS | {
+    PermissionReason.KIND: lazy_gettext(
+        "未认证的账号没有临时素材接口，所以用永久素材代替；声音和视频各最多 1000 个。"
+    ),
+    PermissionReason.LEARNED: lazy_gettext(
+        "微信回答过 48001：账号没有临时素材接口，所以用永久素材代替；声音和视频各最多 1000 个。"
+    ),
+    PermissionReason.OPERATOR: lazy_gettext("管理员在“健康”页关掉了临时素材，所以用永久素材代替。"),
+}
+"""Why files of the library are not uploaded as temporary media."""
 SEND_BLOCKS = {
     SendBlock.NO_API: lazy_gettext("这个账号不能主动发消息。"),
     SendBlock.SILENT: lazy_gettext("粉丝 48 小时内没有发过消息，微信不允许主动回复；等对方再来一条消息。"),
     SendBlock.USED_UP: lazy_gettext("这个窗口里能发的条数已用完；等对方再来一条消息。"),
     SendBlock.LEFT: lazy_gettext("对方已取消关注，收不到消息。"),
     SendBlock.TOO_LONG: lazy_gettext("文字超过了微信的上限 2048 字节（约 680 个汉字），请分成几条。"),
+    SendBlock.CANNED_GONE: lazy_gettext("这条话术已经删除。"),
+    SendBlock.FILE_GONE: lazy_gettext("它的文件已从素材里删除，先在“话术”里换一个。"),
+    SendBlock.NO_MEDIA: lazy_gettext("这个账号没有临时素材接口，不能发送文件。"),
+    SendBlock.NO_ARTICLES: lazy_gettext("这个账号没有发布接口，不能发送已发布的文章。"),
     SendBlock.GONE: lazy_gettext("这条消息已经发出或被处理了。"),
 }
 REFUSALS = {

@@ -58,3 +58,10 @@ def media_problem(error: str) -> str:
     if _ERRCODE.match(error):
         return describe_error(None, error)
     return str(_("没有取到：%(error)s", error=error))
+
+
+@bp.app_template_filter("upload_problem")
+def upload_problem(error: str) -> str:
+    """Return why a file of the library could not be uploaded."""
+    reason = describe_error(None, error) if _ERRCODE.match(error) else error
+    return str(_("没有传到微信：%(reason)s", reason=reason))

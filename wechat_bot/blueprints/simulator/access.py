@@ -25,7 +25,7 @@ from ..health import is_from_this_machine
 from ..site import explain
 from . import bp
 
-PUBLIC_ENDPOINTS = {"simulator.api", "simulator.media", "simulator.static"}
+PUBLIC_ENDPOINTS = {"simulator.api", "simulator.model", "simulator.media", "simulator.static"}
 """Endpoints for programs such as the bot, which are protected by tokens and by random names of media."""
 MAX_UPLOAD = 20 << 20
 """Maximum size of a request with a file that a follower sends, in bytes."""

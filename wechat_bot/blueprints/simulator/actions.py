@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ...simulator import scenarios
+from ...simulator import sample_console, scenarios
 from ...simulator.journal import DeliveryOptions, DeliveryScenario, PushFault
 from ...simulator.state import APIFault, APIFaultKind, PlatformState
 from ...wechat import xml
@@ -20,7 +18,7 @@ from . import bp, forms
 from .access import check_sender, in_production, may_speak_for
 from .api import store_media
 from .dependencies import base_url, flood_file, journal, platform_api, push_delivery, store
-from .labels import ACCOUNT_KINDS, API_FAULTS
+from .labels import ACCOUNT_KINDS, API_FAULTS, CLIENTS
 from .page import MAX_EXCHANGES, stored_message
 
 MEDIA = {"image", "voice", "video"}
@@ -59,6 +57,32 @@ def scan() -> ResponseReturnValue:
     return _back(openid)
 
 
+@bp.post("/menu")
+def tap_menu() -> ResponseReturnValue:
+    """Let the platform send what a button sends by itself, without a push."""
+    openid = _known_openid()
+    buttons, button = platform_api().menu_of(openid), None
+    for place in request.form.get("place", "").split(".")[:2]:
+        if place not in map(str, range(len(buttons))):
+            abort(404)
+        button = buttons[int(place)]
+        buttons = button["sub_button"]
+    platform_api().follower_tapped(openid, button or abort(404))
+    return _back(openid)
+
+
+@bp.post("/phone")
+def change_phone() -> ResponseReturnValue:
+    """Let a follower use another kind of phone, for which there may be another menu."""
+    openid, client = _known_openid(), request.form.get("client", "")
+    if client not in CLIENTS:
+        abort(400)
+    with store().opened() as state:
+        if follower := state.followers.get(openid):
+            follower.platform = client
+    return _back(openid)
+
+
 @bp.post("/exchanges/<int:exchange_id>/repeat")
 def repeat(exchange_id: int) -> ResponseReturnValue:
     """Push the same request again, or the same fields as a new message."""
@@ -66,7 +90,7 @@ def repeat(exchange_id: int) -> ResponseReturnValue:
     if "exactly" in request.form:
         push_delivery(exchange.openid).deliver(exchange.openid, exchange.request)
     else:
-        _push(exchange.openid, _without_head(exchange.fields))
+        _push(exchange.openid, scenarios.without_head(exchange.fields))
     return _back(exchange.openid)
 
 
@@ -75,7 +99,7 @@ def repeat_stored(message_id: int) -> ResponseReturnValue:
     """Push a message that the bot recorded as a new message of its follower; in production, of a new one."""
     row = stored_message(message_id) or abort(404)
     openid = journal().add_follower("" if in_production() else row.openid or "").openid
-    _push(openid, _without_head(row.payload))
+    _push(openid, scenarios.without_head(row.payload))
     return _back(openid)
 
 
@@ -105,6 +129,15 @@ def set_account() -> ResponseReturnValue:
     with store().opened() as state:
         state.account.kind = AccountKind(kind)
     services().capabilities.forget_responses(services().account_id)  # they were about the other kind
+    return _back(_known_openid())
+
+
+@bp.post("/console")
+def set_up_console() -> ResponseReturnValue:
+    """Set a menu and automatic replies in the platform's console, which the bot can import."""
+    with store().opened() as state:
+        state.menu, state.conditional_menus = [], []  # menus of the API take the place of that of the console
+    sample_console.set_up(platform_api())
     return _back(_known_openid())
 
 
@@ -167,7 +200,9 @@ def conversation() -> Response:
     """Download the exchanges of a follower as a scenario, which ``flask wechat play`` runs."""
     openid = request.args.get("follower", "")
     steps = [
-        scenarios.step_from_push(_without_head(each.fields), each.answered, failed=each.outcome == "notice")
+        scenarios.step_from_push(
+            each.fields, each.answered.reply if each.answered else None, failed=each.outcome == "notice"
+        )
         for each in journal().exchanges(openid, MAX_EXCHANGES)
         if each.is_over
     ]
@@ -191,10 +226,6 @@ def _push(openid: str, fields: Fields) -> None:
     delivery.push(fields)
     if (event := str(fields.get("Event", "")).lower()) in {"subscribe", "unsubscribe"}:
         journal().set_subscribed(openid, event == "subscribe")
-
-
-def _without_head(fields: Any) -> Fields:
-    return {name: value for name, value in fields.items() if name not in scenarios.HEAD_FIELDS}
 
 
 def _known_openid() -> str:

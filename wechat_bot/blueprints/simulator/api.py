@@ -1,14 +1,16 @@
-"""The simulated API over HTTP, and the media that followers and the bot sent."""
+"""The simulated API and the stand-in for a language model over HTTP, and the media that were sent."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from flask import abort, jsonify, request
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
 from ...services.media import formats
+from ...simulator.language_model import SimulatedLanguageModel
 from ...wechat.xml import Fields
 from ...wiring import services
 from ..health import is_from_this_machine
@@ -29,10 +31,24 @@ def answer(path: str) -> Response:
     """Pass a call on to the simulated API, of which strangers can change nothing."""
     if not (is_from_this_machine() or platform_api().admits(request)):
         return jsonify(errcode=41001, errmsg="access_token missing: from other machines it comes first")
+    return Response.from_app(platform_api(), _mounted(path))
+
+
+@bp.route("/model/<path:path>", methods=["GET", "POST"], endpoint="model")
+def answer_as_model(path: str) -> Response:
+    """Pass a call on to the stand-in for a language model, which is only for programs on this machine."""
+    if not is_from_this_machine():
+        return Response(
+            "The stand-in answers programs on its own machine only.\n", 403, mimetype="text/plain"
+        )
+    return Response.from_app(SimulatedLanguageModel(), _mounted(path))
+
+
+def _mounted(path: str) -> dict[str, Any]:
+    """Return the environment of the request for a WSGI application, for which its path is `path`."""
     mounted_at = request.script_root + request.path.removesuffix(f"/{path}")
     paths = {"PATH_INFO": f"/{path}", "SCRIPT_NAME": mounted_at}
-    environ = request.environ | {name: value.encode().decode("latin-1") for name, value in paths.items()}
-    return Response.from_app(platform_api(), environ)
+    return request.environ | {name: value.encode().decode("latin-1") for name, value in paths.items()}
 
 
 def store_media(kind: str, upload: FileStorage | None, base_url: str) -> Fields:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -70,7 +69,7 @@ def voice_seconds(media_id: str) -> int:
     """Return the duration of a stored voice, rounded up; 0 if it is unknown."""
     content, _content_type = read_media(media_id) or (b"", "")
     found = formats.detect(content)
-    return math.ceil(formats.duration(content, found)) if found in {formats.AMR, formats.MP3} else 0
+    return formats.seconds(content, found)
 
 
 @bp.app_template_filter("menu_tap")
@@ -90,6 +89,12 @@ def menu_tap(button: Mapping[str, Any]) -> Fields | None:
             return None
 
 
+@bp.app_template_filter("sends_itself")
+def sends_itself(button: Mapping[str, Any]) -> bool:
+    """Whether a tap on a menu button makes the platform itself send something."""
+    return button.get("type") in {"text", "img", "voice", "video", "news", "media_id"}
+
+
 @bp.app_template_filter("menu_item")
 def menu_item(item: Mapping[str, str]) -> Markup:
     return tap(item["content"], item["content"], item["id"])
@@ -97,7 +102,7 @@ def menu_item(item: Mapping[str, str]) -> Markup:
 
 @bp.app_template_filter("said")
 def bot_text(text: str) -> Markup:
-    """Render a text of the bot with links, menu items (section 10.9), bare URLs and classic emoticons."""
+    """Render a text of the bot with links, menu items (section 10.9), bare URLs and faces."""
     return marked_up(text, _ANCHOR, _anchor, rich)
 
 

@@ -39,6 +39,8 @@ ACCOUNT_KINDS = {
     AccountKind.UNVERIFIED_SUBSCRIPTION: lazy_gettext("未认证订阅号（API 回答 48001）"),
     AccountKind.TEST: lazy_gettext("测试号"),
 }
+CLIENTS = {"1": lazy_gettext("苹果手机"), "2": lazy_gettext("安卓手机"), "3": lazy_gettext("其他客户端")}
+"""The phones of followers, by client_platform_type of conditional menus."""
 API_FAULTS = {
     "-1": lazy_gettext("-1 系统繁忙"),
     "45009": lazy_gettext("45009 调用次数用完"),

@@ -72,6 +72,7 @@ def _context() -> dict[str, Any]:
         "follower": follower,
         "entries": entries,
         "menu": platform_api().menu_of(follower.openid),
+        "account_follower": state.followers.get(follower.openid),
         "typing": _is_typing(state, follower),
         "tab": request.args.get("tab") if request.args.get("tab") in TABS else TABS[0],
         "choices": journal().options(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 
 from ...database.transactions import retry_conflicts, transaction
 from ...models import Account
@@ -21,3 +21,8 @@ def ensure_account(engine: Engine, app_id: str) -> int:
             connection.execute(insert(Account).values(app_id=app_id, created_at=datetime.now(UTC)))
             account_id = connection.scalars(found).one()
     return account_id
+
+
+def lock_account(connection: Connection, account_id: int) -> None:
+    """Let other processes that lock the account wait until the end of the transaction."""
+    connection.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))

@@ -6,10 +6,38 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, String, and_, cast, exists, false, func, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    String,
+    and_,
+    case,
+    cast,
+    exists,
+    false,
+    func,
+    select,
+)
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from ...models import Conversation, Draft, Follower, FollowerTag, Mention, Note, Operator, Presence, Tag
+from ...models import (
+    Conversation,
+    ConversationStatus,
+    Draft,
+    Follower,
+    FollowerTag,
+    Handover,
+    Mention,
+    MessageLog,
+    MessageState,
+    Note,
+    Operator,
+    Presence,
+    Tag,
+)
+from ...routing.ownership import Owner
 
 PRESENCE_TIMEOUT = timedelta(seconds=20)
 """Time after the last request for a conversation during which an operator counts as present."""
@@ -40,8 +68,47 @@ def unseen_mentions(operator_id: int) -> tuple[ColumnElement[bool], ColumnElemen
     return Mention.operator_id == operator_id, Mention.seen_at.is_(None)
 
 
-def find_follower(connection: Connection, follower_id: int, operator_id: int) -> Row[Any] | None:
-    """Return a follower with their conversation, tags, and the operator's draft and unread mentions."""
+def shown_message() -> ColumnElement[int | None]:
+    """Return a column with the id of the message that stands for a conversation in a list.
+
+    While a conversation is open, it is the message since which the follower waits. Otherwise it is the
+    follower's last words, or those of an operator who spoke later. Where the follower has said nothing, it is
+    the last message of a conversation that is not open.
+    """
+    answer = aliased(MessageLog)
+    unsent = (MessageState.WITHDRAWN, MessageState.FAILED)
+    answered: ScalarSelect[int] = (
+        select(func.max(answer.id))
+        .where(
+            answer.follower_id == Conversation.follower_id,
+            answer.id > Conversation.last_in_id,
+            answer.operator_id.is_not(None),
+            answer.state.not_in(unsent),
+        )
+        .scalar_subquery()
+    )
+    last = case((Conversation.status != ConversationStatus.OPEN, Conversation.last_id))
+    said = func.nullif(Conversation.last_in_id, 0)
+    return func.coalesce(Conversation.waiting_id, answered, said, last)
+
+
+def owner_columns() -> tuple[ColumnElement[Any], ...]:
+    """Return columns of who answers a follower: of `Handover`, which is joined, with the operator's name."""
+    name = select(Operator.name).where(Operator.id == Handover.operator_id).correlate(Handover)
+    return (
+        func.coalesce(Handover.owner, Owner.BOT.value).label("owner"),
+        func.coalesce(Handover.version, 0).label("owner_version"),
+        Handover.operator_id.label("owner_id"),
+        Handover.since.label("owned_since"),
+        Handover.until.label("owned_until"),
+        name.scalar_subquery().label("owner_name"),
+    )
+
+
+def find_follower(
+    connection: Connection, account_id: int, follower_id: int, operator_id: int
+) -> Row[Any] | None:
+    """Return an account's follower with conversation, owner, tags, and the operator's draft and mentions."""
     draft = select(Draft.text).where(Draft.follower_id == Follower.id, Draft.operator_id == operator_id)
     mentions = exists().where(
         Note.follower_id == Follower.id, Mention.note_id == Note.id, *unseen_mentions(operator_id)
@@ -56,12 +123,14 @@ def find_follower(connection: Connection, follower_id: int, operator_id: int) ->
             Conversation.messages_in,
             Conversation.messages_out,
             Conversation.read_id,
+            *owner_columns(),
             tags_of(Follower.id),
             draft.scalar_subquery().label("draft"),
             mentions.label("mentions_me"),
         )
         .outerjoin(Conversation, Conversation.follower_id == Follower.id)
-        .where(Follower.id == follower_id)
+        .outerjoin(Handover, Handover.follower_id == Follower.id)
+        .where(Follower.id == follower_id, Follower.account_id == account_id)
     )
     return connection.execute(found).one_or_none()
 

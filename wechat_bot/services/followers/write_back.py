@@ -58,15 +58,16 @@ class Change:
     value: str
 
 
-def queue(connection: Connection, follower_id: int, kind: UpdateKind, value: str) -> None:
-    """Queue a change for the platform, in the transaction that makes it here."""
+def queue(connection: Connection, follower_ids: Collection[int], kind: UpdateKind, value: str) -> None:
+    """Queue a change of followers for the platform, in the transaction that makes it here."""
     superseded = PendingUpdate.kind == UpdateKind.REMARK
     if kind is not UpdateKind.REMARK:
         of_tags = PendingUpdate.kind.in_([UpdateKind.TAG, UpdateKind.UNTAG])
         superseded = and_(of_tags, PendingUpdate.value == value)
-    connection.execute(delete(PendingUpdate).where(PendingUpdate.follower_id == follower_id, superseded))
-    row = {"follower_id": follower_id, "kind": kind, "value": value, "created_at": datetime.now(UTC)}
-    connection.execute(insert(PendingUpdate).values(row))
+    connection.execute(delete(PendingUpdate).where(PendingUpdate.follower_id.in_(follower_ids), superseded))
+    change = {"kind": kind, "value": value, "created_at": datetime.now(UTC)}
+    rows = [{"follower_id": follower_id, **change} for follower_id in follower_ids]
+    connection.execute(insert(PendingUpdate), rows)
 
 
 def waiting(connection: Connection, follower_ids: Collection[int]) -> set[tuple[int, int | None]]:

@@ -45,11 +45,14 @@ STEPS = {
     "program": lazy_gettext("程序运行"),
     "answers": lazy_gettext("5 秒内回应"),
     "slow_handlers": lazy_gettext("慢处理函数"),
+    "assistant": lazy_gettext("AI 助手"),
     "https": lazy_gettext("HTTPS 与反向代理"),
     "secret": lazy_gettext("AppSecret 与 IP 白名单"),
     "reach": lazy_gettext("微信眼里的服务器"),
+    "import": lazy_gettext("公众平台后台的设置"),
     "capabilities": lazy_gettext("接口权限"),
     "queue": lazy_gettext("发送队列"),
+    "alerts": lazy_gettext("提醒"),
 }
 """The names of the checks, in the order in which a deployment is set up."""
 

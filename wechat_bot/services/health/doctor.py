@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from ...models import CallbackOutcome, MessageState
+from ...models import AlertChannel, CallbackOutcome, Change, MessageState, RuleVersion, StoredRule
 from ...settings import MIN_TOKEN_LENGTH, AccountSettings, Environment, Settings
 from ...wechat.api import Call, Transport, WeChatClient, network
-from ...wechat.api.system import CallbackCheck
+from ...wechat.api.menu import Button
+from ...wechat.api.system import AutoReplies, CallbackCheck
 from ...wechat.credentials import Mode
 from ...wechat.errcodes import explain
 from ...wechat.errors import APIError, Unreachable
@@ -43,10 +44,14 @@ FAULT_FAIL_PERIOD = timedelta(days=1)
 """Time after a fault of the program during which the check fails."""
 FAULT_WARN_PERIOD = timedelta(days=7)
 """Time after a fault of the program during which the check gives at least a warning."""
+BUDGET_ALARM_PERCENT = 80
+"""Percentage of the assistant's daily budget at which operators are told."""
 CROWDED_PERCENT = 70
 """Percentage of the places for slow handlers, or for waiting messages, at which a warning is given."""
 MAX_QUEUE_SECONDS = 60
 """Seconds in the queue for slow handlers after which a warning is given."""
+MAX_ALERT_FAILURE = timedelta(hours=1)
+"""Time for which a channel of alerts may fail before a warning is given."""
 PROBLEMS_CACHE_SECONDS = 60
 """Seconds for which `Doctor.problems` returns the same count."""
 READINESS_CACHE_SECONDS = 2
@@ -103,6 +108,8 @@ class Doctor:
     transport: Transport | None = None
     observe: Callable[[Call], None] | None = None
     """Called after every call of the API."""
+    assistant_budget: Callable[[int], float | None] = lambda account_id: None
+    """Returns the share of the day's budget that the assistant of an account has used; None if it is off."""
     _problems: int = field(default=0, init=False)
     _problems_expire_at: float = field(default=0.0, init=False)
     _readiness: str = field(default="", init=False)
@@ -130,7 +137,8 @@ class Doctor:
             checks += map(self._warn_of_plain_mode, of_callback)
             checks += [_check_program(snapshot), _check_workers(snapshot), _check_queue(snapshot)]
             checks.append(check_slow_handlers(snapshot.slow_handlers))
-            checks.append(self._check_capabilities(account_id))
+            checks += self._check_assistant(account_id)
+            checks += [self._check_capabilities(account_id), self._check_alerts(account_id)]
         if self.account.api_is_simulated:
             checks.append(Check(findings.API_SIMULATED))
         elif not self.account.has_api:
@@ -221,6 +229,18 @@ class Doctor:
         if media.exists() and not os.access(media, os.W_OK):
             yield Check(findings.MEDIA_READ_ONLY, {"folder": str(media)})
 
+    def _check_assistant(self, account_id: int) -> Iterator[Check]:
+        used = self.assistant_budget(account_id)
+        if used is None:
+            return
+        percent = int(100 * used)
+        if used >= 1:
+            yield Check(findings.ASSISTANT_BUDGET_USED_UP)
+        elif percent >= BUDGET_ALARM_PERCENT:
+            yield Check(findings.ASSISTANT_BUDGET_LOW, {"percent": percent})
+        else:
+            yield Check(findings.ASSISTANT_FINE, {"percent": percent})
+
     def _check_capabilities(self, account_id: int) -> Check:
         refused = [
             feature
@@ -230,6 +250,15 @@ class Doctor:
         if not refused:
             return Check(ok("capabilities"))
         return Check(findings.CAPABILITIES_REFUSED, {"features": refused})
+
+    def _check_alerts(self, account_id: int) -> Check:
+        """Check whether the channels of alerts that are switched on have failed for long."""
+        failing = AlertChannel.failing_since <= datetime.now(UTC) - MAX_ALERT_FAILURE
+        found = select(AlertChannel.definition).where(AlertChannel.account_id == account_id, failing)
+        with self.engine.connect() as connection:
+            definitions = connection.scalars(found.order_by(AlertChannel.id)).all()
+        names = [each["name"] for each in definitions if each.get("enabled", True)]
+        return Check(findings.ALERTS_FAILED, {"names": names}) if names else Check(ok("alerts"))
 
     # Checks with the platform
 
@@ -243,12 +272,29 @@ class Doctor:
             client.system.callback_ips()
             yield Check(findings.SECRET_WORKS, {"at": datetime.now(UTC)})
             yield _check_reach(client)
+            yield from self._check_import(client)
         except Unreachable as error:
             yield Check(findings.SECRET_UNREACHABLE, {"trouble": error.errmsg})
         except APIError as error:
             yield Check(findings.SECRET_REFUSED, _error_values(error.errcode, error.errmsg))
         if transport.skew is not None:
             yield _check_clock(transport.skew)
+
+    def _check_import(self, client: WeChatClient) -> Iterator[Check]:
+        """Find what was set in the platform's console and was never imported."""
+        imported = RuleVersion.change == Change.IMPORTED, StoredRule.account_id == self.account_id()
+        try:
+            with self.engine.connect() as connection:
+                if connection.scalar(select(StoredRule.id).join(RuleVersion).where(*imported).limit(1)):
+                    return
+            replies, buttons = (
+                _replies(client.system.auto_replies()),
+                _answering(client.menu.current().button),
+            )
+        except (APIError, SQLAlchemyError):
+            return
+        if replies or buttons:
+            yield Check(findings.IMPORT_WAITS, {"replies": replies, "buttons": buttons})
 
 
 class _SkewTransport(httpx2.BaseTransport):
@@ -277,6 +323,21 @@ def _check_reach(client: WeChatClient) -> Check:
     lossy = any(ping.package_loss not in {"", "0%"} for ping in result.ping)
     addresses = sorted({resolved.ip for resolved in result.dns} | {ping.ip for ping in result.ping})
     return Check(findings.REACH_LOSS if lossy else findings.REACH_FINE, {"addresses": addresses})
+
+
+def _replies(found: AutoReplies) -> int:
+    """Return the number of automatic replies of the platform's console that are switched on."""
+    followed = found.is_add_friend_reply_open and bool(found.add_friend_autoreply_info.type)
+    default = found.is_autoreply_open and bool(found.message_default_autoreply_info.type)
+    return followed + default + (len(found.keyword_autoreply_info) if found.is_autoreply_open else 0)
+
+
+def _answering(buttons: Sequence[Button]) -> int:
+    """Return the number of buttons of which the platform's console has the answer (section 7.3)."""
+    return sum((button.type in _CONSOLE_KINDS) + _answering(button.sub_button) for button in buttons)
+
+
+_CONSOLE_KINDS = {"text", "img", "photo", "voice", "video", "news"}
 
 
 def _check_clock(skew: float) -> Check:

@@ -177,6 +177,18 @@ SLOW_HANDLERS_AWAITED = _warn(
     _("调大 WEB_THREADS，增加进程（WEB_WORKERS），或让处理函数更快。"),
     alarm=True,
 )
+ASSISTANT_FINE = _ok("assistant.ok", _("今天的预算用了 %(percent)s%%。"))
+ASSISTANT_BUDGET_LOW = _warn(
+    "assistant.budget_low",
+    _("今天的预算用了 %(percent)s%%；用完以后，AI 助手到明天才再回答。"),
+    _("在“AI 助手”页调高每天的 token 或费用，或者看看是谁问了这么多。"),
+    alarm=True,
+)
+ASSISTANT_BUDGET_USED_UP = _fail(
+    "assistant.budget_used_up",
+    _("今天的预算用完了：AI 助手不再回答，粉丝得到的是没有它时的回答。"),
+    _("在“AI 助手”页调高每天的 token 或费用；不调就等到明天。"),
+)
 HTTPS_UNTRUSTED = _warn(
     "https.untrusted_proxy",
     _("前面有反向代理，但 TRUSTED_PROXIES 是 0：来访地址和 HTTPS 都认不出来。"),
@@ -213,6 +225,11 @@ REACH_LOSS = _warn(
     _("有的主机不回应 ping，消息照收就没有问题；否则查一查防火墙。"),
 )
 REACH_REFUSED = _warn("reach.refused", _("检测没有成功（%(errcode)s）：%(meaning)s。"), "%(remedy)s")
+IMPORT_WAITS = _warn(
+    "import.waits",
+    _("公众平台后台有 %(replies)s 条自动回复、%(buttons)s 个带回答的按钮，没有导入：启用服务器后就失效了。"),
+    _("启用服务器以前，由管理员在控制台的 /admin/import 导入。"),
+)
 CAPABILITIES_REFUSED = _warn(
     "capabilities.refused",
     _("微信说这个账号不能用：%(features)s。"),
@@ -222,6 +239,12 @@ QUEUE_FAILED = _warn(
     "queue.failed",
     _("%(failed)s 条消息没有发出去，%(unknown)s 条不知道有没有送到。"),
     _("在“健康”页看原因，再决定要不要重发。"),
+)
+ALERTS_FAILED = _warn(
+    "alerts.failed",
+    _("这些提醒渠道一个小时以来没有送到过：%(names)s。"),
+    _("由管理员在控制台的 /admin/alerts 看原因，改好后按“测试”。"),
+    alarm=True,
 )
 
 FINDINGS_BY_REFUSAL = {

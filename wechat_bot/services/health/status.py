@@ -13,7 +13,7 @@ from typing import Any
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, and_, case, func, literal, select, text, union_all, update
+from sqlalchemy import Connection, Engine, and_, case, func, literal, select, text, true, union_all, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...database.transactions import transaction
@@ -104,16 +104,22 @@ class Backlog:
     media: dict[str, int]
 
 
-def backlog(connection: Connection) -> Backlog:
-    """Count unfinished and failed messages and files, in one statement."""
+_ENDED = (MessageState.WITHDRAWN, MessageState.WITHHELD)
+"""States of messages that nobody waits for."""
+
+
+def backlog(connection: Connection, account_id: int | None) -> Backlog:
+    """Count unfinished and failed messages and files of an account, None: of all, in one statement."""
+    counted = true() if account_id is None else MessageLog.account_id == account_id
     messages = (
         select(MessageLog.direction, MessageLog.state, func.count())
-        .where(UNSETTLED, MessageLog.state != MessageState.WITHDRAWN)
+        .where(counted, UNSETTLED, MessageLog.state.not_in(_ENDED))
         .group_by(MessageLog.direction, MessageLog.state)
     )
     media = (
         select(literal("media"), Media.state, func.count())
-        .where(Media.state.in_((MediaState.WANTED, MediaState.FAILED)))
+        .join(MessageLog, MessageLog.id == Media.message_id)
+        .where(counted, Media.state.in_((MediaState.WANTED, MediaState.FAILED)))
         .group_by(Media.state)
     )
     counts: dict[str, dict[str, int]] = defaultdict(dict)
@@ -217,7 +223,7 @@ def snapshot(engine: Engine, account_id: int) -> Snapshot:
             callback_outcomes(connection),
             api_calls(connection, account_id, datetime.now(UTC) - CALL_PERIOD),
             slow_handlers(connection),
-            backlog(connection),
+            backlog(connection, account_id),
             workers(connection),
         )
 
@@ -276,7 +282,7 @@ def api_calls(connection: Connection, account_id: int, since: datetime) -> Seque
     ).all()
 
 
-def unsent(connection: Connection, limit: int) -> Sequence[Any]:
+def unsent(connection: Connection, account_id: int, limit: int) -> Sequence[Any]:
     """Return outgoing messages that failed or whose delivery is unknown, newest first."""
     return connection.execute(
         select(
@@ -294,6 +300,7 @@ def unsent(connection: Connection, limit: int) -> Sequence[Any]:
         )
         .join(Follower, Follower.id == MessageLog.follower_id)
         .where(
+            MessageLog.account_id == account_id,
             UNSETTLED,
             MessageLog.direction == Direction.OUT,
             MessageLog.state.in_((MessageState.FAILED, MessageState.UNKNOWN)),
@@ -303,11 +310,12 @@ def unsent(connection: Connection, limit: int) -> Sequence[Any]:
     ).all()
 
 
-def failed_downloads(connection: Connection, limit: int) -> Sequence[Any]:
+def failed_downloads(connection: Connection, account_id: int, limit: int) -> Sequence[Any]:
     """Return files of followers whose download failed, newest first."""
     return connection.execute(
         select(Media.id, Media.message_id, Media.kind, Media.error, Media.tried_at)
-        .where(Media.state == MediaState.FAILED)
+        .join(MessageLog, MessageLog.id == Media.message_id)
+        .where(MessageLog.account_id == account_id, Media.state == MediaState.FAILED)
         .order_by(Media.id.desc())
         .limit(limit)
     ).all()

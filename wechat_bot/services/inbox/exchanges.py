@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -14,8 +14,10 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from ...models import BotSession, Direction, Follower, MessageLog, MessageState
 from ...models.columns import storable
 from ...models.rows import Row, new_row
+from ...routing.ownership import HandoverReason
 from ...wechat.messages import Event, Message, SubscribeEvent, UnsubscribeEvent
 from ...wechat.replies import Reply
+from ..conversations import handover
 from ..followers.decisions import after_push
 from ..messages.records import claim_held, hint_key, insert_rows, outgoing_row, page_key
 
@@ -27,7 +29,7 @@ class RecordOutcome(Enum):
     DUPLICATE = "duplicate"
     """The message is known, or another process answered it: nothing was written."""
     CONFLICT = "conflict"
-    """The bot's session changed after it was read: nothing was written."""
+    """The bot's session, or who answers the follower, changed after it was read: nothing was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,7 @@ class SessionChange:
     state: str | None
     session: dict[str, Any]
     expires_at: datetime | None
+    rule_memory: dict[str, dict[str, float]]
     version: int
 
 
@@ -66,8 +69,14 @@ class Exchange:
     """The stored message that is shown as the reply."""
     claims: bool = False
     """Whether that message is `READY` and counts as sent from now on."""
+    said: tuple[Reply, ...] = ()
+    """What the handler returned, before it was divided into the reply and its pages."""
     session_change: SessionChange | None = None
     """None when the session did not change."""
+    yields_to_person: bool = False
+    """Whether it is the bot's, and must not be sent once a person answers the follower."""
+    handover: HandoverReason | None = None
+    """Why a person answers the follower from now on; None if nothing changes."""
     origin: str = ""
     error: str = ""
     latency_ms: int | None = None
@@ -112,6 +121,18 @@ class Exchange:
             error=self.error,
         )
 
+    def withheld(self) -> Exchange:
+        """Return it as it is stored when a person answers the follower: nothing is sent or changed."""
+        return replace(
+            self,
+            reply=self.reply and self.said[0],
+            reply_state=MessageState.WITHHELD,
+            pages=self.said[1:] if self.reply else self.pages,
+            pages_state=MessageState.WITHHELD,
+            session_change=None,
+            handover=None,
+        )
+
     def outgoing(self) -> list[Row]:
         """Return the rows of the reply, of its further pages and of the hint, as far as there are any."""
         rows = []
@@ -131,13 +152,14 @@ def record(connection: Connection, exchanges: Sequence[Exchange]) -> list[Record
     """Write all `exchanges`, which belong to one account, unless their messages are known."""
     exchanges = _with_followers(connection, exchanges)
     _lock_followers(connection, exchanges)
+    owned = _owned_by_persons(connection, exchanges)
     known = set(connection.scalars(_KNOWN, {"keys": [exchange.key for exchange in exchanges]}))
     outcomes = []
     rows: list[Row] = []
     for exchange in exchanges:
         if exchange.key in known:
             outcomes.append(RecordOutcome.DUPLICATE)
-        elif not _apply_changes(connection, exchange):
+        elif _is_overtaken(exchange, owned) or not _apply_changes(connection, exchange):
             outcomes.append(RecordOutcome.CONFLICT)
         else:
             outcomes.append(RecordOutcome.RECORDED)
@@ -161,12 +183,24 @@ def store_result(
     if state is None:
         return RecordOutcome.DUPLICATE, None
     exchange = replace(exchange, follower_id=log.follower_id, reply_state=state)
+    if _is_overtaken(exchange, _owned_by_persons(connection, [exchange])):
+        exchange = exchange.withheld()
     if not _apply_changes(connection, exchange):
         return RecordOutcome.CONFLICT, None
-    result = {"new_state": exchange.state, "new_error": exchange.error, "new_latency_ms": exchange.latency_ms}
+    result = {f"new_{name}": getattr(exchange, name) for name in _RESULT}
     connection.execute(_FINISH, {"key": exchange.key, **result})
     insert_rows(connection, exchange.outgoing())
     return RecordOutcome.RECORDED, state if exchange.reply else None
+
+
+def _owned_by_persons(connection: Connection, exchanges: Sequence[Exchange]) -> set[int]:
+    yielding = {e.follower_id for e in exchanges if e.yields_to_person and e.follower_id}
+    return handover.owned_by_persons(connection, yielding) if yielding else set()
+
+
+def _is_overtaken(exchange: Exchange, owned: Collection[int]) -> bool:
+    """Whether a person of `owned` answers the follower meanwhile, so that the bot must not."""
+    return exchange.yields_to_person and exchange.follower_id in owned
 
 
 def reply_state(message: MessageState, in_time: MessageState, late: MessageState) -> MessageState | None:
@@ -179,18 +213,22 @@ def reply_state(message: MessageState, in_time: MessageState, late: MessageState
     return late if message is MessageState.LATE else None
 
 
-def mark_late(connection: Connection, exchange: Exchange) -> MessageState:
-    """Make a `RECEIVED` message late and record the hint of `exchange`; return the state of the message.
+def mark_late(connection: Connection, exchange: Exchange) -> tuple[MessageState, Reply | None]:
+    """Make a `RECEIVED` message late; return its state, and what its follower is told meanwhile.
 
-    Nothing changes if its reply has been stored meanwhile.
+    That is the first part of the reply, or the hint of `exchange`; nothing where a person answers, or if the
+    reply has been stored meanwhile.
     """
     log = connection.execute(_LOCKED, {"key": exchange.key}).one()
     if log.state != MessageState.RECEIVED:
-        return MessageState(log.state)
+        return MessageState(log.state), None
+    exchange = replace(exchange, follower_id=log.follower_id)
+    if _is_overtaken(exchange, _owned_by_persons(connection, [exchange])):
+        exchange = replace(exchange, reply=None, hint=None)
     this = MessageLog.dedup_key == exchange.key
     connection.execute(update(MessageLog).where(this).values(state=MessageState.LATE))
-    insert_rows(connection, replace(exchange, follower_id=log.follower_id).outgoing())
-    return MessageState.LATE
+    insert_rows(connection, exchange.outgoing())
+    return MessageState.LATE, exchange.reply or exchange.hint
 
 
 def count_push(connection: Connection, key: str) -> tuple[int, datetime]:
@@ -203,7 +241,8 @@ def count_push(connection: Connection, key: str) -> tuple[int, datetime]:
 _THIS = MessageLog.dedup_key == bindparam("key")
 _LOCKED = select(MessageLog.follower_id, MessageLog.state).where(_THIS).with_for_update()
 _FINISH = update(MessageLog).where(_THIS)
-_FINISH = _FINISH.values({name: bindparam(f"new_{name}") for name in ("state", "error", "latency_ms")})
+_RESULT = ("state", "origin", "error", "latency_ms")
+_FINISH = _FINISH.values({name: bindparam(f"new_{name}") for name in _RESULT})
 _COUNT = update(MessageLog).where(_THIS).values(attempts=MessageLog.attempts + 1)
 _COUNTED = select(MessageLog.attempts, MessageLog.received_at).where(_THIS)
 _KNOWN = select(MessageLog.dedup_key).where(MessageLog.dedup_key.in_(bindparam("keys", expanding=True)))
@@ -228,12 +267,15 @@ def _with_followers(connection: Connection, exchanges: Sequence[Exchange]) -> li
 def _lock_followers(connection: Connection, exchanges: Sequence[Exchange]) -> None:
     """Lock the followers of several exchanges that change more than the log, ordered by id.
 
-    Otherwise two processes that change the same followers in another order would wait for each other.
+    Otherwise two processes that change the same followers in another order would wait for each other, as
+    would one that claims a message and one that withholds it (`conversations.handover`).
     """
-    ids = {e.follower_id for e in exchanges if e.session_change or e.claims or e.changes_subscription}
-    if len(ids) > 1:
+    withholding = [exchange for exchange in exchanges if exchange.claims or exchange.handover]
+    changing = [e for e in exchanges if e.session_change or e.changes_subscription]
+    ids = {exchange.follower_id for exchange in (*withholding, *changing)}
+    if withholding or len(ids) > 1:
         locked = select(Follower.id).where(Follower.id.in_(ids)).order_by(Follower.id)
-        connection.execute(locked.with_for_update(key_share=True))
+        connection.execute(locked.with_for_update(key_share=not any(e.handover for e in exchanges)))
 
 
 def new_followers(exchanges: Sequence[Exchange]) -> list[Row]:
@@ -265,7 +307,13 @@ def _apply_changes(connection: Connection, exchange: Exchange) -> bool:
     if exchange.claims and exchange.reply_id:
         return claim_held(connection, exchange.follower_id, exchange.reply_id)
     change = exchange.session_change
-    return change is None or _change_session(connection, exchange.follower_id, change)
+    if change and not _change_session(connection, exchange.follower_id, change):
+        return False
+    if reason := exchange.handover:
+        handover.call_person(
+            connection, exchange.account_id, exchange.follower_id, reason, exchange.received_at
+        )
+    return True
 
 
 def _change_session(connection: Connection, follower_id: int, change: SessionChange) -> bool:
@@ -276,6 +324,7 @@ def _change_session(connection: Connection, follower_id: int, change: SessionCha
             state=change.state,
             session=change.session,
             expires_at=change.expires_at,
+            rule_memory=change.rule_memory or None,
             version=change.version + 1,
         )
     )

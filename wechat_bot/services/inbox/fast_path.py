@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, Engine, Insert, Text, bindparam, cast, column, func, insert, select
+from sqlalchemy import (
+    JSON,
+    Engine,
+    Insert,
+    Text,
+    bindparam,
+    cast,
+    column,
+    func,
+    insert,
+    literal_column,
+    select,
+)
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from ...database.compiled import CompiledStatement, Connections, PreparedStatement, compile_select
 from ...database.transactions import write_lock
-from ...models import BotSession, Follower, MessageLog
+from ...models import BotSession, Follower, Handover, MessageLog
 from ...models.rows import Row, insert_columns, new_row
+from ...routing.ownership import Owner
 from ..messages.records import INSERT
 from .exchanges import FOLLOWER_ID, Exchange, new_followers, with_ids
+
+CLOCK_SKEW = timedelta(minutes=10)
+"""How far the clocks of the hosts may differ."""
 
 
 class FastPath:
@@ -35,6 +51,7 @@ class FastPath:
         self._insert_followers = CompiledStatement(insert(Follower), dialect, insert_columns(Follower))
         self._insert_sessions = CompiledStatement(insert(BotSession), dialect, insert_columns(BotSession))
         self._follower_id = compile_select(FOLLOWER_ID, dialect)
+        self._overtaken = compile_select(_OVERTAKEN, dialect)
 
     @staticmethod
     def accepts(exchange: Exchange) -> bool:
@@ -43,24 +60,37 @@ class FastPath:
             exchange.session_change is None
             and not exchange.claims
             and not exchange.pages
+            and not exchange.handover
             and not exchange.changes_subscription
         )
 
-    def record(self, exchanges: Sequence[Exchange]) -> None:
-        """Write all of them or none.
+    def record(self, exchanges: Sequence[Exchange]) -> bool:
+        """Write all of them or none; False if a person has begun to answer a follower meanwhile.
 
         :raises OperationalError: also when a message or a new follower is known already.
         """
         new = new_followers(exchanges)
         with self._lock, self._connections.borrow() as cursor:
-            if self._insert_json and not new:  # one statement is a transaction by itself
-                self._write(cursor, exchanges)
-                return
             cursor.execute(self._begin)
             if new:
                 exchanges = with_ids(exchanges, self._add_followers(cursor, new))
             self._write(cursor, exchanges)
-            cursor.execute("COMMIT")
+            # Only now: the inserted rows have locked their followers (`conversations.handover`).
+            overtaken = self._is_overtaken(cursor, exchanges)
+            cursor.execute("ROLLBACK" if overtaken else "COMMIT")
+        return not overtaken
+
+    def _is_overtaken(self, cursor: DBAPICursor, exchanges: Sequence[Exchange]) -> bool:
+        """Whether a person answers a follower whom the bot would answer."""
+        yielding = [exchange for exchange in exchanges if exchange.yields_to_person]
+        if not yielding:
+            return False
+        since = min(exchange.received_at for exchange in yielding) - CLOCK_SKEW
+        [ids] = self._overtaken.fetch_one(cursor, {"account_id": yielding[0].account_id, "since": since}) or [
+            None
+        ]
+        overtaken = set(ids.split(",")) if ids else set()
+        return any(str(exchange.follower_id) in overtaken for exchange in yielding)
 
     def _write(self, cursor: DBAPICursor, exchanges: Sequence[Exchange]) -> None:
         rows = [row for exchange in exchanges for row in exchange.rows()]
@@ -76,6 +106,15 @@ class FastPath:
             [ids[follower["openid"]]] = self._follower_id.fetch_one(cursor, follower) or [None]
         self._insert_sessions.executemany(cursor, [new_row(BotSession, follower_id=i) for i in ids.values()])
         return ids
+
+
+_comma: Any = literal_column("','")
+_OVERTAKEN = select(func.aggregate_strings(cast(Handover.follower_id, Text), _comma)).where(
+    Handover.account_id == bindparam("account_id"),
+    Handover.since > bindparam("since"),
+    Handover.owner != literal_column(f"'{Owner.BOT}'"),
+)
+"""The followers whom persons have begun to answer since a time."""
 
 
 def _insert_json() -> Insert:

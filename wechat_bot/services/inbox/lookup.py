@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,11 +19,16 @@ from ...models import (
     BotSession,
     Channel,
     Follower,
+    FollowerTag,
+    Handover,
     MessageLog,
     MessageState,
+    RuleSetVersion,
+    Tag,
 )
-from ...routing import Context
-from ...wechat import replies
+from ...routing import Context, Owner
+from ...routing.rules import RuleSet
+from ...wechat.api.outgoing import passive_of
 from ...wechat.messages import Message
 from ...wechat.replies import Reply
 from ..messages.records import page_key, reply_key
@@ -41,18 +46,33 @@ class StoredState:
     subscribed: bool = True
     """Whether the follower follows the account; new followers do."""
     returning: bool = False
+    followed_at: datetime | None = None
+    tags: frozenset[str] = frozenset()
     state: str | None = None
     session: dict[str, Any]
+    rule_memory: dict[str, dict[str, float]] = field(default_factory=dict)
+    expires_at: datetime | None = None
+    """When `state` and `session` expire."""
     version: int = 0
     ready_id: int | None = None
     """The id of the oldest message that is held for the follower."""
+    rules_version: int = 0
+    """How often the account's rules have changed (`RuleSetVersion`)."""
+    owner: Owner = Owner.BOT
+    """Who answers the follower."""
 
-    def context(self, services: Any = None) -> Context:
+    def context(self, received_at: datetime, rules: RuleSet | None, services: Any) -> Context:
         """Return a context for the handler, with a copy of the session that it may change."""
         return Context(
             session=copy.deepcopy(self.session) if self.session else {},
             state=self.state,
             returning=self.returning,
+            tags=self.tags,
+            followed_at=self.followed_at,
+            received_at=received_at,
+            rules=rules,
+            rule_memory=self.rule_memory,
+            owner=self.owner,
             _services=services,
         )
 
@@ -88,7 +108,7 @@ class InboxReader:
     def __init__(self, engine: Engine, connections: Connections) -> None:
         self._connections = connections
         self._select_session = compile_select(_SESSION, engine.dialect)
-        self._select_state = compile_select(_STATE, engine.dialect)
+        self._select_new = compile_select(_NEW, engine.dialect)
         self._select_unfinished = compile_select(_UNFINISHED, engine.dialect)
         self._select_page = compile_select(_PAGE, engine.dialect)
         self._select_reply = compile_select(_REPLY, engine.dialect)
@@ -100,20 +120,30 @@ class InboxReader:
         with self._connections.borrow() as cursor:
             row = self._select_session.fetch_one(cursor, values)
             if row is None:  # a new follower, or a message that concerns no follower
-                logged = self._select_state.fetch_one(cursor, values)
-                return StoredState(message_state=MessageState(logged[0]) if logged else None, session={})
-        message_state, follower_id, subscribed, follow_count, *bot_session = row
-        state, session, expires_at, version, ready_id = bot_session
+                message_state, rules_version = self._select_new.fetch_one(cursor, values) or (None, 0)
+                return StoredState(
+                    message_state=MessageState(message_state) if message_state else None,
+                    session={},
+                    rules_version=rules_version or 0,
+                )
+        message_state, rules_version, follower_id, subscribed, follow_count, followed_at, tags = row[:7]
+        state, session, expires_at, version, ready_id, rule_memory, owner = row[7:]
         alive = expires_at is not None and expires_at > datetime.now(UTC)
         return StoredState(
             message_state=MessageState(message_state) if message_state else None,
             follower_id=follower_id,
             subscribed=bool(subscribed),
             returning=follow_count > 0,
+            followed_at=followed_at,
+            tags=frozenset(tags.split(_BETWEEN_TAGS)) if tags else frozenset(),
             state=state if alive else None,
             session=session if alive else {},
+            rule_memory=rule_memory or {},
+            expires_at=expires_at if alive else None,
             version=version,
             ready_id=ready_id,
+            rules_version=rules_version or 0,
+            owner=Owner(owner) if owner else Owner.BOT,
         )
 
     @retry_conflicts
@@ -146,7 +176,7 @@ class InboxReader:
         if row is None:
             return None
         reply_id, follower_id, state, payload = row
-        return StoredReply(reply_id, follower_id, MessageState(state), replies.parse(payload))
+        return StoredReply(reply_id, follower_id, MessageState(state), passive_of(payload))
 
 
 _THIS = MessageLog.dedup_key == bindparam("key")
@@ -164,20 +194,38 @@ _SHOWN = select(MessageLog.reply_id).where(_THIS).scalar_subquery()
 _Reply = aliased(MessageLog)
 _IS_PASSIVE = _Reply.channel == literal_column(f"'{Channel.REPLY}'")
 _REPLY = select(_Reply.id, _Reply.follower_id, _Reply.state, _Reply.payload).where(
-    or_(and_(_Reply.dedup_key == bindparam("reply_key"), _IS_PASSIVE), _Reply.id == _SHOWN)
+    or_(and_(_Reply.dedup_key == bindparam("reply_key"), _IS_PASSIVE), _Reply.id == _SHOWN),
+    _Reply.state != literal_column(f"'{MessageState.WITHHELD}'"),
+)
+_RULES_VERSION = select(RuleSetVersion.version).where(RuleSetVersion.account_id == bindparam("account_id"))
+_NEW = select(
+    _STATE.scalar_subquery().label("message_state"), _RULES_VERSION.scalar_subquery().label("rules_version")
+)
+_FOLLOWED_AT = func.coalesce(Follower.status_at, Follower.subscribed_at, Follower.first_seen_at)
+_BETWEEN_TAGS = "\n"
+_separator: Any = literal_column(f"'{_BETWEEN_TAGS}'")  # the statement takes no other parameters
+_TAGS = (
+    select(func.aggregate_strings(Tag.name, _separator))
+    .join(FollowerTag, FollowerTag.tag_id == Tag.id)
+    .where(FollowerTag.follower_id == Follower.id)
 )
 _SESSION = (
     select(
-        _STATE.scalar_subquery().label("message_state"),
+        *_NEW.selected_columns,
         Follower.id.label("follower_id"),
         Follower.subscribed,
         Follower.follow_count,
+        _FOLLOWED_AT.label("followed_at"),
+        _TAGS.correlate(Follower).scalar_subquery().label("tags"),
         BotSession.state,
         BotSession.session,
         BotSession.expires_at,
         BotSession.version,
         BotSession.ready_id,
+        BotSession.rule_memory,
+        Handover.owner,
     )
     .join_from(Follower, BotSession, BotSession.follower_id == Follower.id)
+    .outerjoin(Handover, Handover.follower_id == Follower.id)
     .where(Follower.account_id == bindparam("account_id"), Follower.openid == bindparam("openid"))
 )

@@ -9,16 +9,18 @@ for it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from ...wechat.messages import Message, TextMessage
-from ...wechat.replies import MAX_TEXT_BYTES, TextReply
-from ...wechat.texts import parts
+from ...wechat.replies import AITextReply, Reply, TextReply, split_for_passive_reply
 
 STILL_WRITING = "还在写，请稍后再点。"
-NO_ANSWER = "这个问题没有得到回复，请再问一次。"
+NO_ANSWER = "这条消息没有单独的回复，可能已经和前一条一起回答了。"
 NOT_FOUND = "这条回复找不到了，请再问一次。"
+WITHHELD = "客服会回复你。"
+COMPLETE = "上面就是全部回答。"
 
 _ID = re.compile(r"late-([0-9a-f]{32})(?:-([1-9][0-9]{0,2}))?")
 
@@ -48,13 +50,43 @@ def with_link(text: str, key: str) -> TextReply:
     return TextReply(f"{text}\n{Pickup(key).link('点这里看回复')}")
 
 
-def pages(text: str, key: str) -> tuple[TextReply, ...]:
-    """Return a long answer as pages, of which each but the last ends with the link to the next."""
-    room = len(_next_page(key, 998, 999).encode())
-    texts = list(parts(text, MAX_TEXT_BYTES - room))
-    last = len(texts)
-    links = [*(_next_page(key, number, last) for number in range(1, last)), ""]
-    return tuple(TextReply(page + link) for page, link in zip(texts, links, strict=True))
+def rest_link(key: str) -> str:
+    """Return the line with the link that fetches what follows the first part of an answer."""
+    return "\n" + Pickup(key, 2).link("点这里看后面的")
+
+
+def pages(answer: TextReply, key: str, first: int = 1) -> tuple[TextReply, ...]:
+    """Return a long answer as pages, of which each but the last ends with the link to the next.
+
+    :param first: the number of the first of them.
+    """
+    texts = answer.split(room=len(_next_page(key, 998, 999).encode()))
+    last = first + len(texts) - 1
+    linked = (
+        replace(page, content=page.content + _next_page(key, number, last))
+        for number, page in enumerate(texts[:-1], first)
+    )
+    return (*linked, *texts[-1:])
+
+
+def linked(replies: Sequence[Reply], message: Message) -> tuple[Reply, ...]:
+    """Return several replies to `message` as pages, where the follower has to fetch all but the first.
+
+    Texts become one where it fits. Otherwise each text ends with the link to the next page if it has room.
+    """
+    key = message.dedup_key
+    passive = [reply.passive for reply in replies]
+    texts = [reply for reply in passive if isinstance(reply, TextReply)]
+    if len(texts) == len(passive):
+        made_by_ai = (text for text in texts if isinstance(text, AITextReply))
+        joined = "\n\n".join(text.content for text in texts)
+        return pages(replace(next(made_by_ai, texts[0]), content=joined), key)
+    found = [page for reply in passive for page in split_for_passive_reply(reply, message)]
+    for number, page in enumerate(found[:-1], 1):
+        link = _next_page(key, number, len(found))
+        if isinstance(page, TextReply) and len((page.content + link).encode()) <= page.max_bytes:
+            found[number - 1] = replace(page, content=page.content + link)
+    return tuple(found)
 
 
 def _next_page(key: str, page: int, last: int) -> str:

@@ -13,16 +13,18 @@ from sqlalchemy import Engine
 
 from ...database.compiled import Connections
 from ...models import MessageState
-from ...routing import Router
+from ...routing import Owner, Router
 from ...semaphore import Semaphore, Turn
 from ...settings import AccountSettings
 from ...wechat.messages import Message
 from ...wechat.replies import Reply, TextReply
 from ..messages.records import claim_held
 from ..outbox.sending import Outbox
+from ..rules.rule_book import RuleBook
 from . import pickup
 from .exchanges import Exchange, RecordOutcome, count_push, mark_late
 from .handling import MAX_PUSHES, PUSH_TIMEOUT, HandlerCall, HandlerFinder, HandlerRunner, Push
+from .handover import HandoverNotices
 from .lookup import InboxReader, StoredPage
 from .pickup import Pickup
 from .recorder import NotRecorded, Recorder, is_passing
@@ -55,7 +57,7 @@ class Inbox:
 
     Slow handlers run in an `app_context`. `services` returns the services of the account for the handlers'
     contexts. `engine` and `reader` must be for the inbox alone, so that nothing else can leave it without a
-    connection. `clock` and `sleep` are replaced in tests.
+    connection. `clock` and `sleep` are replaced in tests. `runner` runs the handlers, and stores nothing.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Inbox:
         engine: Engine,
         reader: Connections,
         router: Router,
+        rules: RuleBook,
         outbox: Outbox,
         app_context: Callable[[], AbstractContextManager[Any]],
         services: Callable[[], Any],
@@ -77,9 +80,10 @@ class Inbox:
         self._outbox = outbox
         self._reader = InboxReader(engine, reader)
         self._recorder = Recorder(engine)
-        self._finder = HandlerFinder(account_id, router, self._reader, services)
-        self._runner = HandlerRunner(
-            account.apology, account.shows_errors, account.session_ttl, self._late_state
+        self._finder = HandlerFinder(account_id, router, rules, self._reader, services)
+        notices = HandoverNotices(engine, account.time_zone, router)
+        self.runner = HandlerRunner(
+            account.apology, account.shows_errors, account.session_ttl, self._late_state, notices
         )
         self._waiting = WaitingPushes(account.waiting_messages)
         self._working, self._working_slow = Semaphore(MAX_WORKING), Semaphore(MAX_WORKING_SLOW)
@@ -88,7 +92,7 @@ class Inbox:
             engine,
             self._recorder,
             self._finder,
-            self._runner,
+            self.runner,
             outbox,
             self._waiting,
             self._working_slow,
@@ -120,7 +124,8 @@ class Inbox:
         """
         push = Push(message, datetime.now(UTC) - timedelta(seconds=turn.elapsed), turn)
         try:
-            return self._receive(push)
+            reply = self._receive(push)
+            return reply and reply.passive
         except Exception as error:
             if not is_passing(error):
                 raise
@@ -149,9 +154,10 @@ class Inbox:
             return self._fetch(call, tapped)
         if route and route.slow:
             return self._admit(call)
-        if ready_id and message.answerable and (route is None or route.catch_all):
+        is_persons = call.stored.owner is not Owner.BOT
+        if ready_id and message.answerable and (route is None or route.catch_all or is_persons):
             return call.exchange(self._finder.account_id, reply_id=ready_id, claims=True, origin="inbox")
-        return self._runner.run(call, self._finder.account_id)
+        return self.runner.run(call, self._finder.account_id)
 
     def _record(self, call: HandlerCall, exchange: Exchange) -> RecordOutcome:
         """Record `exchange`, and start the slow handler that a place was reserved for."""
@@ -181,7 +187,8 @@ class Inbox:
             count = partial(count_push, key=push.key)
             push.number, push.first_at = self._persist(push, partial(self._recorder.write, count))
             return self._await_reply(call)
-        return self._hint(call) if state is MessageState.LATE else self._stored_reply(call)
+        stored = self._stored_reply(call)
+        return stored or (self._hint(call) if state is MessageState.LATE else None)
 
     def _persist(self, push: Push, attempt: Callable[[], T]) -> T:
         """Return the result of `attempt`, which is repeated until the database takes it.
@@ -220,10 +227,18 @@ class Inbox:
             owner = self.slow_handlers.process
         else:
             self.slow_handlers.expect()
+        if self._fetches_held(call):
+            held = call.stored.ready_id
+            return call.exchange(account_id, MessageState.LATE, owner=owner, reply_id=held, claims=True)
         in_time = owner or (not busy and self.slow_handlers.estimate() < LAST_ANSWER)
         if in_time and self._wait_for(push, push.key):
             return call.exchange(account_id, MessageState.RECEIVED, owner=owner)
         return call.exchange(account_id, MessageState.LATE, owner=owner, hint=hint)
+
+    def _fetches_held(self, call: HandlerCall) -> bool:
+        """Whether the push is answered with a held reply, since what its handler says can be sent."""
+        is_for_anything = call.push.message.answerable and call.route is not None and call.route.catch_all
+        return bool(call.stored.ready_id) and is_for_anything and self._late_state() is MessageState.QUEUED
 
     def _await_reply(self, call: HandlerCall) -> Reply | None:
         """Return the reply to a message that a handler works on, here or in another process."""
@@ -239,11 +254,17 @@ class Inbox:
         return self._end_waiting(call)
 
     def _end_waiting(self, call: HandlerCall) -> Reply | None:
-        """Let the answer come later, and return what the follower is told; or the answer, if it has come."""
+        """Let the answer come later, and return what the follower is told; or the answer, if it has come.
+
+        The follower reads what is written of the answer, or how it is fetched.
+        """
         hint = self._hint(call)
-        late = call.exchange(self._finder.account_id, origin="inbox", hint=hint)
-        state = self._persist(call.push, partial(self._recorder.write, partial(mark_late, exchange=late)))
-        return hint if state is MessageState.LATE else self._stored_reply(call)
+        first = self.slow_handlers.first_parts.take(call.push.key, is_linked=hint is not None)
+        told: dict[str, Any] = {"reply": first[0], "origin": first[1]} if first else {"hint": hint}
+        late = call.exchange(self._finder.account_id, **{"origin": "inbox", **told}, yields_to_person=True)
+        mark = partial(mark_late, exchange=late)
+        state, shown = self._persist(call.push, partial(self._recorder.write, mark))
+        return shown if state is MessageState.LATE else self._stored_reply(call)
 
     def _hint(self, call: HandlerCall) -> Reply | None:
         """The text that tells how to fetch a late reply; None if it is certain to be sent."""
@@ -294,6 +315,8 @@ class Inbox:
             return show(reply=pickup.with_link(pickup.STILL_WRITING, tapped.key))
         if page.id is None:
             return show(reply=TextReply(pickup.NO_ANSWER))
+        if page.state is MessageState.WITHHELD:
+            return show(reply=TextReply(pickup.WITHHELD), yields_to_person=False)
         return show(reply_id=page.id, claims=page.state is MessageState.READY)
 
     def _find_page(self, call: HandlerCall, tapped: Pickup) -> StoredPage | None:

@@ -163,8 +163,8 @@ class Recorder:
         exchanges = [work for work in batch if isinstance(work, Exchange)]
         if len(exchanges) == len(batch) and all(map(self._fast_path.accepts, exchanges)):
             try:
-                self._fast_path.record(exchanges)
-                return [RecordOutcome.RECORDED] * len(exchanges)
+                if self._fast_path.record(exchanges):
+                    return [RecordOutcome.RECORDED] * len(exchanges)
             except SQLAlchemyError:  # perhaps one is known: `record` finds out
                 pass
         return self._commit_any(batch, exchanges, deadline)

@@ -29,6 +29,7 @@ from ...wechat.parsing import parse
 from ..outbox.sending import Outbox
 from . import queue
 from .exchanges import Exchange, RecordOutcome, mark_late, store_result
+from .first_parts import FirstParts
 from .handling import ANSWER_WINDOW, HandlerCall, HandlerFinder, HandlerRunner, Push
 from .queue import HEARTBEAT_SECONDS, Liveness, QueuedMessage
 from .recorder import Recorder, is_passing
@@ -84,6 +85,7 @@ class SlowHandlers:
         self._app_context = app_context
         self._clock = clock
         self._sleep = sleep
+        self.first_parts = FirstParts()
         self._suffix = secrets.token_hex(4)
         self._lock = Lock()
         self._places: dict[str, str] = {}
@@ -184,11 +186,21 @@ class SlowHandlers:
     ) -> tuple[Exchange, MessageState | None]:
         """Run the handler until the session is unchanged since it was read; return the reply's state, too."""
         while True:
-            exchange = result or self._runner.run(call, self._finder.account_id)
+            exchange = result or self._handle(call)
             outcome, reply_state = self._persist(partial(self._store, exchange))
             if outcome is not RecordOutcome.CONFLICT:
+                self.first_parts.forget(call.push.key)
                 return exchange, reply_state
             call = self._persist(partial(self._finder.reload, call))
+
+    def _handle(self, call: HandlerCall) -> Exchange:
+        """Run a handler; what a push has shown of its answer is left out."""
+        self.first_parts.begin(call)
+        try:
+            exchange = self._runner.run(call, self._finder.account_id)
+        finally:
+            shown = self.first_parts.end(call.push.key)
+        return self._runner.after_first_part(exchange, shown) if shown else exchange
 
     def _store(self, exchange: Exchange) -> tuple[RecordOutcome, MessageState | None]:
         # A push that waits here shows the reply, and so does the next push if this one ends meanwhile.

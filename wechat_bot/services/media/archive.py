@@ -23,15 +23,18 @@ from .blobs import BlobStore
 from .converter import Converter
 from .formats import (
     AMR,
+    BMP,
     FORMATS,
     MP3,
     WEBP,
     MediaFormat,
     RefusalReason,
     RefusedMedia,
+    detect,
     duration,
     identify,
     identify_received,
+    seconds,
 )
 from .pictures import as_jpeg, is_animated
 
@@ -96,6 +99,7 @@ class StoredFile:
     size: int
     thumbnail: str
     playable: str
+    seconds: int
 
 
 @dataclass(eq=False)
@@ -193,10 +197,13 @@ class Archive:
     def store_upload(self, content: bytes, kind: str) -> StoredFile:
         """Store an image, voice or video that the platform accepts (section 7.7).
 
-        Pictures that are too large are reduced. `asdict` of the result gives the values of a `STORED` row.
+        BMP pictures are converted, and pictures that are too large reduced. `asdict` of the result gives the
+        values of a `STORED` row.
 
         :raises RefusedMedia: if the platform would not accept the file.
         """
+        if kind == "image" and detect(content) is BMP and len(content) <= self.max_bytes:
+            content = as_jpeg(content, BMP.decoder, MAX_UPLOAD_SIDE, MAX_UPLOAD_BYTES[kind])
         format_ = identify(kind, content, self.max_bytes)
         if kind == "image" and (len(content) > MAX_UPLOAD_BYTES[kind] or format_ is WEBP):
             if is_animated(content, format_.decoder):
@@ -243,7 +250,9 @@ class Archive:
         playable = self._playable(content, format_)
         thumbnail_digest = self.store.put(thumbnail) if thumbnail else ""
         digest = self.store.put(content)
-        return StoredFile(digest, format_.content_type, len(content), thumbnail_digest, playable)
+        return StoredFile(
+            digest, format_.content_type, len(content), thumbnail_digest, playable, seconds(content, format_)
+        )
 
     def _thumbnail(self, content: bytes, format_: MediaFormat) -> bytes:
         """Return a small JPEG, or nothing if the file is no picture and no video with a frame to decode.

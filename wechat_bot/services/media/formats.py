@@ -5,8 +5,9 @@ File names and declared content types come from strangers and are not used.
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -56,7 +57,7 @@ AMR_WB = MediaFormat("voice", "audio/amr-wb", "awb", "amr", web_playable=False)
 SPEEX = MediaFormat("voice", "audio/ogg", "spx", "ogg", web_playable=False)
 MP3 = MediaFormat("voice", "audio/mpeg", "mp3", "mp3")
 MP4 = MediaFormat("video", "video/mp4", "mp4", "mov")
-BMP = _download_only("image/bmp", "bmp")
+BMP = replace(_download_only("image/bmp", "bmp"), decoder="BMP")
 HEIC = _download_only("image/heic", "heic")
 WAV = _download_only("audio/wav", "wav")
 MOV = _download_only("video/quicktime", "mov")
@@ -127,6 +128,11 @@ def identify_received(kind: str, content: bytes, max_bytes: int) -> MediaFormat:
 def duration(content: bytes, format_: MediaFormat) -> float:
     """Return the duration of an AMR or MP3 file in seconds."""
     return _mp3_seconds(content) if format_ is MP3 else _amr_seconds(content)
+
+
+def seconds(content: bytes, format_: MediaFormat) -> int:
+    """Return the duration of an AMR or MP3 file in whole seconds, rounded up; 0 for other files."""
+    return math.ceil(duration(content, format_)) if format_ in {AMR, MP3} else 0
 
 
 _AMR_FRAME_SIZES = (12, 13, 15, 17, 19, 20, 26, 31, 5, 0, 0, 0, 0, 0, 0, 0)

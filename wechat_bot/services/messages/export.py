@@ -48,6 +48,7 @@ class ExportFormat(StrEnum):
 
 def stream(
     engine: Engine,
+    account_id: int,
     chosen: MessageFilter,
     form: str,
     *,
@@ -55,23 +56,24 @@ def stream(
     zone: tzinfo = UTC,
     progress: Callable[[int], object] = lambda last_id: None,
 ) -> Iterator[str]:
-    """Yield the file in pieces. Each is read by itself, so that no transaction stays open while it is sent.
+    """Yield the file of an account's messages in pieces.
 
+    Each is read by itself, so that no transaction stays open while it is sent.
     Times are in `zone`. After each piece `progress` is called with the last id, which counts down.
     """
     is_csv = ExportFormat(form) is ExportFormat.CSV
     yield (BOM if bom else "") + (csv_lines([COLUMNS]) if is_csv else "")
-    for rows in _batches(engine, chosen):
+    for rows in _batches(engine, account_id, chosen):
         text = csv_lines(_values(row, zone) for row in rows) if is_csv else _jsonl(rows, zone)
         yield text.replace("\x00", "").encode(errors="replace").decode()
         progress(rows[-1].id)
 
 
-def _batches(engine: Engine, chosen: MessageFilter) -> Iterator[Sequence[Row[Any]]]:
+def _batches(engine: Engine, account_id: int, chosen: MessageFilter) -> Iterator[Sequence[Row[Any]]]:
     beyond: int | None = None
     while True:
         with engine.connect() as connection:
-            rows, beyond = history.read_batch(connection, chosen, beyond, upwards=False, limit=BATCH_SIZE)
+            rows, beyond = history.read_batch(connection, account_id, chosen, beyond, False, BATCH_SIZE)
         if rows:
             yield rows
         if beyond is None:

@@ -11,11 +11,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, TextClause, case, func, literal, select
 
+from ...application import row_id
 from ...models import UNSETTLED, Direction, FollowerTag, HourIndex, MessageLog, MessageState
 from ...models.projections import hour_of
-from ..search.tokens import Query, label
-
-MAX_QUERY = 200
+from ..search.tokens import MAX_QUERY, Query, label
 
 _EARLIEST, _LATEST = date(1970, 1, 2), date(9000, 1, 1)
 _MARGIN = 24
@@ -77,8 +76,8 @@ class MessageFilter:
             event=_word(values, "event"),
             state=_one_of(MessageState, values, "state"),
             origin=_word(values, "origin"),
-            follower=_number(values, "follower"),
-            tag=_number(values, "tag"),
+            follower=_row_id(values, "follower"),
+            tag=_row_id(values, "tag"),
             since=since,
             until=until,
             zone=zone,
@@ -126,8 +125,9 @@ class MessageFilter:
             groups.append([label("follower", str(self.follower))])
         return groups
 
-    def conditions(self) -> Iterator[ColumnElement[bool] | TextClause]:
-        """Yield the conditions on the columns of a message, except its id."""
+    def conditions(self, account_id: int) -> Iterator[ColumnElement[bool] | TextClause]:
+        """Yield the conditions on the columns of a message of an account, except its id."""
+        yield MessageLog.account_id == account_id
         follower_id = MessageLog.follower_id + 0 if self.groups() else MessageLog.follower_id
         for column, value in (
             (MessageLog.direction, self.direction),
@@ -183,11 +183,11 @@ def _word(given: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _number(given: Mapping[str, str], name: str) -> int | None:
-    value = given.get(name, "")
-    if value and not (value.isascii() and value.isdigit() and len(value) <= 18):
-        raise FilterError(name, FilterProblem.NO_NUMBER)
-    return int(value) if value else None
+def _row_id(given: Mapping[str, str], name: str) -> int | None:
+    try:
+        return row_id(given[name]) if given.get(name) else None
+    except ValueError:
+        raise FilterError(name, FilterProblem.NO_NUMBER) from None
 
 
 def _day(given: Mapping[str, str], name: str) -> date | None:

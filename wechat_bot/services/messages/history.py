@@ -29,8 +29,9 @@ from sqlalchemy import (
     select,
     union_all,
 )
+from sqlalchemy.orm import aliased
 
-from ...models import Follower, MessageLog
+from ...models import Account, Follower, MessageLog
 from ..search.index import MESSAGES
 from ..search.tokens import searchable
 from .filters import MessageFilter
@@ -78,14 +79,15 @@ class Facets:
 
 def page(
     connection: Connection,
+    account_id: int,
     chosen: MessageFilter,
     before: int | None = None,
     after: int | None = None,
     limit: int = 50,
 ) -> MessagePage:
-    """Return the newest messages that match; or those before an id; or the oldest after an id."""
+    """Return an account's newest messages that match; or those before an id; or the oldest after an id."""
     upwards, limit = after is not None, min(limit, MAX_LIMIT)
-    rows, further = read_batch(connection, chosen, after if upwards else before, upwards, limit)
+    rows, further = read_batch(connection, account_id, chosen, after if upwards else before, upwards, limit)
     back = None
     if before is not None or after is not None:
         edge = before - 1 if before is not None else (after or 0) + 1
@@ -103,12 +105,17 @@ def reload_messages(connection: Connection, follower_id: int, ids: Sequence[int]
 
 
 def read_batch(
-    connection: Connection, chosen: MessageFilter, beyond: int | None, upwards: bool, limit: int
+    connection: Connection,
+    account_id: int,
+    chosen: MessageFilter,
+    beyond: int | None,
+    upwards: bool,
+    limit: int,
 ) -> tuple[Sequence[Row[Any]], int | None]:
     """Return messages beyond an id, nearest first, and the id beyond which there may be more."""
     rows: list[Row[Any]] = []
     for batch in (limit + 1, READ_AHEAD * (limit + 1)):
-        statement = _find(connection, chosen, _ROW, batch, beyond, upwards).rows
+        statement = _find(connection, account_id, chosen, _ROW, batch, beyond, upwards).rows
         found = sorted(connection.execute(statement), key=lambda row: int(row.id), reverse=not upwards)
         rows += _matching(chosen, found)
         if len(rows) > limit:
@@ -129,13 +136,14 @@ class _Found:
     rows: Select[Any]
     """The nearest messages."""
     listed: Select[Any]
-    """The ids of all messages that an index lists."""
+    """The ids of all messages that an index lists, also those of other accounts."""
     nearby: ColumnElement[bool]
     """Whether the window of PostgreSQL had enough, so that nothing else was read."""
 
 
 def _find(
     connection: Connection,
+    account_id: int,
     chosen: MessageFilter,
     columns: Sequence[Any],
     limit: int,
@@ -148,13 +156,13 @@ def _find(
     When the window of PostgreSQL has `enough` of them, by default `limit`, only it is read.
     """
     found = select(*columns).outerjoin_from(MessageLog, Follower, Follower.id == MessageLog.follower_id)
-    found = found.where(*chosen.conditions()).limit(limit)
+    found = found.where(*chosen.conditions(account_id)).limit(limit)
     limits = (0, _LAST_ID) if beyond is None else (beyond + 1, _LAST_ID) if upwards else (0, beyond - 1)
     first, last = chosen.ids(*limits)
     groups, dialect = chosen.groups(), connection.dialect.name
     if not groups:
         rows = found.where(MessageLog.id.between(first, last)).order_by(_order(MessageLog.id, upwards))
-        return _Found(rows, select(MessageLog.id).where(*chosen.conditions()), false())
+        return _Found(rows, select(MessageLog.id).where(*chosen.conditions(account_id)), false())
     key, matching = MESSAGES.id_column(dialect), MESSAGES.contains(dialect, *groups)
     near = found.where(MessageLog.id == key, matching, key.between(first, last))
     near = near.order_by(_order(key, upwards))
@@ -199,8 +207,8 @@ def _matching(chosen: MessageFilter, found: Iterable[Row[Any]]) -> Iterable[Row[
     return [row for row in found if chosen.query.matches(searchable(row.text, row.payload))]
 
 
-def facets(connection: Connection, chosen: MessageFilter) -> Facets:
-    """Count the messages that match, in one statement."""
+def facets(connection: Connection, account_id: int, chosen: MessageFilter) -> Facets:
+    """Count the messages of an account that match, in one statement."""
     columns: list[Any] = [MessageLog.__table__.columns[name] for name in FACETS]
     if chosen.exact:
         scattered = chosen.groups() or chosen.follower or chosen.tag
@@ -208,9 +216,11 @@ def facets(connection: Connection, chosen: MessageFilter) -> Facets:
     else:
         bound = MAX_COUNT_READ
         columns += [MessageLog.text, MessageLog.payload]
-    found = _find(connection, chosen, columns, bound, enough=ENOUGH)
+    found = _find(connection, account_id, chosen, columns, bound, enough=ENOUGH)
     newest = found.rows.subquery()
-    known = case((not_(found.nearby), _up_to_bound(found))) if chosen.listed and bound < MAX_COUNT else null()
+    known: ColumnElement[Any] = null()
+    if chosen.listed and bound < MAX_COUNT:
+        known = case((not_(found.nearby), _count_listed(found.listed, account_id)))
     cut = and_(found.nearby, _goes_on_before_window(connection, chosen))
     n = func.count() if chosen.exact else literal(1)
     wanted = select(known.label("known"), cut.label("cut"), n.label("n"), *newest.c)
@@ -226,8 +236,16 @@ def facets(connection: Connection, chosen: MessageFilter) -> Facets:
     return Facets(counts[FACETS[0]].total(), partial, ordered, partial)
 
 
-def _up_to_bound(found: _Found) -> ScalarSelect[int]:
-    return select(func.count()).select_from(found.listed.limit(MAX_COUNT).subquery()).scalar_subquery()
+def _count_listed(listed: Select[Any], account_id: int) -> ColumnElement[int]:
+    """Count the listed messages of an account. While there is no other, none has to be read for that."""
+    [key], message = listed.selected_columns, aliased(MessageLog)
+    own = listed.join(message, and_(message.id == key, message.account_id == account_id))
+    others = exists().where(Account.id != account_id)
+    return case((others, _up_to_bound(own)), else_=_up_to_bound(listed))
+
+
+def _up_to_bound(listed: Select[Any]) -> ScalarSelect[int]:
+    return select(func.count()).select_from(listed.limit(MAX_COUNT).subquery()).scalar_subquery()
 
 
 def _goes_on_before_window(connection: Connection, chosen: MessageFilter) -> ColumnElement[bool]:
@@ -237,16 +255,17 @@ def _goes_on_before_window(connection: Connection, chosen: MessageFilter) -> Col
     return exists().where(key.between(first, _window(key, last) - 1))
 
 
-def around(connection: Connection, message_id: int, n: int = 3) -> Sequence[Row[Any]]:
+def around(connection: Connection, account_id: int, message_id: int, n: int = 3) -> Sequence[Row[Any]]:
     """Return a message and its neighbours in the conversation, oldest first."""
     follower = connection.scalar(select(MessageLog.follower_id).where(MessageLog.id == message_id))
     if follower is None:
         return connection.execute(select(*_ROW).outerjoin(Follower).where(MessageLog.id == message_id)).all()
-    return _both_sides(connection, MessageFilter(follower=follower), message_id, n, n).rows[::-1]
+    return _both_sides(connection, account_id, MessageFilter(follower=follower), message_id, n, n).rows[::-1]
 
 
 def conversation_page(
     connection: Connection,
+    account_id: int,
     follower_id: int,
     *,
     before: int | None = None,
@@ -259,19 +278,19 @@ def conversation_page(
     """Return messages of a follower: the newest; before or after an id; around one; or from a day on."""
     chosen = MessageFilter(follower=follower_id)
     if at is not None:
-        return _both_sides(connection, chosen, at, limit // 2, limit - limit // 2)
+        return _both_sides(connection, account_id, chosen, at, limit // 2, limit - limit // 2)
     if day is not None:
-        since = MessageFilter(follower=follower_id, since=day, zone=zone).conditions()
+        since = MessageFilter(follower=follower_id, since=day, zone=zone).conditions(account_id)
         oldest = select(MessageLog.id).where(*since).order_by(MessageLog.id).limit(1)
         first = connection.scalar(oldest)
         after = first - 1 if first else None
-    return page(connection, chosen, before, after, limit)
+    return page(connection, account_id, chosen, before, after, limit)
 
 
 def _both_sides(
-    connection: Connection, chosen: MessageFilter, at: int, older: int, newer: int
+    connection: Connection, account_id: int, chosen: MessageFilter, at: int, older: int, newer: int
 ) -> MessagePage:
     """Return the message `at` with numbers of older and newer ones."""
-    below = page(connection, chosen, before=at + 1, limit=older + 1)
-    above = page(connection, chosen, after=at, limit=newer)
+    below = page(connection, account_id, chosen, before=at + 1, limit=older + 1)
+    above = page(connection, account_id, chosen, after=at, limit=newer)
     return MessagePage([*above.rows, *below.rows], below.older, above.newer)

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, case, func, insert, select, update
 from ...models import BotSession, Channel, Direction, MessageLog, MessageState
 from ...models.columns import storable
 from ...models.rows import Row, new_row
-from ...wechat.api.outgoing import MsgMenu, to_payload
+from ...wechat.api.outgoing import to_payload
+from ...wechat.messages import KEY_LENGTH
 from ...wechat.replies import Reply
 
 
@@ -34,21 +35,31 @@ def hint_key(key: str) -> str:
     return key + "h"
 
 
+def is_hint(key: str | None) -> bool:
+    """Whether a dedup key is that of a hint."""
+    return key is not None and key.endswith("h")
+
+
+def answered_key(key: str) -> str:
+    """Return the dedup key of the message that a reply, one of its pages or a hint belongs to."""
+    return key[:KEY_LENGTH]
+
+
 def operator_origin(operator_id: int) -> str:
     """Return the origin of the messages of an operator, by which they are filtered."""
     return f"operator:{operator_id}"
 
 
 def outgoing_row(
-    account_id: int,
-    follower_id: int | None,
-    reply: Reply | MsgMenu,
-    state: MessageState,
-    key: str,
-    **more: Any,
+    account_id: int, follower_id: int | None, reply: Reply, state: MessageState, key: str, **more: Any
 ) -> Row:
-    """Return the row of a message to a follower; `more` are other columns of `MessageLog`."""
+    """Return the row of a message to a follower; `more` are other columns of `MessageLog`.
+
+    What is not sent by the API is what the response to a push shows of it.
+    """
     now = datetime.now(UTC)
+    if state is not MessageState.QUEUED:
+        reply = reply.passive
     payload = to_payload(reply)
     return new_row(
         MessageLog,

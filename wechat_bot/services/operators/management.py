@@ -172,7 +172,7 @@ def _set_password(
 
 
 def set_preferences(engine: Engine, operator_id: int, **values: Any) -> None:
-    """Set the preferences `language`, `time_zone`, `theme`, `shortcuts`, `sound`, `columns` and `dense`.
+    """Set preferences: columns of `Operator`, from `language` on.
 
     :raises OperatorError: if there is no such time zone.
     """

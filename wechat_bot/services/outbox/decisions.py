@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from ...models import Channel, MessageState
 from ...wechat.errors import (
     APIError,
     Busy,
+    Forbidden,
     InvalidReply,
     NotFollowing,
     NotFound,
@@ -17,8 +19,9 @@ from ...wechat.errors import (
     WindowClosed,
 )
 from ..decisions import AuditNote, Decision
+from ..messages.records import operator_origin
 
-WITHDRAWABLE = frozenset({MessageState.QUEUED})
+WITHDRAWABLE = frozenset({MessageState.QUEUED, MessageState.READY})
 RESENDABLE = frozenset({MessageState.FAILED, MessageState.UNKNOWN, MessageState.READY})
 """The states of messages that operators may withdraw, or send again instead of waiting for a push."""
 
@@ -67,14 +70,22 @@ def is_worth_repeating(error: Exception) -> bool:
     return isinstance(error, Busy) or (isinstance(error, Unreachable) and not error.delivered)
 
 
-def after_sending(error: Exception | None, *, by_operator: bool, now: datetime) -> Decision:
+def may_wait(error: Exception | None, *, by_operator: bool, needs_upload: bool) -> bool:
+    """Whether a message that was not sent because of `error` can wait for the follower's next push.
+
+    An operator's can if the account has no customer service at all, so that the operator need not act.
+    """
+    return not needs_upload and (not by_operator or isinstance(error, Forbidden))
+
+
+def after_sending(error: Exception | None, *, waits: bool, now: datetime) -> Decision:
     """Decide the state of a message whose sending has ended with `error`, or without one.
 
-    The replies of handlers are held for the follower's next push where the API refuses them for a reason that
-    does not concern the message; an operator's answer has failed then. A message of which nobody knows
-    whether it arrived is `UNKNOWN`, and never sent again by a program.
+    One that the API refuses for a reason that does not concern the message is held for the follower's next
+    push if it `waits` (`may_wait`), and has failed otherwise. A message of which nobody knows whether it
+    arrived is `UNKNOWN`, and never sent again by a program.
     """
-    state = _state_after(error, MessageState.FAILED if by_operator else MessageState.READY)
+    state = _state_after(error, MessageState.READY if waits else MessageState.FAILED)
     return Decision(
         {
             "state": state,
@@ -122,3 +133,14 @@ def change_answer(
         return None
     changes = {"state": after, "channel": Channel.CUSTOMER, "error": "", "errcode": None, "received_at": now}
     return Decision(changes, AuditNote(action, subject, after=f"message:{message_id}"))
+
+
+def adopt_answer(state: MessageState, operator_id: int, now: datetime) -> dict[str, Any]:
+    """Return the columns of an answer of the bot that an operator sends as their own, in its new `state`."""
+    return {
+        "state": state,
+        "channel": Channel.CUSTOMER if state is MessageState.QUEUED else Channel.REPLY,
+        "operator_id": operator_id,
+        "origin": operator_origin(operator_id),
+        "received_at": now,
+    }

@@ -8,28 +8,30 @@ from __future__ import annotations
 import logging
 import mimetypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, select, update
 
 from ...database.transactions import retry_conflicts, transaction
 from ...jobs import Enqueue, Job
 from ...models import UNSETTLED, Follower, Media, MessageLog, MessageState
+from ...routing import Router
 from ...wechat.api import WeChatClient
-from ...wechat.api.outgoing import from_payload
+from ...wechat.api.outgoing import sendable_of
 from ...wechat.errors import APIError, Forbidden, InvalidReply, Unreachable
-from ...wechat.replies import ImageReply, VideoReply, VoiceReply
 from ..accounts.capabilities import Capabilities, Feature, PermissionReason
 from ..accounts.quotas import Quotas
 from ..conversations.actions import end_waiting
 from ..decisions import Decision
 from ..media.archive import Archive
+from ..media.library import find_copy
 from ..messages.records import hold_for_pickup
-from .decisions import UnreadableFile, after_sending, concerns_account, is_worth_repeating
+from .decisions import UnreadableFile, after_sending, concerns_account, is_worth_repeating, may_wait
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,8 @@ REFUSAL_PAUSE = timedelta(minutes=10)
 """Time for which replies wait for a push instead of being tried, after the platform refused the account."""
 UPLOAD_PENDING = "-"
 """Stands for the media id of a file that is uploaded when its message is sent; a reply needs one."""
+_MEDIA_IDS = frozenset({"MediaId", "ThumbMediaId", "thumb_media_id"})
+"""The fields of a payload that have it."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class Outbox:
         quotas: Quotas,
         files: Archive,
         enqueue: Enqueue,
+        router: Router,
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -85,6 +90,7 @@ class Outbox:
         self._quotas = quotas
         self._files = files
         self._enqueue = enqueue
+        self._router = router
         self._sleep = sleep
 
     def available(self, account_id: int) -> bool:
@@ -105,6 +111,10 @@ class Outbox:
         permission = self._capabilities.permission(account_id, Feature.CUSTOMER_SERVICE)
         is_known = permission.reason is not PermissionReason.UNKNOWN
         return permission.allowed and is_known and permission.refused_at is None
+
+    def end_waiting(self, connection: Connection, follower_id: int, message_id: int) -> None:
+        """Let a follower wait for nothing but what comes after an operator's answer."""
+        end_waiting(connection, follower_id, message_id, self._router.catch_alls())
 
     def schedule(self, follower_id: int, seconds: float) -> None:
         """Let a worker `send` to a follower after so many seconds. Call it after the commit."""
@@ -133,9 +143,10 @@ class Outbox:
                 log.warning("customer-service message %d: not sent, it took too long", claimed.id)
                 return
             self._learn(claimed.account_id, error)
-            by_operator = claimed.operator_id is not None
-            decision = after_sending(error, by_operator=by_operator, now=datetime.now(UTC))
-            _apply(self._engine, claimed, decision)
+            needs_upload = any(_pending_fields(claimed.payload))
+            waits = may_wait(error, by_operator=claimed.operator_id is not None, needs_upload=needs_upload)
+            decision = after_sending(error, waits=waits, now=datetime.now(UTC))
+            _apply(self._engine, claimed, decision, self._router.catch_alls())
             state = decision.changes["state"]
             level = logging.INFO if state is MessageState.SENT else logging.WARNING
             log.log(level, "customer-service message %d: %s %s", claimed.id, state, error or "")
@@ -169,22 +180,22 @@ class Outbox:
 
     def _call(self, claimed: Claimed) -> None:
         assert self._client
-        message = from_payload(claimed.payload)
-        if isinstance(message, ImageReply | VoiceReply | VideoReply) and message.media_id == UPLOAD_PENDING:
-            message = replace(message, media_id=self._upload(claimed.id))
-            _renew_claim(self._engine, claimed)
-        self._client.customer.send(claimed.openid, message)
+        payload = _filled(claimed.payload, partial(self._media_id, claimed))
+        self._client.customer.send(claimed.openid, sendable_of(payload))
 
-    def _upload(self, message_id: int) -> str:
-        """Upload an operator's file and return its media id.
+    def _media_id(self, claimed: Claimed) -> str:
+        """Return the media id of an operator's file, uploaded unless the library has a copy.
 
         :raises APIError: if the platform does not take it.
         :raises UnreadableFile: if it is not in the store, or the store cannot be reached.
         """
         assert self._client
-        found = select(Media.kind, Media.digest, Media.content_type).where(Media.message_id == message_id)
+        found = select(Media.kind, Media.digest, Media.content_type).where(Media.message_id == claimed.id)
         with self._engine.connect() as connection:
             file = connection.execute(found).one()
+            known = find_copy(connection, claimed.account_id, file.digest, datetime.now(UTC))
+        if known:
+            return known
         name = f"{file.kind}{mimetypes.guess_extension(file.content_type) or ''}"
         try:
             content = self._files.read(file.digest)
@@ -194,7 +205,23 @@ class Outbox:
             uploaded = self._client.media.upload(file.kind, name, content, file.content_type)
         except Unreachable as error:
             raise Unreachable(error.errmsg, delivered=False) from error  # the message itself was not sent
+        _renew_claim(self._engine, claimed)
         return uploaded.media_id
+
+
+def _filled(payload: dict[str, Any], media_id: Callable[[], str]) -> dict[str, Any]:
+    """Return a payload with the id of its file, if that is known only now."""
+    for name, key in _pending_fields(payload):
+        return {**payload, name: {**payload[name], key: media_id()}}
+    return payload
+
+
+def _pending_fields(payload: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the field of a payload that is the id of a file which is not uploaded yet, if it has one."""
+    for name, content in payload.items():
+        for key in _MEDIA_IDS & content.keys() if isinstance(content, dict) else ():
+            if content[key] == UPLOAD_PENDING:
+                yield name, key
 
 
 def due(now: datetime) -> Any:
@@ -251,7 +278,7 @@ def _renew_claim(engine: Engine, claimed: Claimed) -> None:
 
 
 @retry_conflicts
-def _apply(engine: Engine, claimed: Claimed, decision: Decision) -> None:
+def _apply(engine: Engine, claimed: Claimed, decision: Decision, catch_alls: Collection[str]) -> None:
     """Store the outcome, also of a message that was taken for interrupted and left alone since."""
     mine = MessageLog.state.in_([MessageState.SENDING, MessageState.UNKNOWN])
     with transaction(engine) as connection:
@@ -259,8 +286,8 @@ def _apply(engine: Engine, claimed: Claimed, decision: Decision) -> None:
         state = decision.changes["state"] if applied.rowcount else None
         if state is MessageState.READY:
             hold_for_pickup(connection, claimed.follower_id, claimed.dedup_key)
-        if state is MessageState.SENT and claimed.operator_id is not None:
-            end_waiting(connection, claimed.follower_id, claimed.id)
+        if state in {MessageState.SENT, MessageState.READY} and claimed.operator_id is not None:
+            end_waiting(connection, claimed.follower_id, claimed.id, catch_alls)
 
 
 def _is(claimed: Claimed) -> ColumnElement[bool]:

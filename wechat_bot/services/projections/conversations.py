@@ -21,13 +21,14 @@ _COLUMNS = (
     Conversation.messages_out,
     Conversation.status,
     Conversation.waiting_since,
+    Conversation.waiting_id,
 )
 
 
 def update_conversations(
     connection: Connection,
-    messages: Iterable[Row[Any]],
-    settled: Iterable[Row[Any]],
+    messages: Collection[Row[Any]],
+    settled: Collection[Row[Any]],
     catch_alls: Collection[str],
 ) -> None:
     """Count new messages, and open the conversations that need an operator.
@@ -46,7 +47,11 @@ def update_conversations(
     found = select(*_COLUMNS).where(Conversation.follower_id.in_(ids)).order_by(Conversation.follower_id)
     known = {row.follower_id: dict(row._mapping) for row in connection.execute(found.with_for_update())}
     unknown = [row_id for row_id in ids if row_id not in known]
-    new = {row_id: new_row(Conversation, follower_id=row_id, last_id=0) for row_id in unknown}
+    accounts = {message.follower_id: message.account_id for message in (*messages, *settled)}
+    new = {
+        row_id: new_row(Conversation, account_id=accounts[row_id], follower_id=row_id, last_id=0)
+        for row_id in unknown
+    }
     for row_id, conversation in (known | new).items():
         for message in counted[row_id]:
             _count(conversation, message)

@@ -1,4 +1,5 @@
-"""Asynchronous projections of the message log: the search index, conversations, hours, files to download.
+"""Asynchronous projections of the message log: the search index, conversations, hours, hits of rules, taps on
+the menu, and files to download.
 
 Pushes are answered first. The worker catches up every second, and while messages arrive fast once a minute or
 every 20,000 messages (`should_rest`). Pages that need the projections catch up at once. A step reads and
@@ -11,7 +12,7 @@ import math
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, case, func, or_, select, update
@@ -21,11 +22,13 @@ from ...models import Follower, MessageLog, MessageState, Progress
 from ...models.messages import TAP_FIELD
 from ...routing import Router
 from ..media.archive import request_downloads
+from ..menus.clicks import update_clicks
 from ..search.index import MESSAGES, refresh_followers
 from ..search.tokens import filter_tokens, searchable, tokens_of
 from .conversations import update_conversations, update_last_seen
 from .hours import update_hours
 from .resting import Look, should_rest
+from .rule_hits import update_rule_hits
 from .watermark import MAX_GAPS, Watermark
 
 BATCH_SIZE = 500
@@ -37,7 +40,7 @@ class Position:
     """How far the projections have come."""
 
     messages: Watermark
-    """The search index, conversations and hours have every message up to here."""
+    """The search index, conversations, hours and taps have every message up to here."""
     followers: Watermark
     """The search index has every follower up to here."""
     rebuild: Watermark
@@ -49,11 +52,13 @@ class Position:
 class Projector:
     """Updates the projections. Many processes may do so at once.
 
-    The answers of the catch-all handlers of `router` leave a message to an operator.
+    The answers of the catch-all handlers of `router` leave a message to an operator. `zone` is the time zone
+    of days.
     """
 
-    def __init__(self, engine: Engine, router: Router) -> None:
+    def __init__(self, engine: Engine, router: Router, zone: tzinfo = UTC) -> None:
         self._engine = engine
+        self._zone = zone
         self._router = router
         self._look = Look(-math.inf, 0, 0)
         self._caught_up = -math.inf
@@ -61,7 +66,8 @@ class Projector:
     def catch_up_when_quiet(self, seconds: float) -> None:
         """Catch up like `catch_up`, or leave it for a later call because messages arrive fast.
 
-        The worker calls it every second; `should_rest` decides.
+        The worker calls it every second, and open lists of conversations after new messages; `should_rest`
+        decides.
         """
         position, latest = self._load_position()
         look = Look(time.monotonic(), latest.message, latest.message - position.messages.id)
@@ -145,9 +151,10 @@ class Projector:
             if _locked(connection) != before:
                 return False
             MESSAGES.put(connection, tokens)
-            catch_alls = {route.name for route in self._router.routes() if route.catch_all}
-            update_conversations(connection, rows, settled, {"", *catch_alls})
+            update_conversations(connection, rows, settled, self._router.catch_alls())
             update_hours(connection, rows)
+            update_rule_hits(connection, rows, self._zone)
+            update_clicks(connection, rows)
             request_downloads(connection, rows)
             update_last_seen(connection, rows)  # late, as pushes of these followers wait from here on
             refresh_followers(connection, {row.follower_id for row in rows if row.event == "subscribe"})
@@ -202,6 +209,7 @@ _POSITION = _PROGRESS.add_columns(
 )
 _MESSAGES = select(
     MessageLog.id,
+    MessageLog.account_id,
     MessageLog.follower_id,
     MessageLog.direction,
     MessageLog.kind,

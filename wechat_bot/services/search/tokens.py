@@ -147,6 +147,10 @@ def _visible_fields(value: Any) -> Iterator[str]:
                 yield from _visible_fields(item)
 
 
+MAX_QUERY = 200
+"""Upper limit of what is searched for, in characters. Lists refuse what is longer."""
+
+
 @dataclass(frozen=True)
 class Query:
     """Words that a text must all contain. A query without words is false."""
@@ -166,7 +170,7 @@ class Query:
     @cached_property
     def tokens(self) -> frozenset[str]:
         """Tokens that every match has, at most `MAX_TOKENS`."""
-        wanted = sorted({token for word in self.words for token in _query_tokens(word)}, reverse=True)
+        wanted = sorted({token for word in self.words for token in pair_tokens(word)}, reverse=True)
         return frozenset(wanted[:MAX_TOKENS])
 
     @cached_property
@@ -179,7 +183,7 @@ class Query:
         return all(word in searched for word in self.words)
 
 
-def _query_tokens(word: str) -> set[str]:
+def pair_tokens(word: str) -> set[str]:
     """Return the pairs of a word, or its character if it is a single one; pairs imply characters."""
     return {
         token

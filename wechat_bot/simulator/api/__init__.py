@@ -20,6 +20,7 @@ from ..state import (
     APIFaultKind,
     Code,
     PlatformState,
+    Sent,
     SimulatedAccount,
     SimulatedComment,
     SimulatedEvent,
@@ -209,12 +210,24 @@ class SimulatedAPI:
             state.comments.append(SimulatedComment(msg_data_id, index, number, openid, content, now))
             return number
 
-    def give_media(self, kind: str, content: bytes, filename: str, content_type: str) -> str:
-        """Store a file that a follower sends, as temporary media, and return its media id."""
+    def give_media(
+        self, kind: str, content: bytes, filename: str, content_type: str, *, permanent: bool = False
+    ) -> str:
+        """Store a file that a follower sends or the platform's console has, and return its media id."""
         with self.store.opened() as state:
             stored = media.temporary(kind, filename, content_type, self._now(state))
+            if permanent:
+                stored.ends = None
             state.media[stored.media_id] = stored
         self.store.write(stored.media_id, content)
+        return stored.media_id
+
+    def give_news(self, *articles: dict[str, Any]) -> str:
+        """Store articles as permanent material, as accounts have it from before there were drafts."""
+        with self.store.opened() as state:
+            stored = media.temporary("news", "", "", self._now(state))
+            stored.ends, stored.articles = None, list(articles)
+            state.media[stored.media_id] = stored
         return stored.media_id
 
     def set_console(
@@ -235,9 +248,15 @@ class SimulatedAPI:
         return code
 
     def menu_of(self, openid: str) -> list[dict[str, Any]]:
-        """Return the buttons of the menu that a follower sees."""
+        """Return the buttons of the menu that a follower sees; it may be of the platform's console."""
         with self.store.opened() as state:
-            return menus.menu_of(state, state.followers.get(openid, SimulatedFollower(openid)))
+            return menus.shown_to(state, state.followers.get(openid, SimulatedFollower(openid)))
+
+    def follower_tapped(self, openid: str, button: dict[str, Any]) -> None:
+        """Send what the platform itself sends when a follower taps a button, without a push."""
+        with self.store.opened() as state:
+            if message := menus.message_of(state, button):
+                state.sent.append(Sent(menus.TAP, openid, message, self._now(state)))
 
     def take_events(self) -> list[SimulatedEvent]:
         """Remove the events that are due, and return them to be pushed."""

@@ -195,6 +195,8 @@ def _permanent(call: SimulatedCall, kind: str) -> list[SimulatedMedia]:
 @family.post("/cgi-bin/material/get_material", {"media_id": str}, area=Area.ANY)
 def get(call: SimulatedCall) -> Answer:
     media = call.find_media(call.body["media_id"], permanent=True)
+    if media.kind == "news":
+        return {"news_item": media.articles}
     if media.kind != "video":
         return _file(call.store, media)
     return {
@@ -208,7 +210,8 @@ def get(call: SimulatedCall) -> Answer:
 def delete(call: SimulatedCall) -> None:
     media = call.find_media(call.body["media_id"], permanent=True)
     menus = [call.state.menu, *(menu.buttons for menu in call.state.conditional_menus)]
-    refuse_if(any(media.media_id in _media_ids(menu) for menu in menus), 48005)
+    used = any(media.media_id in _media_ids(menu) for menu in menus)
+    refuse_if(used or media.media_id in _console_ids(call.state), 48005)
     del call.state.media[media.media_id]
 
 
@@ -217,14 +220,27 @@ def _media_ids(buttons: list[dict[str, Any]]) -> set[str]:
     return own.union(*(_media_ids(button["sub_button"]) for button in buttons))
 
 
+def _console_ids(state: PlatformState) -> set[str]:
+    """Return all texts of what was set in the platform's console, among which are the ids of files."""
+    found, rest = set(), [state.console_menu, state.auto_replies]
+    while rest:
+        match rest.pop():
+            case str() as text:
+                found.add(text)
+            case list() as parts:
+                rest += parts
+            case dict() as fields:
+                rest += fields.values()
+    return found
+
+
 @family.get("/cgi-bin/material/get_materialcount", area=Area.ANY)
 def count(call: SimulatedCall) -> Answer:
-    """There is no news material any more, but drafts and published articles."""
     return {
         "voice_count": len(_permanent(call, "voice")),
         "video_count": len(_permanent(call, "video")),
         "image_count": len(_permanent(call, "image")),
-        "news_count": 0,
+        "news_count": len(_permanent(call, "news")),
     }
 
 
@@ -232,7 +248,19 @@ def count(call: SimulatedCall) -> Answer:
 def list_materials(call: SimulatedCall) -> Answer:
     kind = call.body["type"]
     refuse_if(kind not in {"image", "voice", "video", "news"}, 40004)
-    newest_first = reversed(_permanent(call, kind))
+    newest_first = [*reversed(_permanent(call, kind))]
+    if kind == "news":  # made before there were drafts
+        return page_at(
+            call.body,
+            [
+                {
+                    "media_id": media.media_id,
+                    "content": {"news_item": media.articles},
+                    "update_time": int(media.created_at),
+                }
+                for media in newest_first
+            ],
+        )
     return page_at(
         call.body,
         [

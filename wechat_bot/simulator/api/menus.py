@@ -10,6 +10,9 @@ from .call import Answer, Area, CallRefused, Family, SimulatedCall, refuse_if
 
 family = Family(Area.MENUS)
 
+TAP = "menu"
+"""The path of messages that the platform itself sends when a follower taps a button."""
+
 _KEYED = {
     "click",
     "scancode_push",
@@ -165,6 +168,43 @@ def menu_of(state: PlatformState, follower: SimulatedFollower) -> list[dict[str,
         if (tag_id is None or int(tag_id) in follower.tags) and platform in {None, follower.platform}:
             return menu.buttons
     return state.menu
+
+
+def shown_to(state: PlatformState, follower: SimulatedFollower) -> list[dict[str, Any]]:
+    """Return the buttons that a follower sees: those of the API, or else those of the platform's console."""
+    return menu_of(state, follower) or _flat(state.console_menu)
+
+
+def _flat(buttons: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return buttons in the form of menu/get."""
+    return [
+        {**button, "sub_button": _flat(button.get("sub_button", {}).get("list", []))} for button in buttons
+    ]
+
+
+def message_of(state: PlatformState, button: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what the platform itself sends when a button is tapped; None if it sends nothing.
+
+    It is in the form of a customer-service message.
+    """
+    value = button.get("value", "")
+    match button.get("type"):
+        case "text":
+            return {"msgtype": "text", "text": {"content": value}}
+        case "img":
+            return {"msgtype": "image", "image": {"media_id": value}}
+        case "voice" | "video" as kind:
+            return {"msgtype": kind, kind: {"media_id": value}}
+        case "news":
+            return {"msgtype": "news", "news": {"articles": list(map(_card, button["news_info"]["list"]))}}
+        case "media_id" if media := state.media.get(button["media_id"]):
+            return {"msgtype": media.kind, media.kind: {"media_id": media.media_id}}
+    return None
+
+
+def _card(article: dict[str, Any]) -> dict[str, str]:
+    names = {"title": "title", "description": "digest", "url": "content_url", "picurl": "cover_url"}
+    return {name: article.get(theirs, "") for name, theirs in names.items()}
 
 
 @family.get("/cgi-bin/get_current_selfmenu_info", area=Area.ANY)

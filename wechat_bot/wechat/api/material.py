@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ._http import MAX_FILE_BYTES, Download, File, Http
+from ..errors import Unreachable
+from ._http import MAX_FILE_BYTES, File, Http
+from ._responses import Download
 from .draft import Article, ArticleList
 from .values import Page, all_items, convert
 
@@ -73,6 +75,19 @@ class Material:
         if "news_item" in answer:
             return convert(ArticleList, answer).news_item
         return convert(Video, answer)
+
+    def download(self, media_id: str, max_bytes: int = MAX_FILE_BYTES) -> Download:
+        """Return a file of at most `max_bytes`, also of a video (section 7.8, material/get_material).
+
+        :raises Unreachable: if the material is no file.
+        """
+        match self.get(media_id, max_bytes):
+            case Download() as file:
+                return file
+            case Video(down_url=url):
+                return self._http.fetch(url, max_bytes, redirects=True)
+            case _:
+                raise Unreachable("articles in place of a file", delivered=True)
 
     def delete(self, media_id: str) -> None:
         """Delete material that no menu and no automatic reply uses (section 7.8, material/del_material)."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import Unreachable
-from ._http import MAX_FILE_BYTES, Download, File, Http
+from ._http import MAX_FILE_BYTES, File, Http
+from ._responses import Download
 from .values import convert, convert_field
 
 

@@ -3,11 +3,13 @@ and 7.11)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
+from urllib.parse import quote
 
 from .. import replies
-from ..replies import Reply
+from ..replies import AITextReply, Reply
 
 
 class Sendable(Protocol):
@@ -21,6 +23,11 @@ class _Message:
     """Base of dataclasses that have the fields of their msgtype's object."""
 
     msgtype: ClassVar[str]
+
+    @property
+    def text_for_search(self) -> str:
+        """The text that operators read and search; empty if it has none."""
+        return ""
 
     def to_customer_message(self) -> dict[str, Any]:
         return {"msgtype": self.msgtype, self.msgtype: asdict(self)}  # type: ignore[call-overload]
@@ -60,6 +67,10 @@ class MiniProgramPage(_Message):
     pagepath: str
     thumb_media_id: str
 
+    @property
+    def text_for_search(self) -> str:
+        return self.title
+
 
 @dataclass(frozen=True)
 class MpVideo(_Message):
@@ -89,6 +100,16 @@ class MsgMenu:
     tail_content: str = ""
 
     @property
+    def as_text(self) -> str:
+        """The text with links for the choices, which do the same when they are tapped (section 5.6)."""
+        links = (
+            f'<a href="weixin://bizmsgmenu?msgmenucontent={quote(choice.content)}&msgmenuid={choice.id}">'
+            f"{choice.content}</a>"
+            for choice in self.choices
+        )
+        return "\n".join(filter(None, (self.head_content, *links, self.tail_content)))
+
+    @property
     def text_for_search(self) -> str:
         choices = "\n".join(choice.content for choice in self.choices)
         return f"{self.head_content}\n{choices}\n{self.tail_content}".strip()
@@ -115,20 +136,60 @@ class Images:
         return {"msgtype": "image", "images": asdict(self)}
 
 
-def to_payload(message: Reply | MsgMenu) -> dict[str, Any]:
-    """Return the message as a JSON object, from which `from_payload` makes it again."""
-    if isinstance(message, MsgMenu):
-        return {"MsgType": "msgmenu", **message.to_customer_message()}
-    return {"MsgType": message.kind, **message.fields()}
+@dataclass(frozen=True)
+class NativeReply(Reply):
+    """A message that only the API can send; in the response to a push, `otherwise` stands for it."""
+
+    message: MsgMenu | MiniProgramPage | MpNewsArticle
+    otherwise: Reply
+
+    @property
+    def passive(self) -> Reply:
+        return self.otherwise
+
+    @property
+    def text_for_search(self) -> str:
+        return self.message.text_for_search or self.otherwise.text_for_search
+
+    def to_customer_message(self) -> dict[str, Any]:
+        return self.message.to_customer_message()
 
 
-def from_payload(payload: dict[str, Any]) -> Sendable:
-    """Return the message that `to_payload` turned into `payload`.
+@dataclass(frozen=True)
+class _Stored:
+    """The customer-service message that `to_payload` wrote."""
+
+    payload: Mapping[str, Any]
+
+    def to_customer_message(self) -> dict[str, Any]:
+        names = ("msgtype", self.payload["msgtype"], "aimsgcontext")
+        return {name: self.payload[name] for name in names if name in self.payload}
+
+
+def to_payload(reply: Reply) -> dict[str, Any]:
+    """Return the reply as a JSON object, for `sendable_of` and `passive_of`.
+
+    A text made by AI has the marks of both roads, as a message may change its road.
+    """
+    if isinstance(reply, AITextReply):
+        return {"MsgType": reply.kind, **reply.fields(), **reply.to_customer_message()}
+    if isinstance(reply, NativeReply):
+        message = reply.to_customer_message()
+        return {"MsgType": message["msgtype"], **message, "otherwise": to_payload(reply.otherwise)}
+    return {"MsgType": reply.kind, **reply.fields()}
+
+
+def sendable_of(payload: Mapping[str, Any]) -> Sendable:
+    """Return what the API sends of the reply that `to_payload` turned into `payload`.
 
     :raises InvalidReply: if it is no message that can be sent.
     """
-    if payload.get("MsgType") != "msgmenu":
-        return replies.parse(payload)
-    menu = payload["msgmenu"]
-    choices = tuple(Choice(choice["id"], choice["content"]) for choice in menu["list"])
-    return MsgMenu(menu["head_content"], choices, menu["tail_content"])
+    return _Stored(payload) if "msgtype" in payload else replies.parse(payload)
+
+
+def passive_of(payload: Mapping[str, Any]) -> Reply:
+    """Return what the response to a push shows of the reply that `to_payload` turned into `payload`.
+
+    :raises InvalidReply: if the platform would not show it.
+    """
+    return replies.parse(payload.get("otherwise", payload))

@@ -7,7 +7,8 @@ from functools import cached_property
 
 from ..credentials import Credentials
 from ..errors import Unreachable
-from ._http import MAX_FILE_BYTES, Download, Http, Transport
+from ._http import MAX_FILE_BYTES, Http, Transport
+from ._responses import Download
 
 _PLATFORM_URL = re.compile(r"https?://([a-z0-9-]+\.)*(qpic\.cn|weixin\.qq\.com)/", re.IGNORECASE)
 """URLs of the platform. Other hosts are not accessed, since a push in plain mode may be forged."""

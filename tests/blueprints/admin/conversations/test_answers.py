@@ -15,11 +15,25 @@ from werkzeug.test import TestResponse, encode_multipart
 from tests.blueprints.admin.conftest import PAGE, SignIn, newest
 from tests.blueprints.admin.conversations.conftest import Operator
 from tests.cases import TEXTS
-from tests.conftest import APP_SECRET, MakeApp
+from tests.conftest import APP_SECRET, MakeApp, statements
 from tests.files import picture
 from wechat_bot.extensions import db
-from wechat_bot.models import AuditEntry, Follower, MessageLog, MessageState, Role
+from wechat_bot.models import (
+    AuditEntry,
+    CannedReply,
+    Conversation,
+    ConversationStatus,
+    Follower,
+    LibraryFile,
+    MessageLog,
+    MessageState,
+    Role,
+)
+from wechat_bot.services.accounts.capabilities import Feature
+from wechat_bot.services.audit import Actor
+from wechat_bot.services.conversations import canned_replies
 from wechat_bot.services.inbox.recovery import recover
+from wechat_bot.services.media.library import LibraryError
 from wechat_bot.services.messages.records import insert_rows, outgoing_row
 from wechat_bot.simulator.sample_files import AMR, MP3, MP4, PNG
 from wechat_bot.testing import FakeAPI, FakePlatform
@@ -160,17 +174,21 @@ def test_a_follower_who_left_cannot_be_answered(
     assert sent(app) == []
 
 
-def test_an_account_without_the_api_is_told_why(
-    make_app: MakeApp, signed_in: SignIn, operator: Operator, app: Flask, api: FakeAPI
+def test_the_answers_of_an_account_without_the_api_wait_for_a_push(
+    operator: Operator, app: Flask, api: FakeAPI, platform: FakePlatform
 ) -> None:
     api.errcodes[SEND] = [48001]
     answer(operator)
     deliver(app)
-    assert sent(app)[0][0] == MessageState.FAILED
+    assert sent(app)[0][0] == MessageState.READY
     page = operator.get(operator.here).text
+    assert "对方下次发消息或点菜单时送达" in page
     assert "48001" in page
     answer(operator, "再试")
-    assert len(sent(app)) == 1, "the account is not tried again"
+    assert [state for state, _ in sent(app)] == [MessageState.READY] * 2
+    assert api.calls.count(SEND) == 1, "the account is not tried again"
+    assert platform.text("帮助") == "您好，在的"
+    assert platform.text("帮助") == "再试"
 
 
 @pytest.mark.parametrize(
@@ -359,6 +377,79 @@ def test_line_ends_of_a_form_arrive_and_count_as_one_character(
     assert [message["text"]["content"] for message in api.sent] == [text]
 
 
+def test_an_answer_that_is_repeated_with_its_key_is_sent_once(
+    operator: Operator, app: Flask, api: FakeAPI, signed_in: SignIn
+) -> None:
+    for text in ("您好", "您好", "另一条"):
+        answer(operator, text, key=f"key of {text}")
+    for content in (PNG, PNG):
+        answer(operator, "看图", key="a picture", file=(io.BytesIO(content), "a.png"))
+    colleague = Operator(signed_in(Role.OPERATOR, "wang").client, operator.follower_id)
+    answer(colleague, "您好", key="key of 您好")
+    answer(operator, "您好", key="key of 您好")
+    deliver(app)
+    assert [each.get("text", {}).get("content") for each in api.sent] == [
+        "您好",
+        "另一条",
+        None,
+        "看图",
+        "您好",
+    ]
+
+
+def test_an_answer_is_the_last_word_of_a_conversation_that_is_done_with_it(
+    operator: Operator, app: Flask, engine: Engine
+) -> None:
+    operator.get(operator.here)
+    operator.post(f"{operator.here}/status", status="open")
+    answer(operator, "好" * 683, then="done")
+    assert status_of(engine) == ConversationStatus.OPEN, "it was refused"
+    answer(operator, "不客气", then="done")
+    assert status_of(engine) == ConversationStatus.DONE
+
+
+def status_of(engine: Engine) -> str:
+    with engine.connect() as connection:
+        return connection.execute(select(Conversation.status)).scalar_one()
+
+
+def test_a_script_gets_what_was_written_and_a_refusal_in_words(operator: Operator, app: Flask) -> None:
+    def send(path: str, **form: str) -> TestResponse:
+        form["csrf_token"] = operator.token("/admin/profile")
+        headers = {"HX-Request": "true", "Accept": "text/plain", "Accept-Language": "zh"}
+        return operator.client.post(path, data=form, headers=headers)
+
+    taken = send(f"{operator.here}/answers", text="您好")
+    assert taken.status_code == 200
+    assert f'id="m{newest_answer(app).rpartition("/")[2]}"' in taken.text
+    assert "剩 4/5 条" in taken.text
+    refused = send(f"{operator.here}/answers", text="好" * 683)
+    assert refused.status_code == 409
+    assert "请分成几条" in refused.text
+    withdrawn = send(f"{newest_answer(app)}/withdraw")
+    assert "已撤回" in withdrawn.text
+    assert "data-draft>您好</output>" in withdrawn.text
+    note = send(f"{operator.here}/notes", text="记一笔")
+    assert 'class="bubble note"' in note.text
+    assert send(f"{operator.here}/notes", text=" ").status_code == 400
+
+
+def test_several_files_are_sent_together_or_not_at_all(operator: Operator, app: Flask, api: FakeAPI) -> None:
+    files = [(io.BytesIO(PNG), "a.png"), (io.BytesIO(b"x"), "b.png")]
+    answer(operator, "两张", file=files)
+    assert sent(app) == []
+    answer(operator, "", file=[(io.BytesIO(PNG), "a.png"), (io.BytesIO(AMR), "b.amr")])
+    deliver(app)
+    assert [message["msgtype"] for message in api.sent] == ["image", "voice"]
+
+
+def test_no_file_is_sent_with_a_message_that_cannot_be(operator: Operator, app: Flask) -> None:
+    choices = "\n".join(map(str, range(11)))
+    for form in ({"kind": "news"}, {"kind": "menu", "head": "选一个", "choices": choices}):
+        answer(operator, "请看", file=(io.BytesIO(PNG), "a.png"), **form)
+    assert sent(app) == []
+
+
 def test_a_draft_waits_for_its_author_alone(operator: Operator, signed_in: SignIn) -> None:
     assert operator.post(f"{operator.here}/draft", text="还没写完").status_code == 204
     assert "还没写完</textarea>" in operator.get(operator.here).text
@@ -394,3 +485,130 @@ def test_who_answered_is_told_by_name(operator: Operator, app: Flask) -> None:
     page = operator.get(operator.here).text
     assert "operator:" not in page
     assert ">li</span>" in page
+
+
+# Canned replies
+
+ACTOR = Actor(1, "li", "")
+PAGE_OF_SHOP = {"app_id": "wx1", "path": "a", "title": "店", "url": "https://t.example"}
+CANNED: dict[str, dict[str, Any]] = {
+    "text": {"kind": "text", "text": "{{follower|您}}好"},
+    "msgmenu": {"kind": "choices", "text": "{{follower|您}}满意吗？", "choices": ["满意", "不满意"]},
+    "news": {"kind": "news", "articles": [{"title": "一", "url": "https://t.example"}]},
+    "miniprogrampage": {"kind": "mini_program", **PAGE_OF_SHOP, "cover_file_id": 1},
+    "music": {"kind": "music", "title": "歌", "url": "https://t.example", "cover_file_id": 1},
+    "image": {"kind": "image", "file_id": 1},
+}
+"""Answers by the messages that they become."""
+
+
+def add_picture(app: Flask) -> int:
+    bot = services(app)
+    return bot.library.add(ACTOR, bot.account_id, "价目表.png", PNG)
+
+
+def add_canned(app: Flask, definition: dict[str, Any]) -> str:
+    bot = services(app)
+    created = canned_replies.create(
+        bot.engine, ACTOR, bot.account_id, {"shortcut": "a", "answer": definition}
+    )
+    return str(created)
+
+
+def used(app: Flask) -> list[int]:
+    with services(app).engine.connect() as connection:
+        return [*connection.scalars(select(CannedReply.used))]
+
+
+def offered(operator: Operator) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = operator.get(f"{operator.here}/canned.json").get_json()
+    return found
+
+
+@pytest.mark.parametrize("msgtype", CANNED)
+def test_a_canned_reply_of_any_kind_is_sent_once(
+    operator: Operator, app: Flask, api: FakeAPI, msgtype: str
+) -> None:
+    add_picture(app)
+    reply_id = add_canned(app, CANNED[msgtype])
+    assert f'<option value="{reply_id}">' in operator.get(operator.here).text, "it is there without a script"
+    for _ in range(2):
+        assert answer(operator, "", reply=reply_id, key="one").status_code == 303
+    deliver(app)
+    [message] = api.sent
+    assert message["msgtype"] == msgtype
+    if msgtype == "text":
+        assert message["text"]["content"] == "您好"
+    if msgtype == "msgmenu":
+        assert message["msgmenu"]["head_content"] == "您满意吗？"
+    assert sent(app) == [(MessageState.SENT, "")]
+    page = operator.get(operator.here).text
+    assert "未知类型" not in page
+    assert used(app) == [1], "a repeated request counts as nothing"
+
+
+def test_a_file_of_which_the_platform_has_a_copy_is_not_uploaded_again(
+    operator: Operator, app: Flask, api: FakeAPI
+) -> None:
+    add_picture(app)
+    reply_id = add_canned(app, CANNED["image"])
+    bot = services(app)
+    assert bot.library.renew(bot.account_id, datetime.now(UTC)) == 1, "what canned replies need is uploaded"
+    answer(operator, "请看", reply=reply_id)
+    deliver(app)
+    assert [message["msgtype"] for message in api.sent] == ["image", "text"]
+    assert api.calls.count("/cgi-bin/media/upload") == 1
+    with pytest.raises(LibraryError):
+        bot.library.delete(ACTOR, bot.account_id, 1)
+
+
+def test_what_cannot_be_sent_says_why(operator: Operator, app: Flask) -> None:
+    file_id = add_picture(app)
+    reply_id = add_canned(app, CANNED["image"])
+    with app.app_context():
+        db.session.execute(update(LibraryFile).values(deleted_at=datetime.now(UTC)))
+        db.session.commit()
+    assert file_id == 1
+    assert answer(operator, "", reply=reply_id).status_code == 303
+    pages = [operator.get(path).text for path in (operator.here, "/admin/canned")]
+    for text in (*pages, offered(operator)[0]["problem"]):
+        assert "它的文件已从素材里删除" in text
+    article = {"title": "茶", "url": "https://t.example"}
+    add = {"shortcut": "b", "answer": {"kind": "published", "article_id": "ArT", "article": article}}
+    bot = services(app)
+    canned_replies.create(bot.engine, ACTOR, bot.account_id, add)
+    bot.capabilities.override(ACTOR, bot.account_id, Feature.PUBLISH, False)
+    assert "没有发布接口" in operator.get("/admin/canned").text
+    canned_replies.delete(bot.engine, ACTOR, bot.account_id, int(reply_id))
+    gone = answer(operator, "", reply=reply_id)
+    assert gone.status_code == 303
+    assert "这条话术已经删除" in operator.get(operator.here).text
+    assert sent(app) == []
+
+
+def test_the_text_of_a_canned_reply_counts_once_as_used_however_often_the_page_asks(
+    operator: Operator, app: Flask
+) -> None:
+    reply_id = add_canned(app, CANNED["text"])
+    for _ in range(2):
+        assert answer(operator, "您好！", canned=reply_id, key="one").status_code == 303
+    assert used(app) == [1]
+
+
+def test_pages_of_many_canned_replies_take_no_more_statements_than_of_one(
+    operator: Operator, app: Flask, engine: Engine
+) -> None:
+    def count(path: str) -> int:
+        with statements(engine) as taken:
+            assert operator.get(path).status_code == 200
+        return len(taken)
+
+    paths = ("/admin/canned", f"{operator.here}/canned.json")
+    add_picture(app)
+    add_canned(app, CANNED["image"])
+    few = [count(path) for path in paths]
+    bot = services(app)
+    for number in range(5):
+        more = {"shortcut": f"b{number}", "answer": CANNED["image"]}
+        canned_replies.create(bot.engine, ACTOR, bot.account_id, more)
+    assert [count(path) for path in paths] == few

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from wechat_bot.blueprints.admin.conversations.answers import urgency
+from wechat_bot.blueprints.admin.conversations.outgoing import urgency
 from wechat_bot.services.outbox.window import Window
 
 

@@ -1,47 +1,40 @@
-"""The list of conversations that the query string selects: tabs, order, search and pages."""
+"""The list of conversations that the query string selects: a page of it, and what has changed on a page."""
 
 from __future__ import annotations
 
+import zlib
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 from flask import abort, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from flask_login import current_user
-from sqlalchemy import ColumnElement, Row, Select, and_, or_, select, true
+from sqlalchemy import Select, false, literal, or_, select, union_all
 from sqlalchemy.orm import aliased
 
+from ....application import row_id
 from ....extensions import db
-from ....models import Conversation, ConversationStatus, Follower, Mention, MessageLog, Note, Operator
+from ....models import Conversation, Follower, Handover, MessageLog, Operator, SavedView, Tag
 from ....services.accounts.capabilities import Feature
-from ....services.conversations.queries import tags_of, unseen_mentions
+from ....services.conversations.filters import ConversationFilter, Sort, Subscribed, Tab
+from ....services.conversations.queries import owner_columns, shown_message, tags_of
+from ....services.conversations.saved_views import usable
+from ....services.followers.profiles import MAX_BULK
 from ....services.outbox.window import Window, estimate_window, not_yet_closed, spent_since
-from ....services.search.index import FOLLOWERS
-from ....services.search.tokens import Query
 from ....wiring import services
 from ..media import preload_media
-from ..paging import cursor
+from ..paging import cursor, parse_position, parse_time, position_of, searched
 
 LIST_SIZE = 40
 """Conversations of one page of the list."""
 
-
-class Tab(StrEnum):
-    OPEN = "open"
-    MINE = "mine"
-    ALL = "all"
-    WAITING = "waiting"
-    DONE = "done"
-    STARRED = "starred"
-    MENTIONS = "mentions"
-
-
 TABS = {
     Tab.OPEN: lazy_gettext("待处理"),
+    Tab.UNASSIGNED: lazy_gettext("未分配"),
     Tab.MINE: lazy_gettext("我的"),
     Tab.ALL: lazy_gettext("全部"),
     Tab.WAITING: lazy_gettext("等待对方"),
@@ -49,80 +42,176 @@ TABS = {
     Tab.STARRED: lazy_gettext("星标"),
     Tab.MENTIONS: lazy_gettext("提到我"),
 }
-
-
-class Sort(StrEnum):
-    WAITING = "waiting"
-    """Longest waiting first."""
-    CLOSING = "closing"
-    """Window that closes soonest first, without closed windows."""
-    NEWEST = "newest"
-
-
 SORTS = {
-    Sort.WAITING: lazy_gettext("等得最久"),
-    Sort.CLOSING: lazy_gettext("快到期"),
-    Sort.NEWEST: lazy_gettext("最新"),
+    Sort.WAITING: lazy_gettext("等得最久的在前"),
+    Sort.CLOSING: lazy_gettext("快到期的在前"),
+    Sort.NEWEST: lazy_gettext("最新的在前"),
 }
+SUBSCRIBED = {Subscribed.YES: lazy_gettext("已关注"), Subscribed.NO: lazy_gettext("已取消关注")}
 
 
 @dataclass(frozen=True)
 class Listing:
-    tab: Tab
-    sort: Sort
-    rows: Sequence[Row[Any]]
-    following: int | None
-    """The position that continues the list; None on the last page."""
+    """Conversations of a list, with the filter that selects them."""
+
+    filter: ConversationFilter
+    rows: Sequence[Any]
+    """The id of a row is that of the message that is shown."""
     windows: Mapping[int, Window]
     """Open windows by follower id."""
+    following: str | None = None
+    """The position that continues the list; None on the last page."""
+    gone: frozenset[int] = frozenset()
+    """Followers whose conversations do not belong to the list any more."""
+
+    def version(self, row: Any) -> str:
+        """Return a text that is another one when the row looks different."""
+        seen = (*row, self.windows.get(row.follower_id), row.follower_id in self.gone)
+        return f"{zlib.crc32(repr(seen).encode()):08x}"
 
 
 def listing() -> Listing:
     """Return the page of conversations that the query string selects; abort with 400 if it is invalid."""
-    now = datetime.now(UTC)
+    chosen, now = chosen_filter(), datetime.now(UTC)
+    rows = _read(_page(chosen, now), chosen.sort)
+    following = _position_after(rows[LIST_SIZE - 1], chosen.sort) if len(rows) > LIST_SIZE else None
+    rows = rows[:LIST_SIZE]
+    preload_media(rows)
+    return Listing(chosen, rows, open_windows(rows, now), following)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What has changed on a page of the list since a browser got it."""
+
+    listing: Listing
+    """The rows that look different now."""
+    arrived: int
+    """Conversations that come in, or have another place in the order, when the page is loaded again."""
+
+
+def changes() -> Changes:
+    """Compare the page that the query string selects with the rows that a browser shows.
+
+    Each parameter ``row`` is the id of a follower and the version of the row, in the order of the list.
+    """
+    shown, chosen, now = _shown(), chosen_filter(), datetime.now(UTC)
+    is_shown = Conversation.follower_id.in_(shown) & (Conversation.account_id == services().account_id)
+    rows = _read(select(Conversation.follower_id).where(is_shown), chosen.sort)
+    preload_media(rows)
+    belonging = set(db.session.scalars(_matching(chosen, now).where(is_shown)))
+    found = Listing(chosen, rows, open_windows(rows, now), gone=frozenset(shown) - belonging)
+    page = _page(chosen, now).subquery()
+    ordered = select(page.c.follower_id).join(Conversation, Conversation.follower_id == page.c.follower_id)
+    current = db.session.scalars(ordered.order_by(*_ORDERS[chosen.sort])).all()[:LIST_SIZE]
+    changed = [row for row in rows if found.version(row) != shown[row.follower_id]]
+    arrived = count_arrived([row for row in shown if row in belonging], current, full=len(shown) >= LIST_SIZE)
+    return Changes(Listing(chosen, changed, found.windows, gone=found.gone), arrived)
+
+
+def count_arrived(shown: Sequence[int], current: Sequence[int], *, full: bool) -> int:
+    """Return how many ids of `current` are new, or stand elsewhere than in `shown`.
+
+    What follows the last of the ids that are shown is not new if the page was `full`: it has moved up.
+    """
+    known = {row: place for place, row in enumerate(shown)}
+    last = max((place for place, row in enumerate(current) if row in known), default=-1)
+    new = [row for row in (current[: last + 1] if full and last >= 0 else current) if row not in known]
+    kept: list[int] = []  # ends of the longest rising sequences: the most ids that keep their order
+    for place in (known[row] for row in current if row in known):
+        at = bisect_left(kept, place)
+        kept[at : at + 1] = [place]
+    return len(new) + sum(row in known for row in current) - len(kept)
+
+
+def matching_ids(chosen: ConversationFilter) -> Sequence[int]:
+    """Return the followers of the first `MAX_BULK` conversations that match."""
+    found = _matching(chosen, datetime.now(UTC)).order_by(*_ORDERS[chosen.sort])
+    return db.session.scalars(found.limit(MAX_BULK)).all()
+
+
+def menus() -> dict[str, list[Any]]:
+    """Return the tags and the saved views that an operator can choose, by name; one statement."""
+    account_id = services().account_id
+    tags = select(literal("tags").label("menu"), Tag.id, Tag.name, literal("").label("query"))
+    views = select(literal("views"), SavedView.id, SavedView.name, SavedView.query)
+    both = union_all(
+        tags.where(Tag.account_id == account_id), views.where(*usable(account_id, current_user.id))
+    )
+    found: dict[str, list[Any]] = {"tags": [], "views": []}
+    for row in sorted(db.session.execute(both), key=lambda row: (row.name, row.id)):
+        found[row.menu].append(row)
+    return found
+
+
+def chosen_filter() -> ConversationFilter:
+    """Return the filter in the query string; abort with 400 if it is invalid."""
+    searched("q")
     try:
-        tab = Tab(request.args.get("tab", Tab.OPEN))
-        sort = Sort(request.args.get("sort", Sort.WAITING)) if tab is Tab.OPEN else Sort.NEWEST
+        return ConversationFilter.parse(request.args)
     except ValueError:
-        abort(400, _("没有这个分类。"))
-    written = aliased(MessageLog)
+        abort(400, _("没有这个分类，或者筛选条件无效。"))
+
+
+def _shown() -> dict[int, str]:
+    """Return the versions of the rows that a browser shows, by follower id."""
+    parts = [text.partition(".") for text in request.args.getlist("row")[: 2 * LIST_SIZE]]
+    try:
+        return {row_id(follower_id): version for follower_id, _dot, version in parts}
+    except ValueError:
+        abort(400, _("没有这个粉丝。"))
+
+
+_written = aliased(MessageLog)
+_last = aliased(MessageLog)
+_ORDERS: dict[Sort, tuple[Any, ...]] = {
+    Sort.WAITING: (
+        Conversation.waiting_since.is_(None),
+        Conversation.waiting_since,
+        Conversation.follower_id,
+    ),
+    Sort.CLOSING: (Conversation.last_in_id,),
+    Sort.NEWEST: (Conversation.last_id.desc(),),
+}
+
+
+def _read(ids: Select[int], sort: Sort) -> Sequence[Any]:
+    """Return what the rows of some conversations show."""
+    chosen = ids.subquery()
     found = (
         select(
-            Conversation.__table__,
-            Follower.openid,
-            Follower.alias,
-            Follower.subscribed,
-            Follower.account_id,
+            *(getattr(Conversation, name) for name in _COLUMNS),
+            *(getattr(Follower, name) for name in ("openid", "alias", "subscribed")),
             Operator.name.label("assignee"),
+            *owner_columns(),
             tags_of(Conversation.follower_id),
-            written.created_at.label("written_at"),
+            _last.created_at.label("last_at"),
+            _written.created_at.label("written_at"),
             spent_since(Conversation.follower_id, Conversation.last_in_id).label("spent"),
             *(
                 getattr(MessageLog, name)
-                for name in ("kind", "event", "text", "payload", "direction", "state", "created_at")
+                for name in ("id", "kind", "event", "text", "payload", "operator_id")
             ),
         )
+        .select_from(chosen)
+        .join(Conversation, Conversation.follower_id == chosen.c.follower_id)
         .join(Follower, Follower.id == Conversation.follower_id)
-        .join(MessageLog, MessageLog.id == Conversation.last_id)
-        .outerjoin(written, written.id == Conversation.last_in_id)
+        .join(_last, _last.id == Conversation.last_id)
+        .outerjoin(_written, _written.id == Conversation.last_in_id)
         .outerjoin(Operator, Operator.id == Conversation.assignee_id)
-        .where(_in_tab(tab))
+        .outerjoin(Handover, Handover.follower_id == Conversation.follower_id)
+        .outerjoin(MessageLog, MessageLog.id == shown_message())
+        .order_by(*_ORDERS[sort])
     )
-    if sort is Sort.CLOSING:
-        found = found.where(not_yet_closed(written.created_at, now))
-    if query := Query.parse(request.args.get("q", "")[:200]):
-        dialect = db.engine.dialect.name
-        found = found.where(Conversation.follower_id.in_(FOLLOWERS.matching_ids(query, dialect)))
-    rows = db.session.execute(_paged(found, sort).limit(LIST_SIZE + 1)).all()
-    following = getattr(rows[LIST_SIZE - 1], _POSITIONS[sort]) if len(rows) > LIST_SIZE else None
-    preload_media(rows[:LIST_SIZE])
-    return Listing(tab, sort, rows[:LIST_SIZE], following, _windows(rows, now))
+    return db.session.execute(found).all()
 
 
-def _windows(rows: Sequence[Row[Any]], now: datetime) -> Mapping[int, Window]:
+_COLUMNS = ("follower_id", "status", "waiting_since", "starred", "last_id", "last_in_id", "read_id")
+
+
+def open_windows(rows: Sequence[Any], now: datetime) -> Mapping[int, Window]:
     """Return the open windows by follower id; none if the account may not send messages."""
-    capabilities = services().capabilities
-    if not rows or not capabilities.allows(rows[0].account_id, Feature.CUSTOMER_SERVICE):
+    if not rows or not can_answer():
         return {}
     windows = {
         row.follower_id: estimate_window(row.subscribed, row.written_at, row.spent, now) for row in rows
@@ -130,52 +219,70 @@ def _windows(rows: Sequence[Row[Any]], now: datetime) -> Mapping[int, Window]:
     return {follower_id: found for follower_id, found in windows.items() if not found.closed}
 
 
-def _in_tab(tab: Tab) -> ColumnElement[bool]:
-    match tab:
-        case Tab.MINE:
-            return and_(
-                Conversation.assignee_id == current_user.id, Conversation.status != ConversationStatus.DONE
-            )
-        case Tab.STARRED:
-            return Conversation.starred == true()
-        case Tab.MENTIONS:
-            notes = select(Note.follower_id).join(Mention)
-            return Conversation.follower_id.in_(notes.where(*unseen_mentions(current_user.id)))
-        case Tab.ALL:
-            return true()
-        case _:
-            return Conversation.status == ConversationStatus(tab.value)
+def can_answer() -> bool:
+    """Whether the account may send messages."""
+    return services().capabilities.allows(services().account_id, Feature.CUSTOMER_SERVICE)
 
 
-_POSITIONS = {Sort.WAITING: "follower_id", Sort.CLOSING: "last_in_id", Sort.NEWEST: "last_id"}
-"""The column whose value is the position of a page, by order."""
+def _matching(chosen: ConversationFilter, now: datetime) -> Select[int]:
+    """Select the followers of the conversations that match."""
+    conditions = chosen.conditions(services().account_id, current_user.id, db.engine.dialect.name)
+    found = select(Conversation.follower_id).where(*conditions)
+    if chosen.sort is Sort.CLOSING:
+        found = found.join(Follower, Follower.id == Conversation.follower_id)
+        found = found.join(_written, _written.id == Conversation.last_in_id)
+        found = found.where(not_yet_closed(_written.created_at, now))
+    return found
 
 
-def _paged(found: Select[Any], sort: Sort) -> Select[Any]:
-    """Apply the order, and the position in the query string."""
-    position = cursor("list_before").get("list_before")
-    match sort:
-        case Sort.NEWEST:
-            found = found.where(Conversation.last_id < position) if position else found
-            return found.order_by(Conversation.last_id.desc())
-        case Sort.CLOSING:
-            found = found.where(Conversation.last_in_id > position) if position else found
-            return found.order_by(Conversation.last_in_id)
-        case Sort.WAITING:
-            found = found.where(_waits_less(position)) if position else found
-            return found.order_by(Conversation.waiting_since, Conversation.follower_id)
+def _position_after(row: Any, sort: Sort) -> str:
+    """Return the position of the page after a row, which stays where it is while the row moves on."""
+    if sort is Sort.WAITING:
+        return position_of(row.follower_id, row.waiting_since)
+    return str(row.last_id if sort is Sort.NEWEST else row.last_in_id)
 
 
-def _waits_less(follower_id: int) -> ColumnElement[bool]:
-    since = (
-        select(Conversation.waiting_since).where(Conversation.follower_id == follower_id).scalar_subquery()
-    )
-    return or_(
-        Conversation.waiting_since > since,
-        and_(Conversation.waiting_since == since, Conversation.follower_id > follower_id),
+def _page(chosen: ConversationFilter, now: datetime) -> Select[int]:
+    """Select the followers of a page of the list, one more than it has, from the position in the query."""
+    found = _matching(chosen, now)
+    if chosen.sort is Sort.WAITING:
+        return _by_waiting(found, request.args.get("list_before"))
+    if position := cursor("list_before").get("list_before"):
+        newest = chosen.sort is Sort.NEWEST
+        found = found.where(Conversation.last_id < position if newest else Conversation.last_in_id > position)
+    return found.order_by(*_ORDERS[chosen.sort]).limit(LIST_SIZE + 1)
+
+
+def _by_waiting(found: Select[int], position: str | None) -> Select[int]:
+    """Select the longest waiting first, then those where nobody waits: two ways through an index.
+
+    Databases differ in the place of NULL in an order.
+    """
+    since, follower_id = Conversation.waiting_since, Conversation.follower_id
+    waiting, idle = found.where(since.is_not(None)), found.where(since.is_(None))
+    if position:
+        last, reached = parse_position(position, lambda text: parse_time(text) if text else None)
+        if reached:
+            waiting = waiting.where(since >= reached, or_(since > reached, follower_id > last))
+        else:
+            waiting, idle = waiting.where(false()), idle.where(follower_id > last)
+    parts = [
+        part.limit(LIST_SIZE + 1).subquery().select()
+        for part in (waiting.order_by(since, follower_id), idle.order_by(follower_id))
+    ]
+    both = union_all(*parts).subquery()
+    return (
+        select(Conversation.follower_id)
+        .join(both, both.c.follower_id == Conversation.follower_id)
+        .order_by(*_ORDERS[Sort.WAITING])
+        .limit(LIST_SIZE + 1)
     )
 
 
 def list_place(args: Mapping[str, str]) -> dict[str, Any]:
     """Return the parameters that select a page of the list, without those of the conversation beside it."""
-    return {name: args[name] for name in ("tab", "sort", "q", "list_before") if args.get(name)}
+    try:
+        chosen = ConversationFilter.parse(args).fields()
+    except ValueError:
+        chosen = {}
+    return chosen | ({"list_before": args["list_before"]} if args.get("list_before") else {})

@@ -49,9 +49,8 @@ class SyncProgress:
         return self.run is not None and self.run.state == SyncState.FAILED
 
 
-def progress() -> SyncProgress:
+def progress(account_id: int) -> SyncProgress:
     settings = services().settings
-    account_id = services().account_id
     run = db.session.execute(newest_run(account_id)).one_or_none()
     used = db.session.scalar(
         select(func.coalesce(func.sum(CallCount.calls), 0)).where(
@@ -59,11 +58,11 @@ def progress() -> SyncProgress:
         )
     )
     daily = DAILY_QUOTA.get(settings.wechat_account_kind, 500)
-    return SyncProgress(_permission(), run, int(used or 0), daily)
+    return SyncProgress(_permission(account_id), run, int(used or 0), daily)
 
 
-def _permission() -> Permission:
-    return services().capabilities.permission(services().account_id, Feature.FOLLOWERS)
+def _permission(account_id: int) -> Permission:
+    return services().capabilities.permission(account_id, Feature.FOLLOWERS)
 
 
 def _first_hour() -> int:
@@ -75,7 +74,7 @@ def _first_hour() -> int:
 @bp.get("/followers/sync")
 def show() -> ResponseReturnValue:
     """Render the section, which is polled during a run; at its end the browser reloads the page."""
-    current = progress()
+    current = progress(services().account_id)
     headers = {} if current.running else {"HX-Refresh": "true"}
     return render_template("admin/_sync.html", sync=current), headers
 
@@ -84,7 +83,7 @@ def show() -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     """Start a run, or resume the one that failed."""
     account_id = services().account_id
-    if not _permission().allowed:
+    if not _permission(account_id).allowed:
         abort(409, _("现在不能从微信同步粉丝。"))
     followers = services().followers
     followers.start(account_id, actor(), resume="resume" in request.form)

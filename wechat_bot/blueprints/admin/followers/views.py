@@ -2,109 +2,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import get_timezone
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
-from sqlalchemy import ColumnElement, Row, Select, exists, false, func, or_, select, true
+from sqlalchemy import Engine, Row, select
 
 from ....application import row_id
 from ....extensions import db
-from ....models import (
-    AuditEntry,
-    Conversation,
-    Follower,
-    FollowerTag,
-    MessageLog,
-    Note,
-    Operator,
-    PendingUpdate,
-    Tag,
-    UpdateKind,
-)
-from ....services.conversations.queries import tags_of
+from ....models import AuditEntry, MessageLog, Note, PendingUpdate, Role, Tag, UpdateKind
+from ....services.accounts.capabilities import Capabilities
+from ....services.audit import Actor
+from ....services.conversations.queries import split_tags
 from ....services.followers import profiles, write_back
 from ....services.media.archive import MEDIA_FIELDS
-from ....services.messages import history
+from ....services.messages import export, history
 from ....services.messages.filters import MessageFilter
-from ....services.search.index import FOLLOWERS
-from ....services.search.tokens import Query
 from ....wiring import services
 from ...shared.labels import ACTIONS
-from ..access import actor
+from ..access import actor, role
 from ..conversations.timeline import TimelineEntry, select_notes
-from ..conversations.views import back
+from ..conversations.views import changed
 from ..layout import catch_up
 from ..media import preload_media
-from ..paging import cursor, link
+from ..messages import record_export
+from ..paging import kept, link
+from . import listing
 from .sync import progress
 
 bp = Blueprint("followers", __name__)
 
-PAGE_SIZE = 50
 MAX_TIMELINE_ENTRIES = 100
 MAX_FILES = 12
 """Upper limit of a follower's latest messages with files."""
-SPOKEN = {
-    "day": lazy_gettext("24 小时内"),
-    "week": lazy_gettext("7 天内"),
-    "month": lazy_gettext("30 天内"),
-    "never": lazy_gettext("从未说话"),
-}
-_DAYS = {"day": 1, "week": 7, "month": 30}
-SOURCES = {
-    "ADD_SCENE_SEARCH": lazy_gettext("公众号搜索"),
-    "ADD_SCENE_ACCOUNT_MIGRATION": lazy_gettext("公众号迁移"),
-    "ADD_SCENE_PROFILE_CARD": lazy_gettext("名片分享"),
-    "ADD_SCENE_QR_CODE": lazy_gettext("扫描二维码"),
-    "ADD_SCENE_PROFILE_LINK": lazy_gettext("文章里的名称"),
-    "ADD_SCENE_PROFILE_ITEM": lazy_gettext("文章右上角菜单"),
-    "ADD_SCENE_PAID": lazy_gettext("支付后关注"),
-    "ADD_SCENE_WECHAT_ADVERTISEMENT": lazy_gettext("微信广告"),
-    "ADD_SCENE_REPRINT": lazy_gettext("他人转载"),
-    "ADD_SCENE_LIVESTREAM": lazy_gettext("视频号直播"),
-    "ADD_SCENE_CHANNELS": lazy_gettext("视频号"),
-    "ADD_SCENE_WXA": lazy_gettext("小程序"),
-    "ADD_SCENE_OTHERS": lazy_gettext("其他"),
-}
-"""How followers found the account, by the platform's value."""
-STATES = {"following": lazy_gettext("已关注"), "left": lazy_gettext("已取消关注")}
+COLUMNS = (
+    "id",
+    "openid",
+    "alias",
+    "subscribed",
+    "source",
+    "scene",
+    "status_at",
+    "first_seen_at",
+    "last_seen_at",
+    "messages_in",
+    "messages_out",
+)
+"""What exports have of a follower, besides the tags."""
 
 
 @bp.get("/followers")
 def index() -> ResponseReturnValue:
     catch_up()
-    rows = db.session.execute(_paged(_filtered(_listed()))).all()
-    newer_first = "after" in request.args
-    rows, more = rows[:PAGE_SIZE], len(rows) > PAGE_SIZE
-    if newer_first:
-        rows = rows[::-1]
-    has_older, has_newer = (True, more) if newer_first else (more, "before" in request.args)
+    account_id = services().account_id
+    found, tags = listing.listing(account_id), listing.all_tags(account_id)
     return render_template(
         "admin/followers.html",
-        rows=rows,
-        older=link(before=rows[-1].id) if rows and has_older else None,
-        newer=link(after=rows[0].id) if rows and has_newer else None,
-        all_tags=_all_tags(),
-        spoken=SPOKEN,
-        states=STATES,
-        sync=progress(),
+        listing=found,
+        numbers=listing.count(account_id),
+        chips=[(words, link(**{name: None})) for name, words in listing.conditions_in_words(tags)],
+        older=found.following and link(before=found.following),
+        newer=found.previous and link(after=found.previous),
+        all_tags=tags,
+        orders=listing.ORDERS,
+        order=listing.chosen_order(),
+        spoken=listing.SPOKEN,
+        states=listing.STATES,
+        sources=listing.SOURCES,
+        max_bulk=profiles.MAX_BULK,
+        kept=kept(),
+        sync=progress(account_id),
     )
+
+
+@bp.get("/followers.json")
+@role(Role.OPERATOR)
+def index_json() -> ResponseReturnValue:
+    """Return one page of the list for programs, which is an export like the file."""
+    catch_up()
+    found = listing.listing(services().account_id)
+    record_export("followers.json")
+    return jsonify(
+        followers=[dict(zip((*COLUMNS, "tags"), _exported(row, UTC), strict=True)) for row in found.rows],
+        older=found.following and link(before=found.following),
+        newer=found.previous and link(after=found.previous),
+    )
+
+
+@bp.get("/followers.csv")
+@role(Role.OPERATOR)
+def export_csv() -> ResponseReturnValue:
+    catch_up()
+    batches, zone = listing.batches(db.engine, services().account_id), get_timezone()
+    record_export("followers.csv")
+
+    def lines() -> Iterator[str]:
+        yield export.BOM + export.csv_lines([(*COLUMNS, "tags")])
+        for rows in batches:
+            yield export.csv_lines(_exported(row, zone) for row in rows)
+
+    headers = {"Content-Disposition": "attachment; filename=followers.csv"}
+    return Response(lines(), mimetype="text/csv", headers=headers)
+
+
+def _exported(row: Row[Any], zone: tzinfo) -> Iterator[Any]:
+    for name in COLUMNS:
+        value = getattr(row, name)
+        yield value.astimezone(zone).isoformat() if isinstance(value, datetime) else value
+    yield " ".join(tag["name"] for tag in split_tags(row.tags))
 
 
 @bp.get("/followers/<int:follower_id>")
 def show(follower_id: int) -> ResponseReturnValue:
     catch_up()
-    found = _listed().where(Follower.id == follower_id)
-    row = db.session.execute(found).one_or_none() or abort(404, _("没有这个粉丝。"))
+    row = listing.find_follower(services().account_id, follower_id) or abort(404, _("没有这个粉丝。"))
     pending_updates = _pending_updates(follower_id)
     kinds = ",".join(MEDIA_FIELDS)
     files = history.page(
-        db.session.connection(), MessageFilter(follower=follower_id, kind=kinds), limit=MAX_FILES
+        db.session.connection(),
+        row.account_id,
+        MessageFilter(follower=follower_id, kind=kinds),
+        limit=MAX_FILES,
     ).rows
     preload_media(files)
     return render_template(
@@ -118,89 +140,8 @@ def show(follower_id: int) -> ResponseReturnValue:
         pending_updates=pending_updates,
         tag_names=_tag_names(pending_updates),
         max_attempts=write_back.MAX_ATTEMPTS,
-        sources=SOURCES,
+        sources=listing.SOURCES,
     )
-
-
-def _listed() -> Select[Any]:
-    return select(
-        Follower.__table__,
-        Conversation.messages_in,
-        Conversation.messages_out,
-        Conversation.status,
-        Conversation.starred,
-        Operator.name.label("assignee"),
-        tags_of(Follower.id),
-    ).select_from(
-        Follower.__table__.outerjoin(
-            Conversation.__table__, Conversation.follower_id == Follower.id
-        ).outerjoin(Operator.__table__, Operator.id == Conversation.assignee_id)
-    )
-
-
-def _filtered(found: Select[Any]) -> Select[Any]:
-    """Apply the filter in the query string; abort with 400 if it is invalid."""
-    for name, condition in _CONDITIONS.items():
-        if text := request.args.get(name):
-            found = found.where(condition(text))
-    return found
-
-
-def _has_words(text: str) -> ColumnElement[bool]:
-    query = Query.parse(text[:200])
-    if not query:
-        return true()
-    return or_(
-        Follower.id.in_(FOLLOWERS.matching_ids(query, db.engine.dialect.name)),
-        Follower.openid == text.strip(),
-    )
-
-
-def _has_tag(text: str) -> ColumnElement[bool]:
-    if not (text.isascii() and text.isdigit()):
-        abort(400, _("没有这个标签。"))
-    return exists().where(FollowerTag.follower_id == Follower.id, FollowerTag.tag_id == int(text[:18]))
-
-
-def _has_state(text: str) -> ColumnElement[bool]:
-    if text not in STATES:
-        abort(400, _("没有这个状态。"))
-    return Follower.subscribed == (true() if text == "following" else false())
-
-
-def _has_spoken(text: str) -> ColumnElement[bool]:
-    if text == "never":
-        return func.coalesce(Conversation.messages_in, 0) == 0
-    if text not in _DAYS:
-        abort(400, _("没有这个期间。"))
-    return Follower.last_seen_at > datetime.now(UTC) - timedelta(days=_DAYS[text])
-
-
-_CONDITIONS: dict[str, Callable[[str], ColumnElement[bool]]] = {
-    "q": _has_words,
-    "tag": _has_tag,
-    "state": _has_state,
-    "spoken": _has_spoken,
-    "scene": lambda text: Follower.scene == text,
-}
-
-
-def _paged(found: Select[Any]) -> Select[Any]:
-    place = cursor("before", "after")
-    if "after" in place:
-        return found.where(Follower.id > place["after"]).order_by(Follower.id).limit(PAGE_SIZE + 1)
-    if "before" in place:
-        found = found.where(Follower.id < place["before"])
-    return found.order_by(Follower.id.desc()).limit(PAGE_SIZE + 1)
-
-
-def _all_tags() -> Sequence[Any]:
-    return db.session.execute(
-        select(Tag.id, Tag.name, Tag.colour, func.count(FollowerTag.follower_id).label("count"))
-        .outerjoin(FollowerTag, FollowerTag.tag_id == Tag.id)
-        .group_by(Tag.id, Tag.name, Tag.colour)
-        .order_by(Tag.name)
-    ).all()
 
 
 def _timeline(follower_id: int) -> list[TimelineEntry]:
@@ -241,30 +182,35 @@ def _tag_names(changes: Sequence[PendingUpdate]) -> dict[int, str]:
 # Actions
 
 
-def _back(follower_id: int) -> ResponseReturnValue:
-    """Redirect to the page from which the form was sent: the follower's, or the conversation."""
+def _ours() -> tuple[Engine, Capabilities, Actor, int]:
+    """Return the first arguments of a change: where it is made, by whom, and for which account."""
+    return db.engine, services().capabilities, actor(), services().account_id
+
+
+def _changed(follower_id: int, said: str) -> ResponseReturnValue:
+    """Show a change on the page from which the form was sent: the follower's, or the conversation."""
     came_from = (request.referrer or "").partition("?")[0]
     if came_from.endswith(f"/followers/{follower_id}"):
         return redirect(url_for("admin.followers.show", follower_id=follower_id), 303)
-    return back(follower_id)
+    return changed(follower_id, said)
 
 
 @bp.post("/followers/<int:follower_id>/alias")
 def rename(follower_id: int) -> ResponseReturnValue:
-    profiles.rename(db.engine, services().capabilities, actor(), follower_id, request.form["alias"])
-    return _back(follower_id)
+    profiles.rename(*_ours(), follower_id, request.form["alias"])
+    return _changed(follower_id, _("备注名已保存"))
 
 
 @bp.post("/followers/<int:follower_id>/tags")
 def tag(follower_id: int) -> ResponseReturnValue:
-    profiles.tag(db.engine, services().capabilities, actor(), [follower_id], request.form["tag"])
-    return _back(follower_id)
+    profiles.tag(*_ours(), [follower_id], request.form["tag"])
+    return _changed(follower_id, _("已加标签"))
 
 
 @bp.post("/followers/<int:follower_id>/tags/<int:tag_id>/remove")
 def untag(follower_id: int, tag_id: int) -> ResponseReturnValue:
-    profiles.untag(db.engine, services().capabilities, actor(), [follower_id], tag_id)
-    return _back(follower_id)
+    profiles.untag(*_ours(), [follower_id], tag_id)
+    return _changed(follower_id, _("已去掉标签"))
 
 
 @bp.post("/followers/<int:follower_id>/writebacks")
@@ -275,7 +221,31 @@ def retry_updates(follower_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/followers/bulk")
-def tag_many() -> ResponseReturnValue:
-    ids = request.form.getlist("id", type=row_id)
-    profiles.tag(db.engine, services().capabilities, actor(), ids, request.form["tag"])
-    return redirect(url_for("admin.followers.index"), 303)
+def change_many() -> ResponseReturnValue:
+    """Tag, untag or export the chosen followers, or all that the query string selects.
+
+    Tags of `profiles.MAX_BULK` followers at most are changed.
+    """
+    everybody, place = "all" in request.form, dict[str, Any](kept())
+    ids: Sequence[int] = request.form.getlist("id", type=row_id)
+    if request.form.get("action") == "export":
+        chosen = place if everybody else {"ids": ",".join(map(str, ids)) or "0"}
+        return redirect(url_for("admin.followers.export_csv", **chosen), 303)
+    if everybody:
+        ids = listing.matching_ids(services().account_id, profiles.MAX_BULK)
+    name = " ".join(request.form["tag"].split())[:32]
+    if not ids or not name:
+        flash(_("先选中粉丝，写上标签。"), "error")
+    elif request.form.get("action") == "untag":
+        count = _untag(ids, name)
+        flash(_("从 %(count)s 位粉丝去掉了标签“%(name)s”。", count=count, name=name), "success")
+    else:
+        count = profiles.tag(*_ours(), ids, name)
+        flash(_("给 %(count)s 位粉丝加上了标签“%(name)s”。", count=count, name=name), "success")
+    return redirect(url_for("admin.followers.index", **place), 303)
+
+
+def _untag(ids: Sequence[int], name: str) -> int:
+    named = select(Tag.id).where(Tag.account_id == services().account_id, Tag.name == name)
+    tag_id = db.session.scalar(named)
+    return profiles.untag(*_ours(), ids, tag_id) if tag_id else 0

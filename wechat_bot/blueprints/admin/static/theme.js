@@ -1,11 +1,9 @@
-// Apply the theme before the first paint: the operator's choice, or that of the system.
+// Apply the theme of the system before the first paint, unless the operator has chosen one, and tell stylesheets of scripts.
 (() => {
   const root = document.documentElement, dark = matchMedia("(prefers-color-scheme: dark)");
-  const apply = () => {
-    const chosen = root.dataset.theme;
-    root.dataset.bsTheme = chosen === "dark" || (chosen !== "light" && dark.matches) ? "dark" : "light";
-    root.classList.add("js");
-  };
-  apply();
-  dark.addEventListener("change", apply);
+  const follow = () => { root.dataset.bsTheme = dark.matches ? "dark" : "light"; };
+  root.classList.add("js");
+  if (root.dataset.theme !== "auto") return;
+  follow();
+  dark.addEventListener("change", follow);
 })();

@@ -1,0 +1,1 @@
+"""The page of alerts: channels through which operators hear of followers who wait."""

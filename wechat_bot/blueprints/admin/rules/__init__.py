@@ -1,0 +1,1 @@
+"""Pages of the rules: the list, the editor, and the test bench."""

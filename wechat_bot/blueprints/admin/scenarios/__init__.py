@@ -1,0 +1,1 @@
+"""Conversation tests: scenarios of which operators want to keep the answers."""

@@ -1,0 +1,1 @@
+"""The custom menu: its buttons as values, its versions, and their publication."""

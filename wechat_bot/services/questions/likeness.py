@@ -1,0 +1,53 @@
+"""Whether two questions are alike: by the pairs of characters that both have.
+
+The likeness of two texts is the Jaccard index of their pairs: those that both have, divided by those that one
+of them has. Of two texts that are alike, the first pairs of each (`prefix`), in an order that all texts have
+in common, share `needed_in_prefix` at least. So an index of these pairs finds every group that a text may
+belong to, and few others.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from zlib import crc32
+
+from ...routing.conditions import normalize
+from ..search.tokens import pair_tokens
+
+MAX_TEXT = 200
+"""Characters of a question that are compared."""
+_NUMERATOR, _DENOMINATOR = 3, 5
+"""The likeness from which on two texts are alike, 0.6, as a fraction, since floats would round."""
+_IGNORED = {"C", "P", "S", "Z"}
+"""Categories of characters that do not count: punctuation, symbols such as emoji, and blanks."""
+
+
+def tokens_of_question(text: str) -> frozenset[int]:
+    """Return numbers for the pairs of characters of a text, or for its only character."""
+    characters = (
+        char for char in normalize(text[:MAX_TEXT]) if unicodedata.category(char)[0] not in _IGNORED
+    )
+    return frozenset(crc32(token.encode()) for token in pair_tokens("".join(characters)))
+
+
+def prefix(tokens: frozenset[int]) -> list[int]:
+    """Return the tokens of a text that are compared first."""
+    common = -(-_NUMERATOR * len(tokens) // _DENOMINATOR)  # with every text that is like it
+    return sorted(tokens)[: len(tokens) - common + needed_in_prefix(tokens)]
+
+
+def needed_in_prefix(tokens: frozenset[int]) -> int:
+    """Return how many tokens the prefix of a text shares with that of every text that is like it."""
+    return min(len(tokens), 2)
+
+
+def likeness(one: frozenset[int], other: frozenset[int]) -> float:
+    """Return the likeness of two texts by their tokens, and 0 if they are not alike."""
+    common = len(one & other)
+    either = len(one) + len(other) - common
+    return common / either if common * _DENOMINATOR >= either * _NUMERATOR else 0.0
+
+
+def sizes_alike(size: int) -> range:
+    """Return how many tokens a text has that may be like one with so many."""
+    return range(-(-_NUMERATOR * size // _DENOMINATOR), size * _DENOMINATOR // _NUMERATOR + 1)
