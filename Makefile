@@ -6,7 +6,7 @@ BIN = .venv/bin
 # Each process of the tests compiles everything again where the bytecode is not kept.
 test: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run test check format translations screenshots vendor lock bench clean
+.PHONY: run test check format translations screenshots vendor lock bench fuzz clean
 
 run: .venv/run
 	@exec $(BIN)/python -m wechat_bot
@@ -42,6 +42,13 @@ vendor: .venv/dev
 
 bench: .venv/dev
 	benchmarks/run
+
+# Looks for bytes that break a promise, in the targets parse, decrypt and query: make fuzz TARGET=query SECONDS=60.
+fuzz: TARGET ?= parse
+fuzz: SECONDS ?= 600
+fuzz: .venv/dev
+	@$(BIN)/pip install -qq -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.run $(TARGET) $(SECONDS)
 
 # Exact versions of everything, for every platform, without the name of any host.
 lock: .venv/dev
