@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from wechat_bot.wechat.credentials import Mode
 
-from . import compare, growth, history, knowledge, memory, report, rules, stages, startup, waiting
+from . import compare, growth, history, knowledge, memory, report, rules, soak, stages, startup, waiting
 from .options import POSTGRES_URL, QUICK, THOROUGH, Options
 from .tools import Missing
 
@@ -22,6 +22,7 @@ COMMANDS: dict[str, Callable[[Options], report.Report]] = {
     "growth": growth.run,
     "history": history.run,
     "waiting": waiting.run,
+    "soak": soak.run,
     "startup": startup.run,
     "rules": rules.run,
     "knowledge": knowledge.run,
@@ -97,6 +98,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help=f"stored; growth, history ({THOROUGH.rows:,})",
     )
+    add("--minutes", type=_integer(1, 600), metavar="N", help=f"soak ({THOROUGH.minutes})")
+    add("--rate", type=_integer(1, 2000), metavar="N", help=f"messages a second; soak ({THOROUGH.rate})")
     add("--postgres", metavar="URL", help=f"where databases are made and dropped ({POSTGRES_URL})")
     return parser
 

@@ -6,8 +6,8 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,15 +18,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, event, func, select, text
 
-from wechat_bot import create_app
-from wechat_bot.env_file import load_settings
 from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog, Role
-from wechat_bot.services.audit import Actor
 from wechat_bot.services.messages import export
 from wechat_bot.services.messages.filters import MessageFilter
-from wechat_bot.services.operators import management
-from wechat_bot.services.operators.passwords import generate
 from wechat_bot.services.projections.projector import Projector
 from wechat_bot.wechat.credentials import Mode
 from wechat_bot.wiring import services
@@ -79,7 +74,6 @@ OTHER_PAGES: Mapping[str, str] = {
     "conversations that wait longest": "/admin/conversations",
     "conversations with news": "/admin/conversations?tab=all",
 }
-PASSWORD = "for this measurement only"
 
 
 @dataclass(frozen=True)
@@ -133,7 +127,7 @@ def _store(make: Callable[[Path, ExitStack], Database], size: int, stack: ExitSt
         pass  # the pushes of its check are recorded; `filling` copies them
     _log(f"storing {size:,} messages")
     filling.fill(database, size)
-    app = stack.enter_context(_application(database, directory))
+    app = stack.enter_context(ours.application(database, directory))
     with app.app_context():
         engine = db.engine
     _add_variety(engine, size)
@@ -145,19 +139,6 @@ def _store(make: Callable[[Path, ExitStack], Database], size: int, stack: ExitSt
 
 def _log(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _application(database: Database, directory: Path) -> Iterator[Flask]:
-    environ = ours.settings(Mode.SAFE, database)
-    with (directory / "log").open("w") as log, redirect_stdout(log):
-        app = create_app(load_settings(directory / "no.env", environ))
-    try:
-        yield app
-    finally:
-        services(app).close()
-        with app.app_context():
-            db.engine.dispose()
 
 
 def _add_variety(engine: Engine, size: int) -> None:
@@ -200,13 +181,10 @@ def _requests(stored: Stored) -> dict[str, Request]:
 
 
 def _signed_in(stored: Stored) -> FlaskClient:
-    actor = Actor(None, "benchmarks", "")
-    operator_id = management.create(stored.engine, actor, "li", Role.VIEWER, generate())
-    management.change_password(stored.engine, actor, operator_id, PASSWORD, None)
+    ours.add_operator(stored.engine, Role.VIEWER)
     browser = stored.app.test_client()
-    found = re.search(r'name="csrf_token" value="([^"]+)"', browser.get("/admin/sign-in").text)
-    assert found
-    browser.post("/admin/sign-in", data={"csrf_token": found[1], "name": "li", "password": PASSWORD})
+    form = ours.sign_in_form(browser.get("/admin/sign-in").text)
+    browser.post("/admin/sign-in", data=form)
     return browser
 
 

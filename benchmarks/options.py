@@ -29,6 +29,10 @@ class Options:
     """Messages pushed to one worker while its memory is measured."""
     rows: int
     """Messages stored before `growth` and `history` are measured."""
+    minutes: int
+    """Duration of `soak` on each database."""
+    rate: int
+    """Messages a second in `soak`."""
     starts: int
     """Starts of the program in `startup`."""
     rounds: int
@@ -47,9 +51,20 @@ THOROUGH = Options(
     connections=(16, 64),
     messages=200_000,
     rows=5_000_000,
+    minutes=60,
+    rate=300,
     starts=9,
     rounds=30,
 )
 QUICK = Options(
-    quick=True, seconds=1, repeats=1, connections=(16,), messages=4_000, rows=40_000, starts=3, rounds=4
+    quick=True,
+    seconds=1,
+    repeats=1,
+    connections=(16,),
+    messages=4_000,
+    rows=40_000,
+    minutes=1,
+    rate=30,
+    starts=3,
+    rounds=4,
 )

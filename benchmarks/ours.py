@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import fields
 from pathlib import Path
 
+from flask import Flask
+from sqlalchemy import Engine
+
+from wechat_bot import create_app
+from wechat_bot.env_file import load_settings
+from wechat_bot.extensions import db
+from wechat_bot.models import Role
+from wechat_bot.services.audit import Actor
+from wechat_bot.services.operators import management
+from wechat_bot.services.operators.passwords import generate
 from wechat_bot.settings import Settings, Synchronous
 from wechat_bot.wechat.credentials import Mode
+from wechat_bot.wiring import services
 
 from . import traffic
 from .databases import Database
@@ -19,6 +33,7 @@ from .tools import ROOT
 
 RECORDED = "SELECT count(*) FROM message_logs WHERE direction = 'in'"
 WORKERS = 2
+NAME, PASSWORD = "li", "for this measurement only"
 _SERVE = "from config import settings; from wechat_bot.server import serve; serve(settings, print)"
 
 
@@ -79,3 +94,34 @@ def server(
         database=database,
         recorded=RECORDED,
     )
+
+
+@contextmanager
+def application(database: Database, directory: Path) -> Iterator[Flask]:
+    """Provide the application on a migrated `database` in this process."""
+    with (directory / "log").open("w") as log, redirect_stdout(log):
+        app = create_app(load_settings(directory / "no.env", settings(Mode.SAFE, database)))
+    try:
+        yield app
+    finally:
+        services(app).close()
+        with app.app_context():
+            db.engine.dispose()
+
+
+def add_operator(engine: Engine, role: Role) -> None:
+    """Add the operator who signs in with `sign_in_form`."""
+    actor = Actor(None, "benchmarks", "")
+    operator_id = management.create(engine, actor, NAME, role, generate())
+    management.change_password(engine, actor, operator_id, PASSWORD, None)
+
+
+def sign_in_form(page: str) -> dict[str, str]:
+    """Return what the operator enters on the page for signing in."""
+    return {"csrf_token": csrf_token(page), "name": NAME, "password": PASSWORD}
+
+
+def csrf_token(page: str) -> str:
+    found = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    assert found
+    return found[1]

@@ -27,6 +27,7 @@ TITLES = {
     "growth": "Many stored messages",
     "history": "Reading many stored messages",
     "waiting": "Waiting and storms",
+    "soak": "An hour of messages and operators",
     "startup": "Start",
     "rules": "Rules",
     "knowledge": "Knowledge",
