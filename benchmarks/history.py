@@ -1,4 +1,4 @@
-"""``history``: compares response times of the console with millions of stored messages and with few."""
+"""``history``: response times of the console against the number of stored messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -20,21 +20,22 @@ from sqlalchemy import Engine, event, func, select, text
 
 from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog, Role
+from wechat_bot.services.health import status
 from wechat_bot.services.messages import export
 from wechat_bot.services.messages.filters import MessageFilter
 from wechat_bot.services.projections.projector import Projector
 from wechat_bot.wechat.credentials import Mode
 from wechat_bot.wiring import services
 
-from . import filling, ours
+from . import chart, filling, ours
 from .databases import Database, SQLite, postgres
 from .options import Options
 from .report import Report, table, verdict
 from .servers import running
 from .tools import Missing
 
-FEW_DIVISOR = 100
-"""The small database has this many times fewer messages."""
+DIVISORS = (100, 10, 1)
+"""There is a database with `Options.rows` divided by each of these."""
 GOAL_MS = 50.0
 GOAL_RATIO = 1.3
 GOAL_STATEMENTS = 5
@@ -68,6 +69,15 @@ PAGES: Mapping[str, str] = {
     "one follower's thread": "/admin/conversations/1/messages?",
 }
 """Pages that are requested at their beginning, in the middle, and near the end."""
+DRAWN = (
+    "messages, newest",
+    "a common word, 退款, newest",
+    "a rare word, 鲸鱼, oldest",
+    "a common word of one follower, newest",
+    "one follower's thread, middle",
+    "conversations that wait longest",
+)
+"""The requests whose times are drawn."""
 OTHER_PAGES: Mapping[str, str] = {
     "a conversation, with what operators write": "/admin/conversations/1",
     "the same from a day on": "/admin/conversations/1?date=2020-01-04",
@@ -78,11 +88,15 @@ OTHER_PAGES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of a request; times are medians of all rounds."""
+    """The cost of a request."""
 
-    few_ms: float
-    many_ms: float
+    ms: Sequence[float]
+    """Milliseconds for each size of the database: medians of all rounds."""
     statements: int
+
+    @property
+    def ratio(self) -> float:
+        return max(self.ms[-1], NOISE_MS) / max(self.ms[0], NOISE_MS)
 
 
 @dataclass(frozen=True)
@@ -100,16 +114,19 @@ def run(options: Options) -> Report:
     parts = []
     for kind, make in _kinds(options).items():
         with ExitStack() as stack:
-            sizes = (options.rows // FEW_DIVISOR, options.rows)
+            sizes = [options.rows // divisor for divisor in DIVISORS]
             try:
-                few, many = [_store(make, size, stack) for size in sizes]
+                stored = [_store(make, size, stack) for size in sizes]
             except Missing as error:
                 parts.append(f"{kind}: skipped: {error}\n")
                 continue
             _log("reading them")
-            costs = _costs(_requests(few), _requests(many), many.engine, options.rounds)
-            parts.append(_table(kind, costs, few, many))
-            parts.append(_summary(kind, many))
+            costs = _costs([_requests(each) for each in stored], stored[-1].engine, options.rounds)
+            parts += [
+                _table(kind, costs, sizes),
+                _picture(kind, costs, sizes, options),
+                _summary(kind, stored[-1]),
+            ]
     return Report("\n".join(parts))
 
 
@@ -195,16 +212,15 @@ def _get(browser: FlaskClient, path: str) -> None:
         raise RuntimeError(f"{path}: {answer.status}")
 
 
-def _costs(
-    few: Mapping[str, Request], many: Mapping[str, Request], engine: Engine, rounds: int
-) -> dict[str, Cost]:
+def _costs(requests: Sequence[Mapping[str, Request]], engine: Engine, rounds: int) -> dict[str, Cost]:
+    """Measure the requests of each database in turns. Statements are counted on the `engine` of the last."""
     costs = {}
-    for name, request in many.items():
-        statements = _statements(engine, request)
-        few[name]()
-        times = [(_ms(few[name]), _ms(request)) for _ in range(rounds)]
-        few_ms, many_ms = (statistics.median(column) for column in zip(*times, strict=True))
-        costs[name] = Cost(few_ms, many_ms, statements)
+    for name, last in requests[-1].items():
+        statements = _statements(engine, last)
+        for each in requests:
+            each[name]()
+        times = [[_ms(each[name]) for each in requests] for _ in range(rounds)]
+        costs[name] = Cost([statistics.median(column) for column in zip(*times, strict=True)], statements)
     return costs
 
 
@@ -227,22 +243,29 @@ def _statements(engine: Engine, request: Request) -> int:
     return len(sent)
 
 
-def _table(kind: str, costs: Mapping[str, Cost], few: Stored, many: Stored) -> str:
+def _table(kind: str, costs: Mapping[str, Cost], sizes: Sequence[int]) -> str:
     rows = []
     for name, cost in costs.items():
-        ratio = max(cost.many_ms, NOISE_MS) / max(cost.few_ms, NOISE_MS)
-        met = cost.many_ms <= GOAL_MS and cost.statements <= GOAL_STATEMENTS and ratio <= GOAL_RATIO
-        figures = [f"{cost.few_ms:.1f}", f"{cost.many_ms:.1f}", f"{ratio:.2f}", str(cost.statements)]
-        rows.append([name, *figures, verdict(0 if met else 1, 0)])
+        met = cost.ms[-1] <= GOAL_MS and cost.statements <= GOAL_STATEMENTS and cost.ratio <= GOAL_RATIO
+        times = [f"{ms:.1f}" for ms in cost.ms]
+        rows.append([name, *times, f"{cost.ratio:.2f}", str(cost.statements), verdict(0 if met else 1, 0)])
     head = [
         f"{kind}: request",
-        f"ms, {few.size:,} stored",
-        f"ms, {many.size:,} stored",
+        *(f"ms, {size:,} stored" for size in sizes),
         "ratio",
         "statements",
         f"≤ {GOAL_MS:.0f} ms, ≤ {GOAL_RATIO}, ≤ {GOAL_STATEMENTS}",
     ]
     return table(head, rows)
+
+
+def _picture(kind: str, costs: Mapping[str, Cost], sizes: Sequence[int], options: Options) -> str:
+    """Draw the times of `DRAWN` against the size, and return the image for Markdown; nothing if quick."""
+    if options.quick:
+        return ""
+    lines = {name: list(zip(sizes, costs[name].ms, strict=True)) for name in DRAWN}
+    title = f"{kind}: milliseconds until a page is complete, by stored messages"
+    return chart.save(f"history-{kind.lower()}", title, lines)
 
 
 def _summary(kind: str, stored: Stored) -> str:
@@ -254,8 +277,15 @@ def _summary(kind: str, stored: Stored) -> str:
             ["projecting a message", f"{stored.projection_us:.0f} µs", ""],
             [f"export of {count:,} messages", f"{rate:,.0f} messages a second", ""],
             ["its growth of memory", f"{growth:.1f} MiB", verdict(growth, GOAL_GROWTH)],
+            ["size of the database, for each message", f"{_bytes_per_message(stored):.0f} bytes", ""],
         ],
     )
+
+
+def _bytes_per_message(stored: Stored) -> float:
+    """Return the size of the database with all indexes, in bytes for each message."""
+    with stored.engine.connect() as connection:
+        return status.database_size(connection) / stored.size
 
 
 def _export(stored: Stored, count: int) -> tuple[float, float]:
