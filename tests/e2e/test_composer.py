@@ -191,6 +191,9 @@ def test_an_answer_that_is_refused_comes_back_with_the_reason(desk: Console) -> 
     for n in range(5):
         page.locator("#reply").fill(f"第{n}条")
         page.keyboard.press("Control+Enter")
+    expect(page.locator("#reply")).to_be_disabled()
+    # As if the page did not know yet, and would not ask.
+    page.evaluate("document.querySelector('#window').remove()")
     page.evaluate("document.querySelector('#replying fieldset').disabled = false")
     page.locator("#reply").fill("第六条")
     page.keyboard.press("Control+Shift+Enter")

@@ -86,6 +86,7 @@ def test_a_day_of_an_operator(console: Console) -> None:
     page.locator("tbody tr", has_text="20261124").locator(".person a").click()
     expect(page.locator(".here")).to_contain_text("我要退款")
 
+    expect(page.locator("#way-note")).to_have_attribute("tabindex", "-1")  # the page's script is there
     page.keyboard.press("n")
     page.locator("#note").fill("已经答应退款 @admin")
     page.get_by_role("button", name="记下").click()

@@ -53,7 +53,8 @@ function openTabs() {
       other.focus();
     };
   }
-  select(tabs.find(tab => tab.ariaSelected === "true").id.slice(4));
+  const written = tabs.find(tab => panelOf(tab).contains(document.activeElement));  // before this script was there
+  select((written ?? tabs.find(tab => tab.ariaSelected === "true")).id.slice(4));
   composer.addEventListener("input", () => say(""));
   composer.addEventListener("focusin", () => composer.classList.add("used"));
   composer.addEventListener("focusout", ({currentTarget: left}) => setTimeout(() => {
