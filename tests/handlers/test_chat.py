@@ -28,6 +28,7 @@ from wechat_bot.services.audit import Actor
 from wechat_bot.services.conversations import handover
 from wechat_bot.services.inbox import pickup
 from wechat_bot.services.knowledge import pairs
+from wechat_bot.services.rules import editing
 from wechat_bot.testing import FakeAPI, FakePlatform, listening
 from wechat_bot.testing import FakeModel as StandIn
 from wechat_bot.wechat.account_kinds import AccountKind
@@ -170,6 +171,31 @@ def test_a_follower_can_let_the_conversation_be_forgotten(
     told = "".join(message.content for message in model.prompts[1][1:])
     assert QUESTION not in told
     assert ANSWER not in told
+
+
+@pytest.mark.parametrize("by", ["text", "menu"])
+def test_a_rule_lets_the_conversation_be_forgotten(
+    app: Flask, platform: FakePlatform, model: FakeModel, by: str
+) -> None:
+    install(app, model)
+    trigger: dict[str, Any] = {"type": "text"} if by == "text" else {"type": "menu", "keys": ["ANEW"]}
+    patterns = {"patterns": [{"match": "whole", "text": "重来"}]} if by == "text" else {}
+    answers = [{"kind": "text", "text": "好，从头说起。"}]
+    definition = {
+        "name": "重来",
+        "trigger": trigger,
+        "answers": answers,
+        "resets_assistant": True,
+        **patterns,
+    }
+    editing.create(services(app).engine, ACTOR, services(app).account_id, definition)
+    platform.text(QUESTION)
+    shown = platform.text("重来") if by == "text" else platform.click("ANEW")
+    assert shown == "好，从头说起。"
+    platform.text("怎么退货？")
+    told = "".join(message.content for message in model.prompts[1][1:])
+    assert QUESTION not in told
+    assert "重来" not in told
 
 
 def test_a_picture_is_told_in_words(app: Flask, platform: FakePlatform, model: FakeModel) -> None:

@@ -23,7 +23,8 @@ otherwise = Router()
 def answer(message: Message, ctx: Context) -> Answer:
     """Answer all that the follower has written since the last answer."""
     assistant, account_id = ctx.services.assistant, ctx.services.account_id
-    question = assistant.question(account_id, message.dedup_key, ctx.received_at)
+    resets = ctx.rules.resets if ctx.rules else ()
+    question = assistant.question(account_id, message.dedup_key, ctx.received_at, resets)
     if question is None:  # it was part of an earlier question
         return None
     label, written = assistant.profile(account_id).label, [""]

@@ -241,6 +241,8 @@ class Rule(Definition):
     """Seconds for which the rule leaves a follower's messages to others after it answered one."""
     with_person: bool = False
     """Whether it also answers messages while a person talks with the follower. Rules for events always do."""
+    resets_assistant: bool = False
+    """Whether the assistant forgets the conversation before a message that the rule takes."""
     notes: str = ""
     """What operators tell each other about the rule."""
 

@@ -131,6 +131,15 @@ class RuleSet:
             is_last_resort=rule.is_last_resort,
         )
 
+    @property
+    def resets(self) -> frozenset[str]:
+        """The origins of messages before which the assistant forgets the conversation."""
+        return frozenset(
+            route.origin
+            for route, (_, rule) in zip(self._routes, self._order, strict=True)
+            if rule.resets_assistant
+        )
+
     # Matching
 
     def find(self, message: Message, ctx: Context, *, last: bool = False) -> Route | None:

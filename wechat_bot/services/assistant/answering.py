@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
@@ -122,18 +122,21 @@ class Assistant:
         profile = self.profile(account_id)
         return used_share(profile, self.spent(account_id)) if profile.enabled else None
 
-    def question(self, account_id: int, key: str, received_at: datetime) -> Question | None:
+    def question(
+        self, account_id: int, key: str, received_at: datetime, resets: Collection[str] = ()
+    ) -> Question | None:
         """Return the question that begins with the message with the dedup key `key`.
 
         What the follower writes until `MORE_SECONDS` after it belongs to the question. None if the message
-        was part of an earlier question.
+        was part of an earlier question. A message with an origin of `resets` lets what was said before it be
+        forgotten.
         """
         prepare()
         age = (datetime.now(UTC) - received_at).total_seconds()
         self._sleep(min(max(0.0, MORE_SECONDS - age), MORE_SECONDS))
         profile = self.profile(account_id)
         with self._engine.connect() as connection:
-            turn = load_turn(connection, key, profile, self._zone, datetime.now(UTC))
+            turn = load_turn(connection, key, profile, self._zone, datetime.now(UTC), resets)
         if turn is None:
             return None
         pictures = tuple(self._load(turn.pictures)) if profile.sees_pictures else ()

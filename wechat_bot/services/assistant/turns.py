@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from operator import attrgetter
@@ -59,11 +59,17 @@ class Turn:
 
 
 def load_turn(
-    connection: Connection, key: str, profile: AssistantProfile, zone: tzinfo, now: datetime
+    connection: Connection,
+    key: str,
+    profile: AssistantProfile,
+    zone: tzinfo,
+    now: datetime,
+    resets: Collection[str] = (),
 ) -> Turn | None:
     """Return the turn that begins with the message with the dedup key `key`.
 
-    None if the message was part of an earlier turn, which has been answered.
+    None if the message was part of an earlier turn, which has been answered. What was said before a message
+    with an origin of `resets`, or with a word of the profile, is forgotten.
     """
     message = connection.execute(_THIS.where(MessageLog.dedup_key == key)).one()
     if connection.scalar(_answered_with_others(message, key)):
@@ -72,7 +78,7 @@ def load_turn(
     since = now - timedelta(minutes=profile.memory_minutes)
     before = connection.execute(_before(message, since)).all()[::-1]
     notes = connection.execute(_notes(message, since)).all()
-    said = [*_utterances(before, profile.reset_words), *map(_from_note, notes)]
+    said = [*_utterances(before, profile.reset_words, {RESET, *resets}), *map(_from_note, notes)]
     return Turn(
         message.follower_id,
         tuple(map(text_of, asked)),
@@ -155,18 +161,24 @@ def _from_note(note: Row[datetime, str]) -> Utterance:
     return Utterance(Speaker.OPERATOR, note.at, f"（留言）{note.note}")
 
 
-def _utterances(rows: Sequence[Row[Any]], reset_words: Iterable[str]) -> list[Utterance]:
-    resets = set(map(normalize, reset_words))
-    said = [row for row in rows if row.kind != "event" and not is_hint(row.dedup_key) and not _is_tap(row)]
-    return [_utterance(row, resets) for row in said]
+def _utterances(
+    rows: Sequence[Row[Any]], reset_words: Iterable[str], reset_origins: Collection[str]
+) -> list[Utterance]:
+    words = set(map(normalize, reset_words))
+    said = []
+    for row in rows:
+        is_reset = row.direction == Direction.IN and (
+            row.origin in reset_origins or normalize(row.text) in words
+        )
+        if is_reset or not (row.kind == "event" or is_hint(row.dedup_key) or _is_tap(row)):
+            said.append(Utterance(_speaker(row), row.received_at, text_of(row), is_reset))
+    return said
 
 
-def _utterance(row: Row[Any], resets: set[str]) -> Utterance:
-    if row.direction == Direction.OUT:
-        speaker = Speaker.BOT if row.operator_id is None else Speaker.OPERATOR
-        return Utterance(speaker, row.received_at, text_of(row))
-    is_reset = row.origin == RESET or normalize(row.text) in resets
-    return Utterance(Speaker.FOLLOWER, row.received_at, text_of(row), is_reset)
+def _speaker(row: Row[Any]) -> Speaker:
+    if row.direction == Direction.IN:
+        return Speaker.FOLLOWER
+    return Speaker.BOT if row.operator_id is None else Speaker.OPERATOR
 
 
 def _is_tap(row: Row[Any]) -> bool:

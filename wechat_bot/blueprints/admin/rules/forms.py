@@ -39,6 +39,10 @@ _SEPARATORS = re.compile(r"[\s,，、;；]+")
 # From the form
 
 
+_SWITCHES = ("with_person", "resets_assistant")
+"""Fields of a definition that are off unless they are named."""
+
+
 def definition_of(form: Form) -> dict[str, Any]:
     """Return the definition in a form, which may have problems."""
     definition: dict[str, Any] = {
@@ -48,8 +52,7 @@ def definition_of(form: Form) -> dict[str, Any]:
         **answer_forms.answers_of(form),
         "cool_down": _cool_down(form),
     }
-    if "with_person" in form:
-        definition["with_person"] = True
+    definition |= {name: True for name in _SWITCHES if name in form}
     if definition["trigger"]["type"] == TriggerKind.TEXT:
         definition["patterns"] = [{"match": match, "text": text} for match, text in _patterns(form)]
     if notes := text_of(form, "notes"):
@@ -117,8 +120,8 @@ def form_of(definition: Mapping[str, Any]) -> Form:
     form = Form({"name": definition.get("name", ""), "notes": definition.get("notes", "")})
     if definition.get("enabled", True):
         form["enabled"] = "on"
-    if definition.get("with_person"):
-        form["with_person"] = "on"
+    for name in filter(definition.get, _SWITCHES):
+        form[name] = "on"
     seconds = definition.get("cool_down", 0)
     unit = next((name for name in reversed(UNITS) if seconds and seconds % UNITS[name] == 0), "minutes")
     form["cool_down"], form["cool_down.unit"] = str(seconds // UNITS[unit] or ""), unit

@@ -78,6 +78,7 @@ FIELDS = {
     "audience": lazy_gettext("给谁"),
     "cool_down": lazy_gettext("冷却"),
     "with_person": lazy_gettext("有人对话时也回答"),
+    "resets_assistant": lazy_gettext("AI 助手重新开始对话"),
     "notes": lazy_gettext("备注"),
     "hours": lazy_gettext("几点到几点"),
     "last_day": lazy_gettext("最后一天"),
@@ -241,6 +242,7 @@ def described(definition: Mapping[str, Any], files: Mapping[int, str]) -> dict[s
         "audience": _audience(rule),
         "cool_down": _rest(rule.cool_down),
         "with_person": str(_("是") if rule.with_person else _("否")),
+        "resets_assistant": str(_("是") if rule.resets_assistant else _("否")),
         "notes": rule.notes,
     }
 
