@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from wechat_bot.wechat.credentials import Mode
 
-from . import compare, growth, history, knowledge, memory, report, rules, stages, startup, waiting
+from . import compare, growth, history, knowledge, memory, report, restart, rules, stages, startup, waiting
 from .options import POSTGRES_URL, QUICK, THOROUGH, Options
 from .tools import Missing
 
@@ -23,6 +23,7 @@ COMMANDS: dict[str, Callable[[Options], report.Report]] = {
     "history": history.run,
     "waiting": waiting.run,
     "startup": startup.run,
+    "restart": restart.run,
     "rules": rules.run,
     "knowledge": knowledge.run,
     "profile": stages.run,

@@ -28,6 +28,7 @@ TITLES = {
     "history": "Reading many stored messages",
     "waiting": "Waiting and storms",
     "startup": "Start",
+    "restart": "Restart",
     "rules": "Rules",
     "knowledge": "Knowledge",
     "profile": "Where the time of a push goes",
