@@ -12,7 +12,20 @@ from typing import NoReturn
 
 from wechat_bot.wechat.credentials import Mode
 
-from . import compare, growth, history, knowledge, memory, report, rules, soak, stages, startup, waiting
+from . import (
+    compare,
+    growth,
+    history,
+    knowledge,
+    memory,
+    report,
+    restart,
+    rules,
+    soak,
+    stages,
+    startup,
+    waiting,
+)
 from .options import POSTGRES_URL, QUICK, THOROUGH, Options
 from .tools import Missing
 
@@ -24,6 +37,7 @@ COMMANDS: dict[str, Callable[[Options], report.Report]] = {
     "waiting": waiting.run,
     "soak": soak.run,
     "startup": startup.run,
+    "restart": restart.run,
     "rules": rules.run,
     "knowledge": knowledge.run,
     "profile": stages.run,

@@ -34,7 +34,11 @@ from .tools import ROOT
 RECORDED = "SELECT count(*) FROM message_logs WHERE direction = 'in'"
 WORKERS = 2
 NAME, PASSWORD = "li", "for this measurement only"
-_SERVE = "from config import settings; from wechat_bot.server import serve; serve(settings, print)"
+_SERVE = """
+from config import settings
+from wechat_bot.server import bind, serve
+serve(settings, bind(settings), print)
+"""
 
 
 def settings(

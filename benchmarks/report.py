@@ -29,6 +29,7 @@ TITLES = {
     "waiting": "Waiting and storms",
     "soak": "An hour of messages and operators",
     "startup": "Start",
+    "restart": "Restart",
     "rules": "Rules",
     "knowledge": "Knowledge",
     "profile": "Where the time of a push goes",

@@ -160,7 +160,7 @@ def _measure(each: Run, make: Callable[[Path, ExitStack], Database], name: str) 
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="bench-")))
         server = ours.server("ours", Mode.SAFE, directory, make(directory, stack))
-        server = _serve_bot(server, ASSISTANT_BOT if each.assistant else BOT)
+        server = serve_bot(server, ASSISTANT_BOT if each.assistant else BOT)
         if each.assistant:
             stack.enter_context(_model(server))
         started = stack.enter_context(running(server))
@@ -179,7 +179,7 @@ def _model(server: Server) -> Iterator[None]:
         yield
 
 
-def _serve_bot(server: Server, bot: Path) -> Server:
+def serve_bot(server: Server, bot: Path) -> Server:
     """Return the server with another bot than the shipped one."""
     path = f"{bot}:{server.environ['PYTHONPATH']}"
     return replace(server, environ={**server.environ, "PYTHONPATH": path})

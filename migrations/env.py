@@ -9,6 +9,7 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from flask import current_app
 
+from wechat_bot.database.startup import migration_lock
 from wechat_bot.extensions import db
 from wechat_bot.models.columns import UTCDateTime
 
@@ -36,7 +37,7 @@ def run_offline() -> None:
 
 def run_online() -> None:
     arguments = current_app.extensions["migrate"].configure_args
-    with db.engine.connect().execution_options(writes=True) as connection:
+    with db.engine.connect().execution_options(writes=True) as connection, migration_lock(connection):
         context.configure(
             connection=connection,
             target_metadata=db.metadata,

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from flask import Flask
-from flask_migrate import upgrade
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import create_app
 from .cli.common import database_problem
+from .cli.database import prepare_database
 from .env_file import create_env_file, load_settings
 from .extensions import db
-from .server import PortBusy, check_port, serve
+from .server import PortBusy, bind, serve
 from .services.operators.management import FIRST_ADMIN_NAME, create_first
 from .settings import Environment, Settings, SettingsError
 from .terminal import gettext as _
@@ -34,15 +34,17 @@ def main() -> None:
                 "HOST=%(host)s 让别人也进得来：设置你自己的 SECRET_KEY 和 WECHAT_TOKEN。", host=settings.host
             )
             raise SettingsError([problem])
-        check_port(settings)
+        listener = bind(settings)
         app = create_app(settings)
+        prepare_database(app)
     except (SettingsError, PortBusy) as error:
         _stop(str(error))
-    _prepare_database(app)
+    except SQLAlchemyError as error:
+        _stop(database_problem(error))
     address, env = f"http://{settings.host}:{settings.port}", settings.app_env
     print(_welcome(settings, address, _create_first_operator(app)), flush=True)
     running = _("wechat_bot 运行在 %(address)s（%(env)s）。按 Ctrl-C 结束。", address=address, env=env)
-    serve(settings, when_listening=lambda: print(f"  {running}\n", flush=True))
+    serve(settings, listener, when_listening=lambda: print(f"  {running}\n", flush=True))
 
 
 def _load_settings(env_file: Path) -> Settings:
@@ -59,15 +61,6 @@ def _load_settings(env_file: Path) -> Settings:
             raise SettingsError([problem]) from error
         print(_("已写好 .env，密钥是新的。"))
     return load_settings(env_file)
-
-
-def _prepare_database(app: Flask) -> None:
-    try:
-        with app.app_context():
-            upgrade()
-            db.engine.dispose()
-    except SQLAlchemyError as error:
-        _stop(database_problem(error))
 
 
 def _create_first_operator(app: Flask) -> str | None:

@@ -1,32 +1,30 @@
-"""The HTTP server with its options, and the background worker process beside it."""
+"""The processes of the program: those that answer HTTP, and the background worker beside them."""
 
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import os
+import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
-from multiprocessing.process import BaseProcess
 from tempfile import TemporaryDirectory
-from typing import Any
-
-from granian import Granian
-from granian.constants import HTTPModes, Interfaces, RuntimeModes
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
+from typing import TYPE_CHECKING, Any
 
 from . import idle_connections, open_files
 from .settings import Settings
+from .supervisor import Supervisor
 from .terminal import gettext as _
 
+if TYPE_CHECKING:
+    from flask import Flask
+
 STOP_SECONDS = 30
-"""Grace period for slow handlers and jobs when the server stops, in seconds."""
+"""Grace period for pushes, slow handlers and jobs when a process is told to end, in seconds."""
 BACKLOG = 4096
 """Connections that wait to be accepted, and connections that one process keeps open."""
 SWITCH_SECONDS = 0.05
@@ -36,107 +34,52 @@ HEADER_SECONDS = 10
 """Seconds that a client has for the head of a request, from its first byte."""
 MAX_HEAD = 64 << 10
 """Maximum size of the head of a request, in bytes."""
-PROBE_PAUSE = 0.1
-"""Seconds between two attempts to reach the server that is being started."""
-WORKER_PAUSE = 1.0
-"""Seconds before the worker process is started, and before it is restarted."""
 
 
 class PortBusy(Exception):
     """Another program already listens on the port."""
 
 
-def check_port(settings: Settings) -> None:
-    """Check that the server can listen on its address.
+def bind(settings: Settings) -> socket.socket:
+    """Return a socket that is bound to the address of the server and does not listen yet.
 
-    :raises PortBusy: with a remedy, if it cannot.
+    :raises PortBusy: with a remedy, if the address cannot be had.
     """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            problem = _(
-                "不能监听 %(host)s:%(port)s（%(reason)s）：停掉占用它的程序，或者换一个端口，"
-                "如 PORT=%(other)s make run。",
-                host=settings.host,
-                port=settings.port,
-                reason=error.strerror,
-                other=settings.port + 1,
-            )
-            raise PortBusy(problem) from error
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        problem = _(
+            "不能监听 %(host)s:%(port)s（%(reason)s）：停掉占用它的程序，或者换一个端口，"
+            "如 PORT=%(other)s make run。",
+            host=settings.host,
+            port=settings.port,
+            reason=error.strerror,
+            other=settings.port + 1,
+        )
+        raise PortBusy(problem) from error
+    return listener
 
 
-def load_app(target: str) -> Any:
-    """Load the application in a server process, which ends when the main process is gone.
+def serve(settings: Settings, listener: socket.socket, when_listening: Callable[[], object]) -> None:
+    """Serve ``wsgi:app`` at the address that `listener` is bound to, with a worker process beside it.
 
-    Otherwise the processes of a killed server would continue to accept a share of the connections.
+    A signal ends it or replaces its processes, see `Supervisor`. `when_listening` is called as soon as
+    connections are taken. The processes share the socket: connections that none of them has accepted wait
+    while one is started or replaced.
     """
-    _follow_parent()  # before the imports that take time
-    from .wiring import services
-
-    module, _, name = target.partition(":")
-    app = getattr(import_module(module), name)
-    idle_connections.watch(services(app).settings.port)
-    sys.setswitchinterval(SWITCH_SECONDS)
-    gc.freeze()  # garbage collection skips objects that live as long as the process
-    return app
-
-
-def _follow_parent() -> None:
-    """End with the main process only. Ctrl-C does not reach this process, which has its own group."""
-    os.setpgrp()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent:
-        parent.join()
-        os._exit(1)
-
-
-def serve(settings: Settings, when_listening: Callable[[], object]) -> None:
-    """Serve ``wsgi:app``, with a worker process beside it, until a signal ends both.
-
-    `when_listening` is called as soon as the server takes connections.
-    All processes are spawned, so that they share no thread or connection with this one.
-    """
-    multiprocessing.set_start_method("spawn", force=True)
     open_files.raise_limit()
-    server = Granian(
-        "wsgi:app",
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.WSGI,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=MAX_HEAD),
-        websockets=False,
-        workers=settings.web_workers,
-        blocking_threads=settings.web_threads,  # each is started when it is needed
-        backlog=BACKLOG,
-        backpressure=BACKLOG,
-        runtime_mode=RuntimeModes.mt,
-        respawn_failed_workers=True,
-        workers_kill_timeout=STOP_SECONDS,
-        log_level=LogLevels.error,  # it warns of many threads, but they only wait for slow handlers
-    )
-    address = settings.host, settings.port
-    threading.Thread(target=_wait_for_server, args=(address, when_listening), daemon=True).start()
-    with _metrics_folder(settings), _background_worker():
-        server.serve(target_loader=load_app)
-
-
-def _wait_for_server(address: tuple[str, int], when_listening: Callable[[], object]) -> None:
-    while True:
+    web = {f"web-{n}": partial(_answer, settings, listener) for n in range(1, settings.web_workers + 1)}
+    supervisor = Supervisor({**web, "jobs": _work}, STOP_SECONDS, when_listening)
+    with _metrics_folder(settings):
         try:
-            socket.create_connection(address).close()
-        except OSError:
-            time.sleep(PROBE_PAUSE)
-        else:
-            when_listening()
-            return
+            supervisor.run()
+        finally:
+            listener.close()  # or connections would wait for nobody
+            supervisor.stop()
 
 
 @contextmanager
@@ -151,34 +94,68 @@ def _metrics_folder(settings: Settings) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _background_worker() -> Iterator[None]:
-    """Run a worker process inside the context. A worker that dies is replaced."""
-    stopping = threading.Event()
-    current: list[BaseProcess] = []
+def _answer(settings: Settings, listener: socket.socket, when_ready: Callable[[], None]) -> None:
+    """Answer requests until SIGTERM. Those that have been accepted and slow handlers are completed."""
+    from granian._granian import SocketHolder
+    from granian.constants import HTTPModes, Interfaces, RuntimeModes
+    from granian.http import HTTP1Settings
+    from granian.log import LogLevels
+    from granian.server.mp import MPServer
 
-    def supervise() -> None:
-        while not stopping.wait(WORKER_PAUSE):  # also at first, so that the server starts first
-            process = multiprocessing.get_context("spawn").Process(target=_run_worker, name="jobs")
-            process.start()
-            current[:] = [process]
-            process.join()
+    from .wiring import services
 
-    supervisor = threading.Thread(target=supervise)
-    supervisor.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        for process in current:
-            process.terminate()
-            process.join(STOP_SECONDS)
-            process.kill()
-        supervisor.join()
+    app = _load_app()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # also in the threads that are started now
+    threading.Thread(target=_hear_signal, daemon=True).start()
+    idle_connections.watch(settings.port)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    server = MPServer(
+        "wsgi:app",
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=MAX_HEAD),
+        websockets=False,
+        blocking_threads=settings.web_threads,  # each is started when it is needed
+        backpressure=BACKLOG,
+        runtime_mode=RuntimeModes.mt,
+        log_level=LogLevels.error,  # it warns of many threads, but they only wait for slow handlers
+    )
+    listener.listen(BACKLOG)
+    when_ready()
+    # What granian's own server does in each of its processes, but with our socket: it would make one for
+    # each process, and the connections that wait at a socket are lost with it.
+    holder: Any = SocketHolder
+    server._ssp, server._shd, server._sso = None, holder(listener.detach(), False, BACKLOG), None
+    server._spawn_worker(0, server._spawn_wsgi_worker, lambda: app).inner.run()
+    services(app).close()
 
 
-def _run_worker() -> None:
-    _follow_parent()
+def _hear_signal() -> None:
+    """Wait for SIGTERM, which all other threads block, and do once what granian does about it.
+
+    Otherwise the system might give it to any thread, and the main thread, in which Python runs handlers,
+    would not notice: it waits without a limit. A third signal would make granian wait for ever.
+    """
+    signal.sigwait({signal.SIGTERM})
+    handler = signal.getsignal(signal.SIGTERM)
+    if callable(handler):
+        handler(signal.SIGTERM, None)
+    else:  # granian has not begun
+        os._exit(0)
+
+
+def _work(when_ready: Callable[[], None]) -> None:
+    """Run background jobs until SIGTERM."""
     os.nice(10)  # answering pushes has priority
-    worker = import_module("wechat_bot.worker")
-    worker.work(import_module("wsgi").app)
+    app = _load_app()
+    when_ready()
+    import_module("wechat_bot.worker").work(app)
+
+
+def _load_app() -> Flask:
+    """Load the application, without looking for garbage: what is loaded lives as long as the process."""
+    gc.disable()
+    app: Flask = import_module("wsgi").app
+    gc.freeze()
+    gc.enable()
+    return app

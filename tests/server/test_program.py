@@ -9,12 +9,14 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from tests.cable import Cable
 from tests.server.conftest import ROOT, MakeProgram, Program
 from tests.waiting import PATIENCE, wait_until
 from wechat_bot.env_file import load_settings
@@ -67,7 +69,7 @@ def test_a_busy_port_is_told_with_a_remedy(tmp_path: Path) -> None:
         ({"APP_ENV": "production", "SECRET_KEY": "secret"}, ["SECRET_KEY is missing or too short"]),
         ({"HOST": "0.0.0.0", "SECRET_KEY": "development"}, ["HOST=0.0.0.0 lets others in"]),
         ({"WECHAT_MESSAGE_MODE": "safe", "WECHAT_APP_ID": ""}, ["WECHAT_MESSAGE_MODE is safe, which needs"]),
-        ({"DATABASE_URL": "postgres://127.0.0.1:1/none", "PORT": "0"}, ["The database cannot be used"]),
+        ({"DATABASE_URL": "sqlite:////proc/none/bot.db", "PORT": "0"}, ["The database cannot be used"]),
         ({"INSTANCE_PATH": "/proc/self/none", "PORT": "0"}, ["No files can be written to /proc/self/none ("]),
         ({"INSTANCE_PATH": "/proc/self", "PORT": "0"}, ["No files can be written to /proc/self ("]),
     ],
@@ -79,6 +81,23 @@ def test_wrong_settings_are_told_all_at_once(
     assert ended.returncode == 1
     assert all(sentence in ended.stderr for sentence in sentences)
     assert "Traceback" not in ended.stderr
+
+
+def test_it_waits_for_a_database_that_is_being_started(
+    make_program: MakeProgram, postgresql_database: str
+) -> None:
+    cable = Cable(postgresql_database)
+    cable.cut()
+    program = make_program(DATABASE_URL=cable.url)
+    starting = threading.Thread(target=program.start)
+    starting.start()
+    told = "The database cannot be reached yet ("
+    wait_until(lambda: program.log.exists() and told in program.log.read_text())
+    cable.mend()
+    starting.join()
+    assert str(program.platform().text("帮助")).startswith("我会这些")
+    assert program.stop(signal.SIGTERM) == 0
+    cable.cut()
 
 
 def test_it_speaks_the_language_of_the_terminal(make_program: MakeProgram, tmp_path: Path) -> None:

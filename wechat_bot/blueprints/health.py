@@ -8,7 +8,7 @@ from hmac import compare_digest
 
 from flask import Blueprint, Response, abort, request
 
-from ..services.health.status import describe
+from ..services.health.status import READY, describe
 from ..wiring import services
 
 bp = Blueprint("health", __name__)
@@ -25,7 +25,7 @@ def readyz() -> Response:
     """Report whether messages can be recorded. That does not depend on a worker."""
     error = services().inbox.last_error
     state = describe(error) if error else services().doctor.readiness()
-    return Response(f"database: {state}", 200 if state == "ok" else 503, mimetype="text/plain")
+    return Response(f"database: {state}", 200 if state in READY else 503, mimetype="text/plain")
 
 
 @bp.get("/metrics")

@@ -337,6 +337,13 @@ def test_an_old_database_is_told(settings: Settings, tmp_path: Path) -> None:
     assert found.snapshot is None
 
 
+def test_a_database_that_a_later_release_has_upgraded_is_told_and_can_be_used(app: Flask) -> None:
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    check = next(check for check in diagnose(app).checks if check.finding.step == "database")
+    assert (check.finding.code, check.state) == ("newer", Health.WARN)
+
+
 def test_a_database_that_is_away_is_told_and_nothing_fails(settings: Settings, tmp_path: Path) -> None:
     app = create_app(replace(settings, database_url=f"sqlite:///{tmp_path}/no/folder/bot.db"))
     assert diagnose(app).headline.finding.code == "trouble"

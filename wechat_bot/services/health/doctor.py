@@ -158,7 +158,7 @@ class Doctor:
         return self._problems
 
     def readiness(self) -> str:
-        """Return "ok", or a short reason why the database cannot be used.
+        """Return one of `status.READY`, or a short reason why the database cannot be used.
 
         Strangers may ask as often as they like: the database is read once in `READINESS_CACHE_SECONDS`, by
         one thread, and nothing is written.
@@ -193,7 +193,7 @@ class Doctor:
         reason = status.check_database(self.engine, self.migrations)
         if reason == "not migrated":
             return Check(findings.DATABASE_NOT_MIGRATED)
-        if reason != "ok":
+        if reason not in status.READY:
             return Check(findings.DATABASE_TROUBLE, {"trouble": reason})
         if self.engine.dialect.name in {"mysql", "mariadb"}:
             with self.engine.connect() as connection:
@@ -201,7 +201,7 @@ class Doctor:
             if charset != "utf8mb4":
                 database = self.engine.url.database or ""
                 return Check(findings.DATABASE_CHARSET, {"charset": charset, "database": database})
-        return Check(ok("database"))
+        return Check(findings.DATABASE_NEWER if reason == status.NEWER else ok("database"))
 
     def _check_redis(self) -> Iterator[Check]:
         if not self.settings.redis_url:

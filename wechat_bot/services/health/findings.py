@@ -51,6 +51,11 @@ DATABASE_NOT_MIGRATED = _fail(
     _("数据库的结构和程序的版本不一致。"),
     _("运行 flask db upgrade，或重新 make run。"),
 )
+DATABASE_NEWER = _warn(
+    "database.newer",
+    _("数据库比这个程序新：别处的新版本已经升级了它。消息照常存下来。"),
+    _("把这里的程序也更新到新版本。"),
+)
 DATABASE_TROUBLE = _fail(
     "database.trouble",
     _("消息现在存不下来：%(trouble)s。"),

@@ -55,38 +55,53 @@ _REASONS = {
 """Reasons by parts of the databases' error messages."""
 
 
+NEWER = "newer than this program"
+"""The state of a database that a later release has upgraded.
+
+It can be used, because an upgrade keeps what the release before needs (``docs/upgrades.md``).
+"""
+READY = {"ok", NEWER}
+"""The states in which the database can be used."""
+
+
 def check_database(engine: Engine, migrations: str) -> str:
-    """Return "ok", or a short reason why messages cannot be recorded. Writes to the database as a test."""
+    """Return one of `READY`, or a short reason why messages cannot be recorded.
+
+    Writes to the database as a test.
+    """
     state = check_schema(engine, migrations)
-    if state != "ok":
+    if state not in READY:
         return state
     try:
         with transaction(engine) as connection:
             connection.execute(update(Account).values(app_id=Account.app_id))
     except SQLAlchemyError as error:
         return describe(error)
-    return "ok"
+    return state
 
 
 def check_schema(engine: Engine, migrations: str) -> str:
-    """Return "ok", or a short reason why the database cannot be read. Writes nothing."""
+    """Return one of `READY`, or a short reason why the database cannot be used. Writes nothing."""
     try:
         with engine.connect() as connection:
             present, wanted = revisions(connection, migrations)
     except SQLAlchemyError as error:
         return describe(error)
-    return "ok" if present == wanted else "not migrated"
+    if present == wanted:
+        return "ok"
+    return NEWER if present and present not in _revisions(migrations) else "not migrated"
 
 
 def revisions(connection: Connection, migrations: str) -> tuple[str | None, str | None]:
     """Return the schema revision of the database, and the one that the program requires."""
     present = MigrationContext.configure(connection).get_current_revision()
-    return present, _newest_revision(migrations)
+    return present, next(iter(_revisions(migrations)), None)
 
 
 @cache
-def _newest_revision(migrations: str) -> str | None:
-    return ScriptDirectory(migrations).get_current_head()
+def _revisions(migrations: str) -> tuple[str, ...]:
+    """Return all schema revisions that the program knows, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory(migrations).walk_revisions())
 
 
 def describe(error: Exception) -> str:
