@@ -12,6 +12,7 @@ from flask import current_app
 from wechat_bot.database.startup import migration_lock
 from wechat_bot.extensions import db
 from wechat_bot.models.columns import UTCDateTime
+from wechat_bot.services.messages.partitions import is_partitioned
 
 
 def render_item(kind: str, item: Any, autogen_context: AutogenContext) -> str | Literal[False]:
@@ -23,8 +24,8 @@ def render_item(kind: str, item: Any, autogen_context: AutogenContext) -> str | 
 
 
 def include_name(name: str | None, kind: str, parents: Any) -> bool:
-    """Leave the tables of the search index alone: each database has its own, which no model describes."""
-    return kind != "table" or not re.fullmatch(r"\w+_search(_\w+)?", name or "")
+    """Leave alone what no model describes: the tables of the search index, and partitions."""
+    return kind != "table" or not re.fullmatch(r"\w+_search(_\w+)?|message_logs_\w+", name or "")
 
 
 def run_offline() -> None:
@@ -38,11 +39,19 @@ def run_offline() -> None:
 def run_online() -> None:
     arguments = current_app.extensions["migrate"].configure_args
     with db.engine.connect().execution_options(writes=True) as connection, migration_lock(connection):
+
+        def include_object(item: Any, name: str | None, kind: str, reflected: bool, other: Any) -> bool:
+            """Leave alone what partitions have instead of their table: the unique key, and references."""
+            if kind == "foreign_key_constraint" and reflected:
+                return not item.elements[0].target_fullname.startswith("message_logs_")
+            return name != "uq_message_logs_dedup_key" or not is_partitioned(connection)
+
         context.configure(
             connection=connection,
             target_metadata=db.metadata,
             render_item=render_item,
             include_name=include_name,
+            include_object=include_object,
             **arguments,
         )
         with context.begin_transaction():

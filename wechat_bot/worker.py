@@ -18,6 +18,7 @@ from .services.assistant import records
 from .services.conversations import handover
 from .services.health.heartbeats import heartbeat, is_leader, sign_off
 from .services.inbox.recovery import recover
+from .services.messages import partitions
 from .wiring import services
 
 THREADS = 4
@@ -47,6 +48,7 @@ def work(app: Flask) -> None:
         (10, lambda: synchronize_followers(app, name)),
         (10, lambda: care_for_library(app, name)),
         (3600, lambda: delete_old_answers(app)),
+        (60, lambda: begin_month(app, name)),
         (60, lambda: bot.evaluations.resume_interrupted(datetime.now(UTC))),
         (10, lambda: bot.menus.publish_due(bot.account_id, datetime.now(UTC))),
         (5, lambda: send_alerts(app, name)),
@@ -85,6 +87,13 @@ def delete_old_answers(app: Flask) -> None:
     """Delete what was recorded of the assistant long ago."""
     bot, kept = services(app), timedelta(days=services(app).settings.model_answers_days)
     records.delete_old(bot.engine, bot.account_id, kept, datetime.now(UTC))
+
+
+def begin_month(app: Flask, name: str) -> None:
+    """Prepare the partitions of the message log, if it has any. Only the leader of the workers does so."""
+    bot = services(app)
+    if is_leader(bot.engine, name):
+        partitions.advance(bot.engine, datetime.now(UTC))
 
 
 def care_for_library(app: Flask, name: str) -> None:

@@ -1,4 +1,4 @@
-"""``flask wechat export`` and ``flask search rebuild``."""
+"""``flask wechat export`` and ``partition-messages``, and ``flask search rebuild``."""
 
 from __future__ import annotations
 
@@ -82,3 +82,9 @@ def test_the_index_is_built_again(app: Flask, engine: Engine) -> None:
     assert result.exit_code == 0
     with engine.connect() as connection:
         assert len(connection.scalars(MESSAGES.matching_ids(Query.parse("退款"), "sqlite")).all()) == 3
+
+
+def test_messages_of_sqlite_cannot_be_partitioned(app: Flask) -> None:
+    result = app.test_cli_runner().invoke(args=["wechat", "partition-messages"])
+    assert result.exit_code == 1
+    assert "PostgreSQL" in result.output

@@ -1,9 +1,10 @@
-"""``flask wechat export``: write the message history to a file."""
+"""``flask wechat export`` and ``partition-messages``: the message history in a file, and in partitions."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from sqlalchemy import func, select
 from ..extensions import db
 from ..models import MessageLog
 from ..services import audit
+from ..services.messages import partitions
 from ..services.messages.export import ExportFormat, stream
 from ..services.messages.filters import FilterError, MessageFilter
 from ..terminal import gettext as _
@@ -94,3 +96,16 @@ def _progress_bar(last: int) -> AbstractContextManager[Any]:
     if not sys.stderr.isatty():
         return nullcontext()
     return click.progressbar(length=last, label=_("正在导出"), file=sys.stderr)
+
+
+@wechat.command()
+def partition_messages() -> None:
+    """Keep the messages of each month in a partition of their own, on PostgreSQL.
+
+    For accounts with many millions of messages. The program may go on meanwhile; pushes wait for a moment.
+    Interrupted, it goes on when it is called again.
+    """
+    if db.engine.dialect.name != "postgresql":
+        raise click.ClickException(_("只有 PostgreSQL 上的消息能按月分区。"))
+    partitions.convert(db.engine, datetime.now(UTC))
+    click.echo(_("消息已按月分区。worker 会提前准备以后的月份。"))

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..extensions import MYSQL, Model
@@ -27,6 +27,12 @@ class Follower(Model):
             *("account_id", "scene", "last_seen_at", "id"),
             sqlite_where=HAS_SCENE,
             postgresql_where=HAS_SCENE,
+        ),
+        Index(
+            "ix_followers_silent",
+            *("account_id", "has_spoken", "last_seen_at", "id"),
+            sqlite_where=text("has_spoken = 0"),
+            postgresql_where=text("NOT has_spoken"),
         ),
         MYSQL,
     )
@@ -53,6 +59,8 @@ class Follower(Model):
     first_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
     last_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
     """When the last push arrived, as far as the projections have come."""
+    has_spoken: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether the follower ever sent a message, events not counted, as far as the projections have come."""
 
 
 class Tag(Model):

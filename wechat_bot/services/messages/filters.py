@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, TextClause, case, func, literal, select
 
 from ...application import row_id
-from ...models import UNSETTLED, Direction, FollowerTag, HourIndex, MessageLog, MessageState
+from ...models import UNSETTLED, Direction, HourIndex, MessageLog, MessageState
 from ...models.projections import hour_of
+from ..search.tagged import is_tagged
 from ..search.tokens import MAX_QUERY, Query, label
 
 _EARLIEST, _LATEST = date(1970, 1, 2), date(9000, 1, 1)
@@ -94,7 +95,7 @@ class MessageFilter:
     @property
     def exact(self) -> bool:
         """Whether the database finds all messages that match, and no others."""
-        return not self.query or (self.query.exact and not self._unsettled)
+        return not self.query or (self.query.exact and not self.unsettled)
 
     @property
     def listed(self) -> bool:
@@ -103,13 +104,13 @@ class MessageFilter:
         return self.exact and not looked_at and bool(self.groups() or not self.direction)
 
     @property
-    def _unsettled(self) -> bool:
+    def unsettled(self) -> bool:
         """Whether only messages match that have an index of their own: the few that wait or failed."""
         return bool(self.state) and self.state not in {MessageState.ANSWERED, MessageState.SENT}
 
     def groups(self) -> list[list[str]]:
         """Groups of tokens for the search index, one of each must match; none if another index is better."""
-        if self._unsettled:
+        if self.unsettled:
             return []
         directions = [self.direction] if self.direction else list(Direction)
         groups = [[token] for token in self.query.tokens]
@@ -125,8 +126,13 @@ class MessageFilter:
             groups.append([label("follower", str(self.follower))])
         return groups
 
-    def conditions(self, account_id: int) -> Iterator[ColumnElement[bool] | TextClause]:
-        """Yield the conditions on the columns of a message of an account, except its id."""
+    def conditions(
+        self, account_id: int, few_tagged: bool = False
+    ) -> Iterator[ColumnElement[bool] | TextClause]:
+        """Yield the conditions on the columns of a message of an account, except its id.
+
+        `few_tagged` tells whether few followers have the tag.
+        """
         yield MessageLog.account_id == account_id
         follower_id = MessageLog.follower_id + 0 if self.groups() else MessageLog.follower_id
         for column, value in (
@@ -140,11 +146,10 @@ class MessageFilter:
                 yield column == value
         if self.kinds:
             yield MessageLog.kind.in_(self.kinds)
-        if self._unsettled:
+        if self.unsettled:
             yield UNSETTLED  # names the index to SQLite
         if self.tag:
-            tagged = select(FollowerTag.follower_id).where(FollowerTag.tag_id == self.tag)
-            yield MessageLog.follower_id.in_(tagged)
+            yield is_tagged(MessageLog.follower_id, self.tag, few_tagged)
         if self.since:
             yield MessageLog.created_at >= midnight(self.since, self.zone)
         if self.until:

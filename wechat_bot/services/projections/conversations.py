@@ -1,4 +1,4 @@
-"""Operators' conversations and the times of followers' last pushes, kept up to date with the message log."""
+"""Operators' conversations, and what followers did last, kept up to date with the message log."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Boolean, Connection, Row, bindparam, case, insert, or_, select, update
 
 from ...models import Conversation, Direction, Follower
 from ...models.rows import new_row
@@ -66,20 +66,35 @@ def update_conversations(
 
 
 def update_last_seen(connection: Connection, messages: Iterable[Row[Any]]) -> None:
-    """Store when the last push of each follower arrived, in the order of their ids, as others lock them."""
+    """Store when the last push of each follower arrived, and who has spoken.
+
+    Followers are updated in the order of their ids, as others lock them.
+    """
     seen: dict[int, datetime] = {}
+    spoken = set()
     for message in messages:
         if message.direction == Direction.IN and message.follower_id is not None:
             seen[message.follower_id] = max(message.received_at, seen.get(message.follower_id, _NEVER))
+            if not message.event:
+                spoken.add(message.follower_id)
     if seen:
-        connection.execute(_SEEN, [{"follower": row_id, "at": at} for row_id, at in sorted(seen.items())])
+        pushes = sorted(seen.items())
+        connection.execute(
+            _SEEN, [{"follower": id_, "at": at, "spoken": id_ in spoken} for id_, at in pushes]
+        )
 
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
+_AT: Any = bindparam("at")
+_SPOKEN = bindparam("spoken", type_=Boolean)
+_IS_LATER, _IS_FIRST = Follower.last_seen_at < _AT, Follower.has_spoken < _SPOKEN
 _SEEN = (
     update(Follower)
-    .where(Follower.id == bindparam("follower"), Follower.last_seen_at < bindparam("at"))
-    .values(last_seen_at=bindparam("at"))
+    .where(Follower.id == bindparam("follower"), or_(_IS_LATER, _IS_FIRST))
+    .values(
+        last_seen_at=case((_IS_LATER, _AT), else_=Follower.last_seen_at),
+        has_spoken=or_(Follower.has_spoken, _SPOKEN),
+    )
 )
 
 

@@ -56,6 +56,7 @@ def _follower(account_id: int, n: int) -> dict[str, Any]:
         "source": "ADD_SCENE_SEARCH" if n < 30 else "",
         "first_seen_at": NOW - timedelta(days=90),
         "last_seen_at": NOW - timedelta(days=n // 10),
+        "has_spoken": n % 3 > 0,
     }
 
 
