@@ -31,7 +31,7 @@ def create_app(
     settings = settings or load_settings()
     logs.configure_logging(settings)
     app = _create_flask(settings)
-    logs.name_requests(app)
+    logs.name_requests(app, trusts_proxy=settings.trusted_proxies > 0)
     security.init_app(app)
     prepare_folder(settings, app.instance_path)
     languages.init_app(app)
