@@ -152,6 +152,8 @@ class CallStats:
         self._account_id = account_id
         self._app_id = app_id
         self._metrics = metrics
+        self.also_tell: Callable[[Call], None] | None = None
+        """Is told of each call, too."""
         self._lock = Lock()
         self._calls: dict[_CallKey, _CallCounts] = {}
         self._requests: dict[str, _RequestCounts] = {}
@@ -178,6 +180,8 @@ class CallStats:
             self._schedule_write()
         if self._metrics:
             self._metrics.record_call(self._app_id, path, errcode, call.seconds)
+        if self.also_tell:
+            self.also_tell(call)
 
     def record_request(self, outcome: str, detail: str = "") -> None:
         """Count a request to the callback that is no ordinary push. `detail` must contain nothing secret."""
