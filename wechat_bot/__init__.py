@@ -23,7 +23,7 @@ def create_app(
     :raises SettingsError: listing every problem of the settings.
     """
     # Imported here, so that `wechat_bot.wechat` can be used where Flask is not installed.
-    from . import extensions, handlers, languages, logs, security
+    from . import extensions, handlers, languages, logs, security, tracing
     from .database.engine import prepare_folder
     from .env_file import load_settings
     from .wiring import EXTENSION, build_services
@@ -31,13 +31,14 @@ def create_app(
     settings = settings or load_settings()
     logs.configure_logging(settings)
     app = _create_flask(settings)
-    logs.name_requests(app)
+    logs.name_requests(app, trusts_proxy=settings.trusted_proxies > 0)
     security.init_app(app)
     prepare_folder(settings, app.instance_path)
     languages.init_app(app)
     extensions.init_app(app)
     app.extensions[EXTENSION] = build_services(app, settings, router or handlers.router, transport)
     _register_blueprints(app, settings)
+    tracing.init_app(app)
     return app
 
 

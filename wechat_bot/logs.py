@@ -1,4 +1,4 @@
-"""Logging to stdout, as text or JSON, with the id of the request in each line."""
+"""Logging to stdout, as text or JSON. Each line has the ids of what its thread works on."""
 
 from __future__ import annotations
 
@@ -6,22 +6,53 @@ import json
 import logging
 import logging.config
 import random
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 from .settings import LogFormat, Settings
 
-request_id: ContextVar[str] = ContextVar("request_id", default="-")
-"""The id of the current request; it is copied to threads that continue its work."""
+ids: ContextVar[Mapping[str, Any]] = ContextVar("log_ids", default=MappingProxyType({}))
+"""The ids of what the current thread works on, by name; they are copied to threads that continue its work."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+
+def bind(**more: Any) -> None:
+    """Add ids to all further lines of the current request or thread."""
+    ids.set({**ids.get(), **more})
+
+
+@contextmanager
+def about(**more: Any) -> Iterator[None]:
+    """Add ids to the lines of the block."""
+    token = ids.set({**ids.get(), **more})
+    try:
+        yield
+    finally:
+        ids.reset(token)
 
 
 class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        head = f"{_time(record)} {record.levelname} {request_id.get()} {record.name}"
+        present = dict(ids.get())
+        head = f"{_time(record)} {record.levelname} {present.pop('request', '-')} {record.name}"
         line = f"{head}: {record.getMessage()}"
+        if given := " ".join(f"{name}={_quoted(value)}" for name, value in present.items() if value):
+            line += f" [{given}]"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _quoted(value: object) -> str:
+    """Return an id, in quotes unless it is plain, so that none can look like something else."""
+    text = str(value)
+    return text if re.fullmatch(r"[\w.:-]+", text, re.ASCII) else json.dumps(text)
 
 
 class JSONFormatter(logging.Formatter):
@@ -29,7 +60,8 @@ class JSONFormatter(logging.Formatter):
         entry = {
             "time": _time(record),
             "level": record.levelname,
-            "request": request_id.get(),
+            "request": "-",
+            **ids.get(),
             "logger": record.name,
             "message": record.getMessage(),
         }
@@ -65,14 +97,18 @@ def configure_logging(settings: Settings) -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
-def name_requests(app: Flask) -> None:
-    """Assign an id to each request, for its log lines and the header ``X-Request-ID`` of its response."""
+def name_requests(app: Flask, *, trusts_proxy: bool) -> None:
+    """Assign an id to each request, for its log lines and the header ``X-Request-ID`` of its response.
+
+    It is the one in the header of the request, if that is well-formed and `trusts_proxy` is set.
+    """
 
     @app.before_request
     def assign_id() -> None:
-        request_id.set(f"{random.getrandbits(32):08x}")
+        given = request.environ.get("HTTP_X_REQUEST_ID", "") if trusts_proxy else ""
+        ids.set({"request": given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(32):08x}"})
 
     @app.after_request
     def add_header(response: Response) -> Response:
-        response.headers["X-Request-ID"] = request_id.get()
+        response.headers["X-Request-ID"] = ids.get()["request"]
         return response

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from flask import Flask, current_app
 from sqlalchemy import Engine
 
+from . import logs
 from .database.compiled import Connections
 from .database.engine import create_reader, create_slow_engine, create_writer
 from .extensions import db, migrations_folder
@@ -161,19 +162,20 @@ def build_services(app: Flask, settings: Settings, router: Router, transport: Tr
         router=router,
         jobs=Jobs(settings, Path(app.instance_path)),
         sealer=Sealer(*settings.secret_keys),
-        metrics=_create_metrics(engine, projector) if settings.metrics_are_on else None,
+        metrics=_create_metrics(app, engine, projector, settings) if settings.metrics_are_on else None,
         projector=projector,
         questions=Questions(engine, router, settings.account.time_zone),
     )
     return _build_account(app, shared, settings.account, router, transport)
 
 
-def _create_metrics(engine: Engine, projector: Projector) -> Metrics:
+def _create_metrics(app: Flask, engine: Engine, projector: Projector, settings: Settings) -> Metrics:
     try:
-        from .metrics import Metrics
+        from .metrics import Metrics, watch_pool
     except ImportError as error:
         raise SettingsError(["METRICS_ENABLED needs: pip install 'wechat-bot[metrics]'."]) from error
-    return Metrics(engine, projector.backlog)
+    watch_pool(engine)
+    return Metrics(engine, projector.backlog, Path(app.instance_path), settings.account.time_zone)
 
 
 def _build_account(
@@ -183,7 +185,7 @@ def _build_account(
     settings, engine, jobs = shared.settings, shared.engine, shared.jobs
     account_id = partial(ensure_account, engine, account.app_id)
     capabilities = Capabilities(engine, account)
-    call_stats = CallStats(engine, account_id, shared.metrics)
+    call_stats = CallStats(engine, account_id, account.app_id, shared.metrics)
     observe = call_stats.record_call
     client = _create_client(account, DatabaseTokens(engine, account_id), transport, observe)
     pictures = Pictures(account.credentials, transport, account.api_proxy)
@@ -269,14 +271,29 @@ def _create_client(
 
 
 def _register_jobs(bot: Services) -> None:
-    bot.jobs.register(Job.SEND, bot.outbox.send)
-    bot.jobs.register(Job.SHOW_TYPING, bot.outbox.show_typing)
-    bot.jobs.register(Job.FETCH_MEDIA, bot.archive.download)
-    bot.jobs.register(Job.SYNC_FOLLOWERS, bot.followers.run)
-    bot.jobs.register(Job.IMPORT_MATERIALS, bot.materials.run)
-    bot.jobs.register(Job.IMPORT_ARTICLES, bot.articles.run)
-    bot.jobs.register(Job.EVALUATE, bot.evaluations.run)
-    bot.jobs.register(Job.LOAD_SAMPLE_DATA, lambda _account_id: _load_sample_data(bot))
+    functions: dict[Job, Callable[[int], object]] = {
+        Job.SEND: bot.outbox.send,
+        Job.SHOW_TYPING: bot.outbox.show_typing,
+        Job.FETCH_MEDIA: bot.archive.download,
+        Job.SYNC_FOLLOWERS: bot.followers.run,
+        Job.IMPORT_MATERIALS: bot.materials.run,
+        Job.IMPORT_ARTICLES: bot.articles.run,
+        Job.EVALUATE: bot.evaluations.run,
+        Job.LOAD_SAMPLE_DATA: lambda _account_id: _load_sample_data(bot),
+    }
+    for job, function in functions.items():
+        bot.jobs.register(job, _logged(bot.account.app_id, job, function))
+
+
+def _logged(account: str, job: Job, function: Callable[[int], object]) -> Callable[[int], object]:
+    """Return `function` for a job; the lines that it logs have the job's name and the id of its row."""
+
+    @wraps(function)
+    def run(row_id: int) -> object:
+        with logs.about(account=account, job=job, row=row_id):
+            return function(row_id)
+
+    return run
 
 
 def _load_sample_data(bot: Services) -> None:

@@ -13,8 +13,9 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wsgi import get_input_stream
 
+from .. import logs
 from ..semaphore import Turn
-from ..services.health.call_stats import PARTLY_UNDERSTOOD, PROGRAM_FAULT, VERIFIED
+from ..services.health.call_stats import PARTLY_UNDERSTOOD, PROGRAM_FAULT, VERIFIED, PushOutcome
 from ..services.inbox.handling import PUSH_TIMEOUT
 from ..services.inbox.receiving import LeftUnanswered
 from ..services.inbox.recorder import NotRecorded
@@ -30,6 +31,8 @@ bp = Blueprint("callback", __name__)
 
 MAX_BODY = 1 << 20
 """Maximum size of a push, in bytes."""
+SLOW_SECONDS = 1.0
+"""Seconds from which the log has a line of a push."""
 
 _PATH = "/wechat"
 _UNKNOWN = "unknown"
@@ -66,7 +69,7 @@ class PushesInTurn:
             return self._app(environ, start_response)
         with self._services.inbox.turn() as turn:
             if turn.elapsed > PUSH_TIMEOUT:  # the platform no longer listens, and others wait
-                self._services.call_stats.record_push(_UNKNOWN, "unanswered", turn.elapsed)
+                PushRequest(self._services, turn).record(PushOutcome.TOO_LATE)
                 return PlatformResponse("too late", 503)(environ, start_response)
             environ[_TURN] = turn
             return self._app(environ, start_response)
@@ -87,18 +90,17 @@ class PushRequest:
         """
         try:
             return self._reply()
-        except LeftUnanswered:
-            log.info("left to the next push")
-            self._record("unanswered")
+        except LeftUnanswered as left:
+            self.record(left.outcome)
             return PlatformResponse("not yet", 503)
         except NotRecorded as error:
             log.error("not recorded, the platform shall push again: %s", error)
-            self._record("not recorded")
+            self.record(PushOutcome.NOT_RECORDED)
             return PlatformResponse("unavailable", 503)
         except (WebhookError, HTTPException):
             raise
         except Exception:
-            self._record("failed")
+            self.record(PushOutcome.FAULT)
             raise
 
     def _reply(self) -> Response:
@@ -107,24 +109,27 @@ class PushRequest:
         signed = webhook.authenticate(_query())
         body = get_input_stream(request.environ, max_content_length=MAX_BODY)
         incoming = webhook.open(signed, body.read())
-        self._kind = type(incoming.message).__name__
-        if invalid := incoming.message.invalid_fields:
+        message = incoming.message
+        self._kind = type(message).__name__
+        account = self._services.account.app_id
+        logs.bind(account=account, dedup_key=message.dedup_key, msg_id=message.msg_id)
+        if invalid := message.invalid_fields:
             self._services.call_stats.record_request(PARTLY_UNDERSTOOD, f"{self._kind}: {', '.join(invalid)}")
-        reply = self._services.inbox.receive(incoming.message, self._turn)
-        outcome = reply.kind if reply else "success"
+        reply, outcome = self._services.inbox.receive(message, self._turn)
         if reply:
             response = PlatformResponse(webhook.seal(incoming, reply), mimetype="application/xml")
         else:
             response = PlatformResponse("success")
-        seconds = self._record(outcome)
-        log.debug("%s answered with %s in %.0f ms", self._kind, outcome, seconds * 1000)
+        self.record(outcome)
         return response
 
-    def _record(self, outcome: str) -> float:
-        """Record how the push ended, and return its duration in seconds."""
+    def record(self, outcome: PushOutcome) -> None:
+        """Count how the push ended, and log it if it failed or took long."""
         seconds = self._turn.elapsed
         self._services.call_stats.record_push(self._kind, outcome, seconds)
-        return seconds
+        noteworthy = outcome.is_failure or seconds > SLOW_SECONDS
+        level = logging.INFO if noteworthy else logging.DEBUG
+        log.log(level, "%s: %s after %.0f ms", self._kind, outcome, seconds * 1000)
 
 
 @bp.get(_PATH, strict_slashes=False, provide_automatic_options=False)

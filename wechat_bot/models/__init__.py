@@ -21,7 +21,7 @@ from .conversations import (
 )
 from .evaluations import EvaluationResult, EvaluationRun, EvaluationState, StoredEvaluationCase
 from .followers import Follower, FollowerSync, FollowerTag, PendingUpdate, SyncState, Tag, UpdateKind
-from .health import CallbackOutcome, CallCount, HandlerProcess, Worker
+from .health import CallbackOutcome, CallCount, HandlerProcess, PushCount, Worker
 from .history import Change
 from .imports import ImportState
 from .knowledge import (

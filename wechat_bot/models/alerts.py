@@ -20,6 +20,12 @@ class Occasion(StrEnum):
     """A follower has waited for as many minutes as the channel names."""
     DIGEST = "digest"
     """A week is over."""
+    STOPPED = "stopped"
+    """No pushes come although some always do at this time."""
+    FAILING = "failing"
+    """Many pushes fail."""
+    LATE = "late"
+    """Many pushes take longer than 4 seconds."""
 
 
 class AlertFailure(StrEnum):
@@ -65,6 +71,8 @@ class AlertChannel(Model):
     """No alert is sent before. Who moves it on sends the next one."""
     digest_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """When the last digest was sent."""
+    troubles: Mapped[list[str] | None] = mapped_column(JSON)
+    """The troubles with pushes (`Occasion`) that the channel was told of, and not yet that they are over."""
     failures: Mapped[int] = mapped_column(default=0)
     """The number of messages in a row that did not arrive."""
     failing_since: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -42,6 +42,28 @@ class CallbackOutcome(Model):
     """What the last one looked like."""
 
 
+SLOT_SECONDS = 300
+
+
+class PushCount(Model):
+    """How many pushes of an account there were in a slot of five minutes, and how they went."""
+
+    __tablename__ = "push_counts"
+
+    account_id: Mapped[int] = mapped_column(ROW_ID, ForeignKey("accounts.id"), primary_key=True)
+    slot: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """Slots since 1970, UTC."""
+    pushes: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    """Those that the program could not take, so that the platform pushes again or gives up."""
+    slow: Mapped[int] = mapped_column(default=0)
+    """Those that took longer than 4 seconds without waiting for a slow handler."""
+
+
+def slot_of(moment: datetime) -> int:
+    return int(moment.timestamp()) // SLOT_SECONDS
+
+
 class Worker(Model):
     """A process that does background jobs."""
 

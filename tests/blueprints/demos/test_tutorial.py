@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
 from tests.conftest import MakeApp
+from wechat_bot import logs
 from wechat_bot.blueprints.demos.lessons import LESSONS
-from wechat_bot.logs import request_id
 from wechat_bot.settings import Environment, Switch
 
 ROOT = Path(__file__).parents[3]
@@ -133,7 +133,7 @@ def test_the_log_goes_on_with_the_id_of_the_visitors_request(client: FlaskClient
 
     @app.teardown_request
     def note(_: BaseException | None) -> None:
-        ids.append(request_id.get())
+        ids.append(logs.ids.get()["request"])
 
     answer = client.get("/demo/lessons/hello")
     inner = re.search("X-Request-ID: (\\w+)", answer.text)

@@ -16,10 +16,10 @@ from sqlalchemy import Engine, event, insert, select, text
 from tests.conftest import MakeApp, statements
 from wechat_bot.database.transactions import transaction
 from wechat_bot.extensions import db
-from wechat_bot.models import CallbackOutcome, CallCount
+from wechat_bot.models import CallbackOutcome, CallCount, PushCount
 from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.health import call_stats
-from wechat_bot.services.health.call_stats import NO_ANSWER, OTHER, CallStats
+from wechat_bot.services.health.call_stats import NO_ANSWER, OTHER, CallStats, PushOutcome
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.api import Call
 from wechat_bot.wiring import services
@@ -141,17 +141,48 @@ def test_a_database_that_is_away_costs_the_counts_and_no_more(
     assert "call_stats are lost" in caplog.text
 
 
-def test_calls_of_long_ago_are_forgotten(engine: Engine) -> None:
+def test_pushes_are_counted_by_how_they_went(any_engine: Engine) -> None:
+    for stats in (make_call_stats(any_engine), make_call_stats(any_engine)):
+        stats.record_push("TextMessage", PushOutcome.ANSWERED, 0.1)
+        stats.record_push("TextMessage", PushOutcome.ANSWERED, 4.1)
+        stats.record_push("TextMessage", PushOutcome.WAITED, 4.9)
+        stats.record_push("TextMessage", PushOutcome.NOT_RECORDED, 5.5)
+        stats.flush()
+    counted = rows(any_engine, PushCount)
+    sums = [sum(getattr(row, name) for row in counted) for name in ("pushes", "failed", "slow")]
+    assert sums == [8, 2, 4]
+
+
+def test_pushes_that_failed_with_the_database_are_counted_when_it_is_back(engine: Engine) -> None:
+    stats = make_call_stats(engine)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE push_counts RENAME TO away"))
+    stats.record_push("TextMessage", PushOutcome.NOT_RECORDED, 5.5)
+    stats.flush()
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE away RENAME TO push_counts"))
+    stats.record_push("TextMessage", PushOutcome.ANSWERED, 0.1)
+    stats.flush()
+    counted = rows(engine, PushCount)
+    assert sum(row.pushes for row in counted) == 2
+    assert sum(row.failed for row in counted) == 1
+
+
+def test_calls_and_pushes_of_long_ago_are_forgotten(engine: Engine) -> None:
     account_id = ensure_account(engine, "wx1")
     old = {"account_id": account_id, "path": SEND, "errcode": 0, "last_at": datetime.now(UTC)}
     hour = int(time.time()) // 3600
     with engine.begin() as connection:
         for age in (29 * 24, 31 * 24):
             connection.execute(insert(CallCount).values(old | {"hour": hour - age}))
+        for age in (28 * 24, 30 * 24):
+            slot = {"account_id": account_id, "slot": (hour - age) * 12}
+            connection.execute(insert(PushCount).values(slot | {"pushes": 1, "failed": 0, "slow": 0}))
     stats = make_call_stats(engine)
     stats.record_call(Call(SEND, 0, "", 0.1))
     stats.flush()
     assert sorted(hour - row.hour for row in rows(engine, CallCount)) == [0, 29 * 24]
+    assert [hour - row.slot // 12 for row in rows(engine, PushCount)] == [28 * 24]
 
 
 def test_nothing_that_followers_wrote_or_that_is_secret_is_remembered(

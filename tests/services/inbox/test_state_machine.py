@@ -550,7 +550,7 @@ class InboxMachine(RuleBasedStateMachine):
         try:
             inbox = self.processes[number].inbox
             with inbox.turn() as turn:
-                reply = inbox.receive(question.message, turn)
+                reply = inbox.receive(question.message, turn).reply
         except (NotRecorded, LeftUnanswered, SystemExit):
             return
         finally:

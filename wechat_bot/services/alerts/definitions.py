@@ -17,6 +17,9 @@ MAX_MINUTES = 24 * 60
 MAX_RECIPIENTS = 20
 MAX_RECIPIENT = 254
 
+TROUBLES = (Occasion.STOPPED, Occasion.FAILING, Occasion.LATE)
+"""Troubles with pushes, of which a channel is told when they begin and when they are over."""
+
 _MAIL_ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\[\]\\]+")
 
 
@@ -51,7 +54,7 @@ class Channel(Definition):
     name: str
     medium: Medium
     enabled: bool = True
-    occasions: tuple[Occasion, ...] = (Occasion.WAITING, Occasion.UNANSWERED)
+    occasions: tuple[Occasion, ...] = (Occasion.WAITING, Occasion.UNANSWERED, *TROUBLES)
     minutes: int = 5
     """After which a follower counts as `UNANSWERED`."""
     quiet: Schedule = Schedule()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask_babel import force_locale, format_timedelta
+from flask_babel import force_locale, format_timedelta, lazy_gettext
 from flask_babel import gettext as _
 
 from ...models import Occasion
 from ...pseudonyms import pseudonym
 from .definitions import Channel
 from .digest import Digest
+from .troubles import Traffic
 
 MAX_LINES = 5
 """Upper limit of the followers that one message names; the others are counted."""
@@ -70,6 +71,60 @@ def compose(channel: Channel, found: Sequence[Waiting], now: datetime, public_ur
             lines.append(Line(rest, _address(public_url, "")))
     data = {"waiting": [_as_json(channel, each, now, public_url) for each in found]}
     return Message(title, tuple(lines), data)
+
+
+def compose_troubles(
+    channel: Channel,
+    traffic: Traffic,
+    before: Collection[Occasion],
+    present: Collection[Occasion],
+    public_url: str,
+) -> Message:
+    """Return the message that tells `channel` of the troubles with pushes that have begun or are over."""
+    begun = [each for each in present if each not in before]
+    over = [each for each in before if each not in present]
+    with force_locale(channel.language):
+        title = _("公众号：推送有问题") if begun else _("公众号：推送恢复正常")
+        said = [*(_begun(each, traffic) for each in begun), *(str(_OVER[each]) for each in over)]
+        url = f"{public_url.rstrip('/')}/admin/health" if public_url else ""
+        lines = [*map(Line, said[:-1]), Line(said[-1], url)]
+    figures = {
+        "pushes": traffic.pushes,
+        "failed": traffic.failed,
+        "slow": traffic.slow,
+        "silent_seconds": int(traffic.silence.total_seconds()),
+        "expected": round(traffic.expected),
+    }
+    states = {"begun": [str(each) for each in begun], "over": [str(each) for each in over]}
+    return Message(title, tuple(lines), {"troubles": states | figures})
+
+
+_OVER = {
+    Occasion.STOPPED: lazy_gettext("又有推送了"),
+    Occasion.FAILING: lazy_gettext("推送又处理得好了"),
+    Occasion.LATE: lazy_gettext("回应又及时了"),
+}
+
+
+def _begun(trouble: Occasion, traffic: Traffic) -> str:
+    said = {
+        Occasion.STOPPED: _(
+            "%(time)s没有收到推送，平时这段时间有 %(usual)s 次左右",
+            time=format_timedelta(traffic.silence, granularity="minute"),
+            usual=round(traffic.expected),
+        ),
+        Occasion.FAILING: _(
+            "最近 10 分钟的 %(pushes)s 次推送，有 %(failed)s 次没有处理好",
+            pushes=traffic.pushes,
+            failed=traffic.failed,
+        ),
+        Occasion.LATE: _(
+            "最近 10 分钟的 %(pushes)s 次推送，有 %(slow)s 次过了 4 秒才回应",
+            pushes=traffic.pushes,
+            slow=traffic.slow,
+        ),
+    }
+    return str(said[trouble])
 
 
 def compose_digest(channel: Channel, digest: Digest) -> Message:

@@ -1,4 +1,4 @@
-"""Telling channels of followers who wait for a person, at least once and hardly ever twice.
+"""Telling channels of followers who wait for a person and of troubles, at least once and hardly ever twice.
 
 Who was told of what is in the table `alerts`, so it survives any crash. A worker that is about to send moves
 the channel's `next_at` on, if nobody else has: that claims the next message and limits how often one is sent.
@@ -36,11 +36,12 @@ from .. import audit
 from ..audit import Actor
 from ..operators.sealing import Sealer
 from . import channels, messages
-from .definitions import Channel, Medium
+from .definitions import TROUBLES, Channel, Medium
 from .delivery import deliver
 from .digest import WEEK, digest_of, due_since
 from .messages import Message, Waiting
 from .robots import Failure
+from .troubles import traffic
 
 log = logging.getLogger(__name__)
 
@@ -108,10 +109,12 @@ class Alerts:
     def _due_message(
         self, connection: Connection, row: Row[Any], channel: Channel, now: datetime
     ) -> Due | None:
-        """Return the message that is due to a channel; a digest comes after those who wait."""
+        """Return the message that is due to a channel: of troubles, of those who wait, or a digest."""
         local = now.astimezone(self._time_zone)
         if not channel.enabled or row.next_at > now or channel.is_quiet(local):
             return None
+        if due := self._trouble(connection, row, channel, now):
+            return due
         if waiting := untold(connection, row, channel, now):
             message = messages.compose(channel, waiting, now, self._settings.public_url)
             return Due(row, channel, message, waiting)
@@ -120,6 +123,19 @@ class Alerts:
             digest = digest_of(connection, row.account_id, monday.date() - WEEK, self._time_zone)
             return Due(row, channel, messages.compose_digest(channel, digest), columns={"digest_at": now})
         return None
+
+    def _trouble(self, connection: Connection, row: Row[Any], channel: Channel, now: datetime) -> Due | None:
+        """Return the message that tells of the troubles which have begun or are over, if there are any."""
+        wanted = frozenset(TROUBLES).intersection(channel.occasions)
+        if not wanted:
+            return None
+        before = tuple(filter(wanted.__contains__, map(Occasion, row.troubles or ())))
+        seen = traffic(connection, row.account_id, now)
+        present = tuple(filter(wanted.__contains__, seen.troubles(before)))
+        if present == before:
+            return None
+        message = messages.compose_troubles(channel, seen, before, present, self._settings.public_url)
+        return Due(row, channel, message, columns={"troubles": list(present)})
 
     def _claim(self, row: Row[Any], now: datetime) -> bool:
         """Move `next_at` on, unless somebody has done so or has changed the channel since it was read."""

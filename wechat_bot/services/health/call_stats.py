@@ -1,4 +1,4 @@
-"""Statistics of calls of the API and of requests to the callback, for the health page.
+"""Statistics of calls of the API, of pushes, and of other requests to the callback.
 
 Counts are collected in memory and written every few seconds, so that neither callers nor attackers cause
 load on the database.
@@ -9,9 +9,12 @@ from __future__ import annotations
 import atexit
 import logging
 import re
+import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from threading import Lock, Timer
 from typing import Any, Protocol
 
@@ -20,7 +23,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute
 
 from ...database.transactions import retry_conflicts, transaction
-from ...models import CallbackOutcome, CallCount
+from ...models import CallbackOutcome, CallCount, PushCount
+from ...models.health import SLOT_SECONDS
 from ...models.projections import hour_of
 from ...wechat.api import Call
 
@@ -41,11 +45,66 @@ OTHER = "other"
 NO_ANSWER = -1000
 """Errcode of a call without a response. The platform's own errcodes are -1 or greater."""
 
+SLOW_SECONDS = 4.0
+"""Seconds after which a push is counted as slow. The platform waits for 5."""
+PUSH_RETENTION = timedelta(days=29)
+"""Time for which the counts of pushes are kept: four weeks are compared with now."""
+
 _PATH = re.compile(r"/[a-z0-9_./-]{1,95}")
 _MAX_KEYS = 1000
 """Maximum number of different calls in memory; further ones are counted under `OTHER`."""
 
 _CallKey = tuple[int, str, int]
+
+
+class PushOutcome(StrEnum):
+    """How a push ended."""
+
+    ANSWERED = "answered"
+    """With what its message is answered, at once."""
+    WAITED = "waited"
+    """With the answer of a slow handler, for which it waited."""
+    RETRIED = "retried"
+    """With the answer to an earlier push of its message."""
+    HELD = "held"
+    """With the answer to an earlier message, which could not be sent otherwise."""
+    FETCHED = "fetched"
+    """With a page of an answer, because its follower tapped the link."""
+    PART = "part"
+    """With the beginning of an answer that is still being written."""
+    LINK = "link"
+    """With a link by which the answer can be fetched."""
+    CUSTOMER_SERVICE = "customer_service"
+    """With nothing. What there is to say is sent as a customer-service message."""
+    LEFT = "left"
+    """Without an answer, so that the platform pushes again and the next push can have it."""
+    TOO_LATE = "too_late"
+    """Its turn came after the platform's time-out."""
+    NOT_RECORDED = "not_recorded"
+    """The database did not take the message."""
+    FAULT = "fault"
+    """The program raised an unexpected exception."""
+
+    @property
+    def is_failure(self) -> bool:
+        return self in _FAILURES
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether such a push waits for a slow handler as long as the platform allows."""
+        return self in _WAITING
+
+
+_FAILURES = {PushOutcome.TOO_LATE, PushOutcome.NOT_RECORDED, PushOutcome.FAULT}
+_WAITING = {
+    PushOutcome.WAITED,
+    PushOutcome.RETRIED,
+    PushOutcome.FETCHED,
+    PushOutcome.PART,
+    PushOutcome.LINK,
+    PushOutcome.CUSTOMER_SERVICE,
+    PushOutcome.LEFT,
+}
 
 
 @dataclass(frozen=True)
@@ -68,28 +127,38 @@ class _RequestCounts:
 class MetricsRecorder(Protocol):
     """Counts the same events for a monitoring system; see `wechat_bot.metrics.Metrics`."""
 
-    def record_push(self, kind: str, outcome: str, seconds: float) -> None: ...
+    def record_push(self, account: str, kind: str, outcome: PushOutcome, seconds: float) -> None: ...
 
-    def record_request(self, outcome: str) -> None: ...
+    def record_request(self, account: str, outcome: str) -> None: ...
 
-    def record_call(self, path: str, errcode: int, seconds: float) -> None: ...
+    def record_call(self, account: str, path: str, errcode: int, seconds: float) -> None: ...
 
 
 class CallStats:
     """Collects the statistics of one account. Thread-safe; recording neither raises nor uses the database.
 
+    :param app_id: names the account in metrics; empty if it has none.
     :param metrics: receives the same events.
     """
 
     def __init__(
-        self, engine: Engine, account_id: Callable[[], int], metrics: MetricsRecorder | None = None
+        self,
+        engine: Engine,
+        account_id: Callable[[], int],
+        app_id: str = "",
+        metrics: MetricsRecorder | None = None,
     ) -> None:
         self._engine = engine
         self._account_id = account_id
+        self._app_id = app_id
         self._metrics = metrics
+        self.also_tell: Callable[[Call], None] | None = None
+        """Is told of each call, too."""
         self._lock = Lock()
         self._calls: dict[_CallKey, _CallCounts] = {}
         self._requests: dict[str, _RequestCounts] = {}
+        self._pushes: Counter[tuple[int, str]] = Counter()
+        """Columns of `PushCount` by slot and name."""
         self._timer: Timer | None = None
         self._pruned = 0
 
@@ -110,7 +179,9 @@ class CallStats:
             )
             self._schedule_write()
         if self._metrics:
-            self._metrics.record_call(path, errcode, call.seconds)
+            self._metrics.record_call(self._app_id, path, errcode, call.seconds)
+        if self.also_tell:
+            self.also_tell(call)
 
     def record_request(self, outcome: str, detail: str = "") -> None:
         """Count a request to the callback that is no ordinary push. `detail` must contain nothing secret."""
@@ -120,25 +191,40 @@ class CallStats:
             self._requests[outcome] = _RequestCounts(before.times + 1, before.first_at, now, detail[:255])
             self._schedule_write()
         if self._metrics:
-            self._metrics.record_request(outcome)
+            self._metrics.record_request(self._app_id, outcome)
 
-    def record_push(self, kind: str, outcome: str, seconds: float) -> None:
-        """Report a push that has been handled. Its message is in the history, so only metrics count it."""
+    def record_push(self, kind: str, outcome: PushOutcome, seconds: float) -> None:
+        """Count a push that has been handled."""
+        slot = int(time.time()) // SLOT_SECONDS
+        with self._lock:
+            self._pushes[slot, "pushes"] += 1
+            if outcome.is_failure:
+                self._pushes[slot, "failed"] += 1
+            if seconds > SLOW_SECONDS and not outcome.may_wait:
+                self._pushes[slot, "slow"] += 1
+            self._schedule_write()
         if self._metrics:
-            self._metrics.record_push(kind, outcome, seconds)
+            self._metrics.record_push(self._app_id, kind, outcome, seconds)
 
     def flush(self) -> None:
-        """Write the collected counts. They are lost if the database cannot be written."""
+        """Write the collected counts.
+
+        If the database cannot be written, those of pushes are kept, since that is when pushes fail; the
+        others are lost.
+        """
         with self._lock:
             calls, self._calls = self._calls, {}
             requests, self._requests = self._requests, {}
+            pushes, self._pushes = self._pushes, Counter()
             self._timer = None
         atexit.unregister(self.flush)
         try:
-            if calls or requests:
-                self._write(self._account_id() if calls else 0, calls, requests)
+            if calls or requests or pushes:
+                self._write(self._account_id() if calls or pushes else 0, calls, requests, pushes)
         except SQLAlchemyError as error:
             log.warning("call_stats are lost: %s", str(error).partition("\n")[0])
+            with self._lock:
+                self._pushes.update(pushes)
 
     def close(self) -> None:
         """Write the collected counts, and cancel the pending write."""
@@ -157,7 +243,11 @@ class CallStats:
 
     @retry_conflicts
     def _write(
-        self, account_id: int, calls: dict[_CallKey, _CallCounts], requests: dict[str, _RequestCounts]
+        self,
+        account_id: int,
+        calls: dict[_CallKey, _CallCounts],
+        requests: dict[str, _RequestCounts],
+        pushes: Counter[tuple[int, str]],
     ) -> None:
         now = hour_of(datetime.now(UTC))
         with transaction(self._engine) as connection:
@@ -178,11 +268,24 @@ class CallStats:
                     "detail": seen.detail,
                 }
                 _upsert(connection, CallbackOutcome, {"outcome": outcome}, vars(seen), changes)
-            if calls and self._pruned < now:
-                old = CallCount.hour < now - int(RETENTION.total_seconds()) // 3600
-                connection.execute(delete(CallCount).where(CallCount.account_id == account_id, old))
-        if calls:
+            for slot in sorted({slot for slot, _ in pushes}):
+                new = {name: pushes[slot, name] for name in ("pushes", "failed", "slow")}
+                changes = {name: getattr(PushCount, name) + count for name, count in new.items()}
+                _upsert(connection, PushCount, {"account_id": account_id, "slot": slot}, new, changes)
+            if account_id and self._pruned < now:
+                _prune(connection, account_id, now)
+        if account_id:
             self._pruned = now
+
+
+def _prune(connection: Connection, account_id: int, hour: int) -> None:
+    """Delete what is older than it is kept."""
+    last_hour = hour - RETENTION // timedelta(hours=1)
+    calls = CallCount.account_id == account_id, CallCount.hour < last_hour
+    connection.execute(delete(CallCount).where(*calls))
+    last_slot = hour * 3600 // SLOT_SECONDS - PUSH_RETENTION // timedelta(seconds=SLOT_SECONDS)
+    pushes = PushCount.account_id == account_id, PushCount.slot < last_slot
+    connection.execute(delete(PushCount).where(*pushes))
 
 
 def _upsert(

@@ -18,6 +18,7 @@ from ...semaphore import Turn
 from ...wechat import replies
 from ...wechat.messages import Message, SubscribeEvent
 from ...wechat.replies import Reply, TextReply
+from ..health.call_stats import PushOutcome
 from ..rules.rule_book import RuleBook
 from . import pickup
 from .exchanges import Exchange, SessionChange
@@ -51,6 +52,7 @@ class Push:
     """When the first one arrived; None if this is the first."""
     waits: str | None = None
     """The dedup key of the message whose answer it waits for (`WaitingPushes`)."""
+    outcome: PushOutcome = PushOutcome.ANSWERED
 
     @property
     def key(self) -> str:

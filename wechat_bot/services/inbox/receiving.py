@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Engine
 
@@ -18,6 +18,7 @@ from ...semaphore import Semaphore, Turn
 from ...settings import AccountSettings
 from ...wechat.messages import Message
 from ...wechat.replies import Reply, TextReply
+from ..health.call_stats import PushOutcome
 from ..messages.records import claim_held
 from ..outbox.sending import Outbox
 from ..rules.rule_book import RuleBook
@@ -50,6 +51,17 @@ REMAINDER_DELAY = 1
 
 class LeftUnanswered(Exception):
     """The push is not answered, so that the platform pushes the message again."""
+
+    def __init__(self, outcome: PushOutcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
+
+class Received(NamedTuple):
+    """What a push is answered with; None is silence."""
+
+    reply: Reply | None
+    outcome: PushOutcome
 
 
 class Inbox:
@@ -88,7 +100,7 @@ class Inbox:
         self._waiting = WaitingPushes(account.waiting_messages)
         self._working, self._working_slow = Semaphore(MAX_WORKING), Semaphore(MAX_WORKING_SLOW)
         self.slow_handlers = SlowHandlers(
-            account.slow_handlers,
+            account,
             engine,
             self._recorder,
             self._finder,
@@ -115,8 +127,8 @@ class Inbox:
         """Return the turn of a push to be worked on, as a context manager."""
         return Turn(self._working)
 
-    def receive(self, message: Message, turn: Turn) -> Reply | None:
-        """Record `message`, whose push has the `turn`, and return the reply to it; None is silence.
+    def receive(self, message: Message, turn: Turn) -> Received:
+        """Record `message`, whose push has the `turn`, and return the reply to it.
 
         :raises NotRecorded: if the database does not take the message; then nothing may be answered that the
             platform takes for an answer.
@@ -125,7 +137,7 @@ class Inbox:
         push = Push(message, datetime.now(UTC) - timedelta(seconds=turn.elapsed), turn)
         try:
             reply = self._receive(push)
-            return reply and reply.passive
+            return Received(reply and reply.passive, push.outcome)
         except Exception as error:
             if not is_passing(error):
                 raise
@@ -156,6 +168,7 @@ class Inbox:
             return self._admit(call)
         is_persons = call.stored.owner is not Owner.BOT
         if ready_id and message.answerable and (route is None or route.catch_all or is_persons):
+            call.push.outcome = PushOutcome.HELD
             return call.exchange(self._finder.account_id, reply_id=ready_id, claims=True, origin="inbox")
         return self.runner.run(call, self._finder.account_id)
 
@@ -174,6 +187,7 @@ class Inbox:
     def _answer(self, call: HandlerCall, exchange: Exchange) -> Reply | None:
         """Return the reply of an exchange that has been recorded."""
         if exchange.state is MessageState.RECEIVED:
+            call.push.outcome = PushOutcome.WAITED
             return self._await_reply(call)
         if exchange.pages and exchange.pages_state is MessageState.QUEUED:
             self._outbox.schedule(self._follower_id(call), REMAINDER_DELAY)
@@ -182,13 +196,18 @@ class Inbox:
     def _repeat(self, call: HandlerCall, state: MessageState) -> Reply | None:
         """Return the reply to a message that was pushed before."""
         push = call.push
+        push.outcome = PushOutcome.RETRIED
         if state is MessageState.RECEIVED:
             push.turn.switch(self._working_slow)
             count = partial(count_push, key=push.key)
             push.number, push.first_at = self._persist(push, partial(self._recorder.write, count))
             return self._await_reply(call)
         stored = self._stored_reply(call)
-        return stored or (self._hint(call) if state is MessageState.LATE else None)
+        if stored or state is not MessageState.LATE:
+            return stored
+        hint = self._hint(call)
+        push.outcome = _later(hint)
+        return hint
 
     def _persist(self, push: Push, attempt: Callable[[], T]) -> T:
         """Return the result of `attempt`, which is repeated until the database takes it.
@@ -217,7 +236,7 @@ class Inbox:
         push, account_id, hint = call.push, self._finder.account_id, self._hint(call)
         push.turn.switch(self._working_slow)
         if push.elapsed > PUSH_TIMEOUT:
-            raise LeftUnanswered  # the platform no longer listens, and others wait
+            raise LeftUnanswered(PushOutcome.TOO_LATE)  # the platform no longer listens, and others wait
         openid, follower_id = push.message.openid, call.stored.follower_id
         busy = self.slow_handlers.handles_message_of(openid) or (
             follower_id is not None and self._reader.is_busy(follower_id)
@@ -229,10 +248,12 @@ class Inbox:
             self.slow_handlers.expect()
         if self._fetches_held(call):
             held = call.stored.ready_id
+            push.outcome = PushOutcome.HELD
             return call.exchange(account_id, MessageState.LATE, owner=owner, reply_id=held, claims=True)
         in_time = owner or (not busy and self.slow_handlers.estimate() < LAST_ANSWER)
         if in_time and self._wait_for(push, push.key):
             return call.exchange(account_id, MessageState.RECEIVED, owner=owner)
+        push.outcome = _later(hint)
         return call.exchange(account_id, MessageState.LATE, owner=owner, hint=hint)
 
     def _fetches_held(self, call: HandlerCall) -> bool:
@@ -250,7 +271,7 @@ class Inbox:
             return self._stored_reply(call)
         if not self._outbox.is_proven(self._finder.account_id) and not push.is_last:
             self._hold(push)
-            raise LeftUnanswered
+            raise LeftUnanswered(PushOutcome.LEFT)
         return self._end_waiting(call)
 
     def _end_waiting(self, call: HandlerCall) -> Reply | None:
@@ -264,7 +285,10 @@ class Inbox:
         late = call.exchange(self._finder.account_id, **{"origin": "inbox", **told}, yields_to_person=True)
         mark = partial(mark_late, exchange=late)
         state, shown = self._persist(call.push, partial(self._recorder.write, mark))
-        return shown if state is MessageState.LATE else self._stored_reply(call)
+        if state is not MessageState.LATE:
+            return self._stored_reply(call)
+        call.push.outcome = PushOutcome.PART if first else _later(hint)
+        return shown
 
     def _hint(self, call: HandlerCall) -> Reply | None:
         """The text that tells how to fetch a late reply; None if it is certain to be sent."""
@@ -304,6 +328,7 @@ class Inbox:
     def _fetch(self, call: HandlerCall, tapped: Pickup) -> Exchange:
         """Return the exchange of a tap on a link, which is answered with a stored page and by no handler."""
         push, show = call.push, partial(call.exchange, self._finder.account_id, origin="inbox")
+        push.outcome = PushOutcome.FETCHED
         page = self._find_page(call, tapped)
         if page and page.is_unfinished and self._wait_for(push, tapped.key):
             self.slow_handlers.start_monitor()
@@ -341,3 +366,8 @@ class Inbox:
         follower_id = call.stored.follower_id or self._finder.reload(call).stored.follower_id
         assert follower_id
         return follower_id
+
+
+def _later(hint: Reply | None) -> PushOutcome:
+    """Return how a push ends whose answer comes later, with the `hint` that tells how to fetch it or None."""
+    return PushOutcome.LINK if hint else PushOutcome.CUSTOMER_SERVICE

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from datetime import UTC, datetime
 from functools import partial
 from threading import Event, Lock, Thread, current_thread
@@ -23,8 +23,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from ... import logs
 from ...models import MessageState
 from ...semaphore import Semaphore
+from ...settings import AccountSettings
 from ...wechat.parsing import parse
 from ..outbox.sending import Outbox
 from . import queue
@@ -54,7 +56,7 @@ KEPT_DURATIONS = 200
 
 
 class SlowHandlers:
-    """The slow handlers of one account in this process, at most `limit` at once. Thread-safe.
+    """The slow handlers of one account in this process, a bounded number at once. Thread-safe.
 
     Each runs in a thread of its own, in an `app_context`. `working` bounds how many results are stored at
     once. `clock` and `sleep` are replaced in tests.
@@ -62,7 +64,7 @@ class SlowHandlers:
 
     def __init__(
         self,
-        limit: int,
+        account: AccountSettings,
         engine: Engine,
         recorder: Recorder,
         finder: HandlerFinder,
@@ -74,7 +76,8 @@ class SlowHandlers:
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
-        self.limit = limit
+        self.limit = account.slow_handlers
+        self._account = account
         self._engine = engine
         self._recorder = recorder
         self._finder = finder
@@ -136,7 +139,7 @@ class SlowHandlers:
     def start(self, call: HandlerCall) -> None:
         """Run the handler of `call`, for which a place was reserved, in a thread."""
         self.start_monitor()
-        self._start_thread(self._run, call)
+        self._start_thread(copy_context(), self._run, call)
 
     def expect(self) -> None:
         """Count a message that was queued, and start the thread that handles the queue."""
@@ -153,7 +156,7 @@ class SlowHandlers:
         while threads := tuple(self._threads):
             threads[0].join()
 
-    def _start_thread(self, function: Callable[..., None], *args: object) -> None:
+    def _start_thread(self, context: Context, function: Callable[..., None], *args: object) -> None:
         def run() -> None:
             try:
                 function(*args)
@@ -161,7 +164,7 @@ class SlowHandlers:
                 with self._lock:
                     self._threads.discard(current_thread())
 
-        thread = Thread(target=copy_context().run, args=(run,), name="slow")
+        thread = Thread(target=context.run, args=(run,), name="slow")
         with self._lock:
             self._threads.add(thread)
             thread.start()
@@ -229,7 +232,7 @@ class SlowHandlers:
         with self._lock:
             starts, self._is_monitored = not self._is_monitored, True
         if starts:
-            self._start_thread(self._monitor)
+            self._start_thread(Context(), self._monitor)  # it does not belong to the push that starts it
 
     def _monitor(self) -> None:
         next_beat = self._clock()
@@ -297,10 +300,11 @@ class SlowHandlers:
                     if row.id not in claimed:
                         self.cancel(row.openid, row.key)
             for row_id in claimed:
-                self._start_thread(self._resume, reserved[row_id])
+                self._start_thread(Context(), self._resume, reserved[row_id])
 
     def _resume(self, row: QueuedMessage) -> None:
         """Run the handler of a queued message, or end the message if its handler must not run again."""
+        logs.bind(account=self._account.app_id, message_id=row.id, dedup_key=row.key)
         age = (datetime.now(UTC) - row.received_at).total_seconds()
         try:
             message = parse(dict(row.fields), row.received_at.timestamp)

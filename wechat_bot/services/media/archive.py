@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, insert, or_, select, update
 
+from ... import logs
 from ...database.transactions import retry_conflicts, transaction, write
 from ...jobs import Enqueue, Job
 from ...models import Direction, Media, MediaState, MessageLog
@@ -124,6 +125,10 @@ class Archive:
         claimed = _claim(self.engine, row_id, datetime.now(UTC))
         if claimed is None:
             return
+        with logs.about(message_id=claimed.message_id, dedup_key=claimed.dedup_key):
+            self._download(row_id, claimed)
+
+    def _download(self, row_id: int, claimed: Row[Any]) -> None:
         changes = self._outcome(claimed)
         # An attempt that took so long that another process made one meanwhile changes nothing.
         unchanged = Media.state == MediaState.WANTED, Media.attempts == claimed.attempts
@@ -289,8 +294,7 @@ def _claim(engine: Engine, row_id: int, now: datetime) -> Row[Any] | None:
     with transaction(engine) as connection:
         if not connection.execute(due.values(attempts=Media.attempts + 1, tried_at=now)).rowcount:
             return None
-        return connection.execute(
-            select(Media.kind, Media.media_id, Media.attempts, MessageLog.account_id, MessageLog.payload)
-            .join(MessageLog, MessageLog.id == Media.message_id)
-            .where(Media.id == row_id)
-        ).one()
+        of_file = Media.kind, Media.media_id, Media.attempts, Media.message_id
+        of_message = MessageLog.account_id, MessageLog.payload, MessageLog.dedup_key
+        found = select(*of_file, *of_message).join(MessageLog, MessageLog.id == Media.message_id)
+        return connection.execute(found.where(Media.id == row_id)).one()

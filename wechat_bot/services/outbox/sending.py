@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, select, update
 
+from ... import logs
 from ...database.transactions import retry_conflicts, transaction
 from ...jobs import Enqueue, Job
 from ...models import UNSETTLED, Follower, Media, MessageLog, MessageState
@@ -137,19 +138,24 @@ class Outbox:
         """Send the messages to a follower that are due, unless another worker sends them."""
         self._quotas.refresh()
         while self._client and (claimed := _claim(self._engine, follower_id)):
-            try:
-                error = self._deliver(claimed)
-            except ClaimLost:
-                log.warning("customer-service message %d: not sent, it took too long", claimed.id)
-                return
-            self._learn(claimed.account_id, error)
-            needs_upload = any(_pending_fields(claimed.payload))
-            waits = may_wait(error, by_operator=claimed.operator_id is not None, needs_upload=needs_upload)
-            decision = after_sending(error, waits=waits, now=datetime.now(UTC))
-            _apply(self._engine, claimed, decision, self._router.catch_alls())
-            state = decision.changes["state"]
-            level = logging.INFO if state is MessageState.SENT else logging.WARNING
-            log.log(level, "customer-service message %d: %s %s", claimed.id, state, error or "")
+            with logs.about(message_id=claimed.id, dedup_key=claimed.dedup_key):
+                try:
+                    error = self._deliver(claimed)
+                except ClaimLost:
+                    log.warning("customer-service message %d: not sent, it took too long", claimed.id)
+                    return
+                self._settle(claimed, error)
+
+    def _settle(self, claimed: Claimed, error: Exception | None) -> None:
+        """Store the outcome of a message."""
+        self._learn(claimed.account_id, error)
+        needs_upload = any(_pending_fields(claimed.payload))
+        waits = may_wait(error, by_operator=claimed.operator_id is not None, needs_upload=needs_upload)
+        decision = after_sending(error, waits=waits, now=datetime.now(UTC))
+        _apply(self._engine, claimed, decision, self._router.catch_alls())
+        state = decision.changes["state"]
+        level = logging.INFO if state is MessageState.SENT else logging.WARNING
+        log.log(level, "customer-service message %d: %s %s", claimed.id, state, error or "")
 
     def _learn(self, account_id: int, error: Exception | None) -> None:
         """Remember what the response of the platform says about the account."""

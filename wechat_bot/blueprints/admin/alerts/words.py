@@ -20,6 +20,9 @@ MEDIA = {
 OCCASIONS = {
     Occasion.WAITING: lazy_gettext("有粉丝在等人工"),
     Occasion.UNANSWERED: lazy_gettext("等了几分钟还没有人回复"),
+    Occasion.STOPPED: lazy_gettext("没有推送了，而平时这时候总有"),
+    Occasion.FAILING: lazy_gettext("很多推送处理失败"),
+    Occasion.LATE: lazy_gettext("很多推送过了 4 秒才回应"),
     Occasion.DIGEST: lazy_gettext("每周一早上九点，上周的小结"),
 }
 FAILURES = {
