@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-NEEDS = ("postgresql", "mariadb", "redis", "chromium", "ffmpeg", "nginx")
+NEEDS = ("postgresql", "mariadb", "redis", "chromium", "ffmpeg", "nginx", "caddy", "systemd-analyze")
 """The fixtures, and the parameters of tests, that stand for these."""
 
 
