@@ -1,4 +1,5 @@
 # make run: the whole program. make test: all checks and tests. Both set up what they need.
+# make install: the program alone, for a server (docs/deployment.md).
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -6,10 +7,20 @@ BIN = .venv/bin
 # Each process of the tests compiles everything again where the bytecode is not kept.
 test: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run test check format translations screenshots vendor lock bench fuzz clean
+# What pip installs has the hashes of a list. The project itself is installed beside it, with what the list has.
+PIP = $(BIN)/pip install -qq --disable-pip-version-check
+define install
+@$(PIP) --require-hashes -r $(1)
+@$(PIP) --no-deps --no-build-isolation -e .
+endef
+
+.PHONY: run install test check format translations screenshots vendor lock sbom bench fuzz clean
 
 run: .venv/run
 	@exec $(BIN)/python -m wechat_bot
+
+install: .venv/run
+	@$(BIN)/python -m compileall -q config.py wsgi.py migrations wechat_bot
 
 test: check
 	$(BIN)/pytest -n auto --dist worksteal
@@ -47,13 +58,23 @@ bench: .venv/dev
 fuzz: TARGET ?= parse
 fuzz: SECONDS ?= 600
 fuzz: .venv/dev
-	@$(BIN)/pip install -qq -c constraints.txt -e '.[fuzz]'
+	@$(PIP) 'atheris>=3.0'
 	$(BIN)/python -m tests.fuzz.run $(TARGET) $(SECONDS)
 
-# Exact versions of everything, for every platform, without the name of any host.
+# Exact versions and hashes, for every platform, without the name of any host: of everything, and of what the
+# program needs, with the build backend of the project.
+LOCK = echo hatchling | $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-annotate --no-emit-index-url --no-emit-find-links --quiet pyproject.toml -
 lock: .venv/dev
-	$(BIN)/uv pip compile --all-extras --universal --python-version 3.11 --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links --upgrade --quiet --output-file constraints.txt pyproject.toml
+	$(LOCK) --extra dev --upgrade --output-file constraints.txt
+	$(LOCK) --extra postgres --extra mysql --extra redis --extra metrics --extra s3 \
+		--constraint constraints.txt --upgrade --output-file requirements.txt
+
+# The software bill of materials of the program: its packages with versions and hashes.
+sbom: .venv/dev
+	@mkdir -p build
+	$(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible \
+		--output-file build/sbom.json requirements.txt
 
 clean:
 	rm -rf .venv
@@ -63,12 +84,12 @@ clean:
 		{ echo "Python 3.11 or newer is needed: install it, or name it, e.g. make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "The module venv is missing: apt install python3-venv"; exit 1; }
 
-.venv/run: pyproject.toml constraints.txt | .venv/bin/python
+.venv/run: pyproject.toml requirements.txt | .venv/bin/python
 	@echo "Installing what the program needs into .venv ..."
-	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[postgres,mysql,redis,metrics]'
+	$(call install,requirements.txt)
 	@touch $@
 
 .venv/dev: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Installing what the tests need into .venv ..."
-	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(call install,constraints.txt)
 	@touch .venv/run $@

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -49,7 +50,10 @@ def python_peer(name: str) -> Path:
     def install() -> None:
         _run([sys.executable, "-m", "venv", "--clear", str(home)])
         pip = [str(home / "bin/pip"), "install", "--quiet", "--disable-pip-version-check"]
-        _run([*pip, "-c", str(ROOT / "constraints.txt"), "-r", str(manifest)])
+        lock = (ROOT / "constraints.txt").read_text()
+        pins = home / "constraints.txt"  # without hashes, which the peers' own packages lack
+        pins.write_text("".join(f"{pin}\n" for pin in re.findall(r"^(\S.*) \\$", lock, re.MULTILINE)))
+        _run([*pip, "-c", str(pins), "-r", str(manifest)])
 
     _once(home, manifest, install)
     return home / "bin"

@@ -7,7 +7,17 @@ from typing import NoReturn
 
 import pytest
 
-NEEDS = ("postgresql", "mariadb", "redis", "chromium", "ffmpeg", "nginx", "promtool")
+NEEDS = (
+    "postgresql",
+    "mariadb",
+    "redis",
+    "chromium",
+    "ffmpeg",
+    "nginx",
+    "caddy",
+    "promtool",
+    "systemd-analyze",
+)
 """The fixtures, and the parameters of tests, that stand for these."""
 
 
