@@ -57,8 +57,8 @@ class Program:
     def reload(self) -> None:
         os.kill(self._pid, signal.SIGHUP)
 
-    def kill_one(self) -> None:
-        """Kill a process that answers, three times in quick succession."""
+    def kill(self) -> None:
+        """Kill the oldest process that answers, three times in quick succession."""
         for _ in range(3):
             os.kill(self._answering(), signal.SIGKILL)
             time.sleep(1)
@@ -77,7 +77,7 @@ def _sockets(pid: int) -> set[str]:
 DISTURBANCES: dict[str, Callable[[Program], object]] = {
     "nothing": lambda program: None,
     "SIGHUP: all processes are replaced": Program.reload,
-    "kill -9 of a process, three times in three seconds": Program.kill_one,
+    "kill -9 of both processes that answer, and of a successor, in three seconds": Program.kill,
     "SIGTERM, and a new start": Program.restart,
 }
 
