@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections import Counter
@@ -54,6 +55,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
     names = {*item.fixturenames, *map(str, parameters)}
     item.user_properties += [("needs", need) for need in NEEDS if need in names]
+
+
+gc.set_threshold(100_000)  # an application is a heap of cycles: some are thrown away together
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what is imported and stays: it would look through it all the time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
