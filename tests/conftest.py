@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections import Counter
@@ -54,6 +55,24 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
     names = {*item.fixturenames, *map(str, parameters)}
     item.user_properties += [("needs", need) for need in NEEDS if need in names]
+
+
+LONGEST = ("tests/server/", "tests/e2e/", "tests/services/inbox/", "tests/test_")
+"""Where the tests are that take longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left with it in the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
+gc.set_threshold(100_000)  # an application is a heap of cycles: some are thrown away together
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what is imported and stays: it would look through it all the time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -158,6 +177,8 @@ def make_app(settings: Settings, migrated: Path) -> Iterator[MakeApp]:
         changed = replace(settings, **changes)  # type: ignore[arg-type]
         app = create_app(changed, router, api.transport if api else None)
         app.jinja_env.bytecode_cache = TEMPLATES
+        if client := services(app).client:
+            client._http._sleep = lambda seconds: None  # calls that are repeated pause for seconds
         made.append(app)
         path = Path(make_url(changed.sqlalchemy_url).database or "")
         if changed.sqlalchemy_url.startswith("sqlite:///") and not path.exists():

@@ -83,7 +83,9 @@ def _is_running(pid: int) -> bool:
 
 def _create(kind: str) -> str:
     name = f"{PREFIX}{os.getpid()}_{secrets.token_hex(6)}"
-    _administer(kind, f"CREATE DATABASE {name}")
+    # Nobody can be connected to template0; to the usual template somebody may be, who then is in the way.
+    template = " TEMPLATE template0" if kind == "postgresql" else ""
+    _administer(kind, f"CREATE DATABASE {name}{template}")
     return make_url(SERVERS[kind]).set(database=name).render_as_string(hide_password=False)
 
 
