@@ -176,11 +176,14 @@ def test_what_a_statement_costs_does_not_grow_with_the_tables(make_app: MakeApp,
     browser = Browser(app.test_client())
     assert browser.sign_in("li").status_code == 303
     found: dict[str, list[str]] = {}
+    checked = set[str]()
     for name, run in use_cases(app, browser):
         with recorded() as sent:
             run()
+        new = {str(each): each for each in sent if str(each) not in checked}
+        checked |= new.keys()
         with engine.connect() as connection:
-            for each in sent:
+            for each in new.values():
                 if not any(re.search(pattern, each[0], re.DOTALL) for pattern in ALLOWED):
                     found.setdefault(name, []).extend(complaints(connection, each))
     assert {name: what for name, what in found.items() if what} == {}
