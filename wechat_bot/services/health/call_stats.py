@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from threading import Lock, Timer
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, case, delete, insert, 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
 from ...models import CallbackOutcome, CallCount
 from ...models.projections import hour_of
@@ -97,7 +98,7 @@ class CallStats:
         """Count a call of the API that has ended."""
         path = call.path if _PATH.fullmatch(call.path) else OTHER
         errcode = NO_ANSWER if call.errmsg and not call.errcode else call.errcode
-        now, milliseconds = datetime.now(UTC), round(call.seconds * 1000)
+        now, milliseconds = database_now(), round(call.seconds * 1000)
         with self._lock:
             key = (hour_of(now), path if len(self._calls) < _MAX_KEYS else OTHER, errcode)
             before = self._calls.get(key, _CallCounts(0, 0, 0, now, ""))
@@ -114,7 +115,7 @@ class CallStats:
 
     def record_request(self, outcome: str, detail: str = "") -> None:
         """Count a request to the callback that is no ordinary push. `detail` must contain nothing secret."""
-        now = datetime.now(UTC)
+        now = database_now()
         with self._lock:
             before = self._requests.get(outcome, _RequestCounts(0, now, now, ""))
             self._requests[outcome] = _RequestCounts(before.times + 1, before.first_at, now, detail[:255])
@@ -159,7 +160,7 @@ class CallStats:
     def _write(
         self, account_id: int, calls: dict[_CallKey, _CallCounts], requests: dict[str, _RequestCounts]
     ) -> None:
-        now = hour_of(datetime.now(UTC))
+        now = hour_of(database_now())
         with transaction(self._engine) as connection:
             for (hour, path, errcode), counts in sorted(calls.items()):
                 key = {"account_id": account_id, "hour": hour, "path": path, "errcode": errcode}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 
+from ...database.clock import database_now
 from ...database.compiled import Connections
 from ...models import MessageState
 from ...routing import Owner, Router
@@ -122,7 +123,7 @@ class Inbox:
             platform takes for an answer.
         :raises LeftUnanswered: if the next push of the message will be answered; likewise.
         """
-        push = Push(message, datetime.now(UTC) - timedelta(seconds=turn.elapsed), turn)
+        push = Push(message, database_now() - timedelta(seconds=turn.elapsed), turn)
         try:
             reply = self._receive(push)
             return reply and reply.passive
