@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from wechat_bot.wechat.credentials import Mode
 
-from . import compare, growth, history, knowledge, memory, report, rules, stages, startup, waiting
+from . import compare, drill, growth, history, knowledge, memory, report, rules, stages, startup, waiting
 from .options import POSTGRES_URL, QUICK, THOROUGH, Options
 from .tools import Missing
 
@@ -22,6 +22,7 @@ COMMANDS: dict[str, Callable[[Options], report.Report]] = {
     "growth": growth.run,
     "history": history.run,
     "waiting": waiting.run,
+    "drill": drill.run,
     "startup": startup.run,
     "rules": rules.run,
     "knowledge": knowledge.run,

@@ -33,6 +33,10 @@ class Options:
     """Starts of the program in `startup`."""
     rounds: int
     """Repetitions of each stage in `profile` and of each page in `history`."""
+    numbered: int
+    """Messages that are pushed during each fault of `drill`."""
+    pushes_per_second: int
+    """How many of these are pushed in a second."""
     postgres: str = POSTGRES_URL
 
     def __post_init__(self) -> None:
@@ -49,7 +53,18 @@ THOROUGH = Options(
     rows=5_000_000,
     starts=9,
     rounds=30,
+    numbered=5_000,
+    pushes_per_second=150,
 )
 QUICK = Options(
-    quick=True, seconds=1, repeats=1, connections=(16,), messages=4_000, rows=40_000, starts=3, rounds=4
+    quick=True,
+    seconds=1,
+    repeats=1,
+    connections=(16,),
+    messages=4_000,
+    rows=40_000,
+    starts=3,
+    rounds=4,
+    numbered=300,
+    pushes_per_second=60,
 )

@@ -27,6 +27,7 @@ TITLES = {
     "growth": "Many stored messages",
     "history": "Reading many stored messages",
     "waiting": "Waiting and storms",
+    "drill": "Faults",
     "startup": "Start",
     "rules": "Rules",
     "knowledge": "Knowledge",
