@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
 import time
@@ -13,7 +14,7 @@ from dataclasses import astuple, dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Row, create_engine, select
+from sqlalchemy import Engine, Row, create_engine, func, select
 
 from wechat_bot.models import Direction, MessageLog, MessageState
 from wechat_bot.simulator.flood import Message, Outcome, Result, fetch, flood
@@ -61,29 +62,32 @@ class Counts:
 
 
 def run(options: Options) -> Report:
-    parts, problems = [], []
+    head = f"{options.numbered:,} messages each, {options.pushes_per_second} a second, all on"
+    parts, problems = [f"{head} {os.cpu_count()} shared cores.\n"], []
     for make in SITES:
+        found: dict[Fault, Counts] = {}
         try:
             with make() as site:
-                found = dict(_drill(site, options.numbered, options.pushes_per_second))
+                parts.append(f"### {site.name}\n")
+                for fault, counts in _drill(site, options.numbered, options.pushes_per_second):
+                    found[fault] = counts
         except (Missing, NotReady) as error:
             problems.append(str(error))
-            continue
         left_out = [fault.name for fault in faults.FAULTS if fault not in found]
-        parts += [f"### {site.name}\n", _table(found), f"Left out: {', '.join(left_out) or 'nothing'}.\n"]
+        parts += [_table(found), f"Left out: {', '.join(left_out) or 'nothing'}.\n"]
         problems += [
-            f"{site.name}, {fault.name}: {counts.lost} lost, {counts.doubled} doubled"
+            f"{fault.name}: {counts.lost} lost, {counts.doubled} doubled"
             for fault, counts in found.items()
             if counts.lost or counts.doubled
         ]
-    head = f"{options.numbered:,} messages each, {options.pushes_per_second} a second; 2 shared cores.\n"
-    return Report("\n".join([head, *parts]), problems)
+    return Report("\n".join(parts), problems)
 
 
 def _drill(site: Site, messages: int, rate: int) -> Iterator[tuple[Fault, Counts]]:
     for number, fault in enumerate(faults.of(site)):
-        print(f"{site.name}, {fault.name}", file=sys.stderr, flush=True)
-        yield fault, drill(site, fault, range(number * messages, (number + 1) * messages), rate)
+        counts = drill(site, fault, range(number * messages, (number + 1) * messages), rate)
+        print(f"{site.name}, {fault.name}: {counts}", file=sys.stderr, flush=True)
+        yield fault, counts
 
 
 def drill(site: Site, fault: Fault, numbers: range, rate: int) -> Counts:
@@ -93,8 +97,12 @@ def drill(site: Site, fault: Fault, numbers: range, rate: int) -> Counts:
     """
     fault.before(site)
     asked = [_message(number) for number in numbers]
+    engine = create_engine(site.database_url, pool_pre_ping=True)
+    with engine.connect() as connection:
+        since = connection.scalar(select(func.max(MessageLog.id))) or 0
     results, shown = asyncio.run(_push(site, fault, asked, rate))
-    rows = _settled(site, {fields["Content"] for _, fields in asked})
+    rows = _settled(engine, since, {fields["Content"] for _, fields in asked})
+    engine.dispose()
     fault.after(site)
     for program in site.programs:
         program.wait_until_ready()
@@ -129,18 +137,19 @@ async def _push(
     return results, [result.reply or "" for result in (*results, *fetched)]
 
 
-def _settled(site: Site, questions: Collection[Any]) -> Sequence[LogRow]:
-    """Return direction, text and state of the rows about `questions`, when all are settled or time is up."""
-    engine = create_engine(site.database_url)
-    found = select(MessageLog.direction, MessageLog.text, MessageLog.state)
+def _settled(engine: Engine, since: int, questions: Collection[Any]) -> Sequence[LogRow]:
+    """Return direction, text and state of what was stored `since` about `questions`, once all is settled.
+
+    What is not settled after `SETTLE_SECONDS` is returned as it is.
+    """
+    found = select(MessageLog.direction, MessageLog.text, MessageLog.state).where(MessageLog.id > since)
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         with engine.connect() as connection:
             rows: list[LogRow] = [
-                row for row in connection.execute(found) if question_of(row.text or "") in questions
+                row for row in connection.execute(found) if question_of(row.text) in questions
             ]
         if time.monotonic() > deadline or not any(row.state in UNSETTLED for row in rows):
-            engine.dispose()
             return rows
         time.sleep(1)
 

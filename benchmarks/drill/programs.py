@@ -228,7 +228,7 @@ daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr; worker
 events {{ worker_connections 4096; }}
 http {{
     access_log off;
-    upstream wechat_bot {{ {servers} keepalive 64; keepalive_timeout 30s; }}
+    upstream wechat_bot {{ least_conn; {servers} keepalive 64; keepalive_timeout 30s; }}
     server {{
         listen {address}:{port};
         proxy_http_version 1.1;
@@ -240,7 +240,7 @@ http {{
     }}
 }}
 """
-"""Pushes go to the host that listens; one that does not is left out for three seconds."""
+"""A host that listens and does not answer gets no more pushes than it has, one that is away none for 3 s."""
 
 
 def nginx_configuration(host: Host, port: int, folder: Path, programs: Sequence[Program]) -> Path:

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, select, update
 
 from ...database.clock import database_now
-from ...database.transactions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts, retry_outages, transaction
 from ...jobs import Enqueue, Job
 from ...models import UNSETTLED, Follower, Media, MessageLog, MessageState
 from ...routing import Router
@@ -143,11 +143,11 @@ class Outbox:
             except ClaimLost:
                 log.warning("customer-service message %d: not sent, it took too long", claimed.id)
                 return
-            self._learn(claimed.account_id, error)
             needs_upload = any(_pending_fields(claimed.payload))
             waits = may_wait(error, by_operator=claimed.operator_id is not None, needs_upload=needs_upload)
             decision = after_sending(error, waits=waits, now=database_now())
             _apply(self._engine, claimed, decision, self._router.catch_alls())
+            self._learn(claimed.account_id, error)
             state = decision.changes["state"]
             level = logging.INFO if state is MessageState.SENT else logging.WARNING
             log.log(level, "customer-service message %d: %s %s", claimed.id, state, error or "")
@@ -278,7 +278,7 @@ def _renew_claim(engine: Engine, claimed: Claimed) -> None:
             raise ClaimLost
 
 
-@retry_conflicts
+@retry_outages
 def _apply(engine: Engine, claimed: Claimed, decision: Decision, catch_alls: Collection[str]) -> None:
     """Store the outcome, also of a message that was taken for interrupted and left alone since."""
     mine = MessageLog.state.in_([MessageState.SENDING, MessageState.UNKNOWN])
