@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 from ..tools import Missing, program
 
-NETWORK = "10.199.0"
+NETWORK = f"10.199.{os.getpid() % 256}"
+"""The addresses, which those of another process hardly have, too."""
+PREFIX = f"drill{os.getpid()}"
+"""Begins the names of what is made, which have at most 15 characters."""
 
 
 @dataclass(frozen=True)
@@ -23,47 +26,46 @@ class Host:
 
     def cut(self) -> None:
         """Drop all packets from and to this host."""
-        _ip("link", "set", self._cable, "down")
+        _ip("link", "set", self.cable, "down")
 
     def mend(self) -> None:
-        _ip("link", "set", self._cable, "up")
+        _ip("link", "set", self.cable, "up")
 
     @property
-    def _cable(self) -> str:
-        return f"{self.name}-cable"
+    def cable(self) -> str:
+        """The end of its network cable on this machine."""
+        return f"{self.name}0"
 
 
 THIS = Host("this", "127.0.0.1")
 
 
 @contextmanager
-def network(names: list[str]) -> Iterator[tuple[Host, list[Host]]]:
-    """Yield this machine as it is seen by the others, and hosts with these names.
+def network() -> Iterator[tuple[Host, list[Host]]]:
+    """Yield this machine as it is seen by the others, and two hosts.
 
     :raises Missing: where network namespaces are not permitted.
     """
     program("ip", "apt install iproute2")
     with ExitStack() as stack:
-        bridge = f"drill{os.getpid()}"
-        stack.callback(_remove, "link", "del", bridge)
-        _ip("link", "add", bridge, "type", "bridge")
-        _ip("addr", "add", f"{NETWORK}.1/24", "dev", bridge)
-        _ip("link", "set", bridge, "up")
+        stack.callback(_remove, "link", "del", PREFIX)
+        _ip("link", "add", PREFIX, "type", "bridge")
+        _ip("addr", "add", f"{NETWORK}.1/24", "dev", PREFIX)
+        _ip("link", "set", PREFIX, "up")
         hosts = []
-        for number, name in enumerate(names, 11):
+        for number, name in enumerate((f"{PREFIX}-a", f"{PREFIX}-b"), 11):
             host = Host(name, f"{NETWORK}.{number}", ("ip", "netns", "exec", name))
             stack.callback(_remove, "netns", "del", name)
-            _connect(host, bridge)
+            _connect(host)
             hosts.append(host)
         yield Host("this", f"{NETWORK}.1"), hosts
 
 
-def _connect(host: Host, bridge: str) -> None:
-    cable = f"{host.name}-cable"
+def _connect(host: Host) -> None:
     _ip("netns", "add", host.name)
-    _ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", host.name)
-    _ip("link", "set", cable, "master", bridge)
-    _ip("link", "set", cable, "up")
+    _ip("link", "add", host.cable, "type", "veth", "peer", "name", "eth0", "netns", host.name)
+    _ip("link", "set", host.cable, "master", PREFIX)
+    _ip("link", "set", host.cable, "up")
     _ip("-n", host.name, "addr", "add", f"{host.address}/24", "dev", "eth0")
     _ip("-n", host.name, "link", "set", "eth0", "up")
     _ip("-n", host.name, "link", "set", "lo", "up")

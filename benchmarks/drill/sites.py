@@ -174,9 +174,9 @@ def _hosts() -> Iterator[tuple[Host, list[Host]]]:
     """Yield this machine and two hosts, which are this machine, too, where there are no namespaces."""
     with ExitStack() as stack:
         try:
-            yield stack.enter_context(network(["drill-a", "drill-b"]))
+            yield stack.enter_context(network())
         except tools.Missing:
-            yield THIS, [replace(THIS, name=name) for name in ("drill-a", "drill-b")]
+            yield THIS, [replace(THIS, name=name) for name in ("a", "b")]
 
 
 @contextmanager
