@@ -14,6 +14,7 @@ from wechat_bot.wechat.credentials import Mode
 
 from . import (
     compare,
+    drill,
     growth,
     history,
     knowledge,
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Callable[[Options], report.Report]] = {
     "history": history.run,
     "waiting": waiting.run,
     "soak": soak.run,
+    "drill": drill.run,
     "startup": startup.run,
     "restart": restart.run,
     "rules": rules.run,

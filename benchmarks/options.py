@@ -37,6 +37,10 @@ class Options:
     """Starts of the program in `startup`."""
     rounds: int
     """Repetitions of each stage in `profile` and of each page in `history`."""
+    numbered: int
+    """Messages that are pushed during each fault of `drill`."""
+    pushes_per_second: int
+    """How many of these are pushed in a second."""
     postgres: str = POSTGRES_URL
 
     def __post_init__(self) -> None:
@@ -55,6 +59,8 @@ THOROUGH = Options(
     rate=300,
     starts=9,
     rounds=30,
+    numbered=5_000,
+    pushes_per_second=150,
 )
 QUICK = Options(
     quick=True,
@@ -67,4 +73,6 @@ QUICK = Options(
     rate=30,
     starts=3,
     rounds=4,
+    numbered=300,
+    pushes_per_second=60,
 )

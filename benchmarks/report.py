@@ -28,6 +28,7 @@ TITLES = {
     "history": "Reading many stored messages",
     "waiting": "Waiting and storms",
     "soak": "An hour of messages and operators",
+    "drill": "Faults",
     "startup": "Start",
     "restart": "Restart",
     "rules": "Rules",

@@ -5,13 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import socket
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.databases import Databases
-from wechat_bot.jobs import Job, Jobs
+from wechat_bot.jobs import MAX_PENDING, Job, Jobs
 from wechat_bot.settings import Settings
 
 
@@ -49,6 +52,7 @@ def test_a_job_is_done_once_it_is_asked_for(tmp_path: Path, queue: str) -> None:
 def test_what_one_process_asks_for_another_one_does(tmp_path: Path) -> None:
     asking, _ = made(tmp_path)
     asking.enqueue(Job.SEND, 7)
+    asking.flush()
     working, done = made(tmp_path)
     working.run_all()
     assert done == [7]
@@ -57,7 +61,34 @@ def test_what_one_process_asks_for_another_one_does(tmp_path: Path) -> None:
 def test_a_queue_that_is_gone_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     jobs, _ = made(tmp_path, "redis://127.0.0.1:1/0")
     jobs.enqueue(Job.SEND, 7)
+    jobs.flush()
     assert "the job send of row 7 was not enqueued" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["redis", "postgres"])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as above
+def test_nobody_waits_for_a_queue_that_takes_connections_and_never_answers(
+    tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        jobs, _ = made(tmp_path, f"{kind}://127.0.0.1:{silent.getsockname()[1]}/0")
+        for row_id in range(2 * MAX_PENDING):
+            jobs.enqueue(Job.SEND, row_id)
+        assert "was not enqueued: too many wait" in caplog.text
+        assert "the job send of row 0 " not in caplog.text, "it still waits for the queue"
+    jobs.flush()
+    assert "the job send of row 0 was not enqueued, nor were" in caplog.text
+
+
+def test_nobody_waits_for_a_queue_that_is_locked(tmp_path: Path) -> None:
+    jobs, done = made(tmp_path)
+    assert jobs.run_all() == 0
+    with closing(sqlite3.connect(tmp_path / "jobs.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        jobs.enqueue(Job.SEND, 7)
+        other.rollback()
+    jobs.run_all()
+    assert done == [7]
 
 
 class Trap:
@@ -84,4 +115,5 @@ def test_nothing_is_opened_before_something_is_asked_for(tmp_path: Path) -> None
     jobs, _ = made(folder)
     assert not folder.exists()
     jobs.enqueue(Job.SEND, 1)
+    jobs.flush()
     assert (folder / "jobs.db").exists()

@@ -134,13 +134,13 @@ class _SilentHandler(WSGIRequestHandler):
 
 
 @contextmanager
-def listening(application: Any) -> Iterator[str]:
-    """Serve a WSGI application on a free port of this machine, and yield its URL."""
-    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_SilentHandler)
+def listening(application: Any, address: str = "127.0.0.1") -> Iterator[str]:
+    """Serve a WSGI application on a free port of an address of this machine, and yield its URL."""
+    server = make_server(address, 0, application, threaded=True, request_handler=_SilentHandler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://{address}:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()

@@ -9,11 +9,12 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
+from .database.clock import database_now
 from .services.assistant import records
 from .services.conversations import handover
 from .services.health.heartbeats import heartbeat, is_leader, sign_off
@@ -39,18 +40,18 @@ def work(app: Flask) -> None:
     stopping = threading.Event()
     tasks: list[tuple[float, Callable[[], object]]] = [
         (10, lambda: heartbeat(bot.engine, name)),
-        (10, lambda: recover(bot.engine, bot.outbox, datetime.now(UTC))),
+        (10, lambda: recover(bot.engine, bot.outbox, database_now())),
         (1, lambda: bot.projector.catch_up_when_quiet(PROJECTOR_SECONDS)),
         (10, lambda: bot.questions.catch_up(QUESTIONS_SECONDS)),
         (1, bot.archive.download_due),
         (10, bot.quotas.refresh),
-        (10, lambda: handover.end_expired(bot.engine, bot.account_id, datetime.now(UTC))),
+        (10, lambda: handover.end_expired(bot.engine, bot.account_id, database_now())),
         (10, lambda: synchronize_followers(app, name)),
         (10, lambda: care_for_library(app, name)),
         (3600, lambda: delete_old_answers(app)),
         (60, lambda: begin_month(app, name)),
-        (60, lambda: bot.evaluations.resume_interrupted(datetime.now(UTC))),
-        (10, lambda: bot.menus.publish_due(bot.account_id, datetime.now(UTC))),
+        (60, lambda: bot.evaluations.resume_interrupted(database_now())),
+        (10, lambda: bot.menus.publish_due(bot.account_id, database_now())),
         (5, lambda: send_alerts(app, name)),
         (5, lambda: embed_knowledge(app, name)),
     ]
@@ -79,21 +80,21 @@ def synchronize_followers(app: Flask, name: str) -> None:
     bot = services(app)
     if is_leader(bot.engine, name):
         account_id = bot.account_id
-        bot.followers.start_due(account_id, datetime.now(UTC))
+        bot.followers.start_due(account_id, database_now())
         bot.write_back.send(account_id)
 
 
 def delete_old_answers(app: Flask) -> None:
     """Delete what was recorded of the assistant long ago."""
     bot, kept = services(app), timedelta(days=services(app).settings.model_answers_days)
-    records.delete_old(bot.engine, bot.account_id, kept, datetime.now(UTC))
+    records.delete_old(bot.engine, bot.account_id, kept, database_now())
 
 
 def begin_month(app: Flask, name: str) -> None:
     """Prepare the partitions of the message log, if it has any. Only the leader of the workers does so."""
     bot = services(app)
     if is_leader(bot.engine, name):
-        partitions.advance(bot.engine, datetime.now(UTC))
+        partitions.advance(bot.engine, database_now())
 
 
 def care_for_library(app: Flask, name: str) -> None:
@@ -104,16 +105,16 @@ def care_for_library(app: Flask, name: str) -> None:
     """
     bot = services(app)
     if is_leader(bot.engine, name):
-        bot.library.renew(bot.account_id, datetime.now(UTC))
-        bot.materials.runs.resume_interrupted(bot.account_id, datetime.now(UTC))
-        bot.articles.runs.resume_interrupted(bot.account_id, datetime.now(UTC))
+        bot.library.renew(bot.account_id, database_now())
+        bot.materials.runs.resume_interrupted(bot.account_id, database_now())
+        bot.articles.runs.resume_interrupted(bot.account_id, database_now())
 
 
 def send_alerts(app: Flask, name: str) -> None:
     """Send the alerts that are due. Only the leader of the workers does so; two would not send one twice."""
     bot = services(app)
     if is_leader(bot.engine, name):
-        bot.alerts.tell_due(bot.account_id, datetime.now(UTC))
+        bot.alerts.tell_due(bot.account_id, database_now())
 
 
 def embed_knowledge(app: Flask, name: str) -> None:

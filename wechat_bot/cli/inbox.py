@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import click
 
+from ..database.clock import database_now
 from ..extensions import db
 from ..services.inbox.recovery import recover
 from ..terminal import gettext as _
@@ -16,5 +15,5 @@ from .common import wechat
 @wechat.command()
 def sweep() -> None:
     """End what a crash left behind; `make run` does it by itself."""
-    count = recover(db.engine, services().outbox, datetime.now(UTC))
+    count = recover(db.engine, services().outbox, database_now())
     click.echo(_("已了结 %(count)s 条消息。", count=count))

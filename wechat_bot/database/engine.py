@@ -9,13 +9,20 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, ExceptionContext
 
 from ..settings import Settings, SettingsError
 from ..terminal import gettext as _
 
 BUSY_TIMEOUT = 2.0
 """Seconds to wait for another writer. Shorter than the platform waits for the answer to a push."""
+
+LOST_SECONDS = 3
+"""Seconds after which a connection to PostgreSQL counts as lost whose other end acknowledges nothing."""
+RECYCLE_SECONDS = 600
+"""Age at which a connection to a server is replaced, so that the clocks are compared again."""
+_READ_ONLY = {"25006", 1290, 1792, 1836}
+"""Errors of a server that takes no writes: an SQLSTATE of PostgreSQL, and numbers of MariaDB and MySQL."""
 
 WAL_PAGES = 8000
 """Pages of the SQLite write-ahead log (32 MB) after which it is copied into the database file."""
@@ -58,11 +65,18 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         milliseconds = int(BUSY_TIMEOUT * 1000)
         # To compile a statement, or to start processes for it, takes longer than any of ours does.
         plain = "-c jit=off -c max_parallel_workers_per_gather=0"
+        # So that the server gives up the locks of a host that is gone, and not two hours later.
+        lost = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2"
+        options["pool_recycle"] = RECYCLE_SECONDS
         options["connect_args"] = {
             "connect_timeout": 2,
-            "options": f"-c lock_timeout={milliseconds} -c timezone=utc {plain}",
+            "tcp_user_timeout": LOST_SECONDS * 1000,
+            "keepalives_idle": LOST_SECONDS,
+            "keepalives_interval": 1,
+            "options": f"-c lock_timeout={milliseconds} -c timezone=utc {plain} {lost}",
         }
     else:
+        options["pool_recycle"] = RECYCLE_SECONDS
         options["isolation_level"] = "READ COMMITTED"
         options["connect_args"] = {
             "connect_timeout": 2,
@@ -92,6 +106,15 @@ def _begin(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         writes = connection.get_execution_options().get("writes")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@event.listens_for(Engine, "handle_error")
+def _leave_standby(context: ExceptionContext) -> None:
+    """Close the connections to a server that takes no writes any more: new ones may find its successor."""
+    error = context.original_exception
+    code = getattr(error, "sqlstate", None) or next(iter(error.args), None)
+    if code in _READ_ONLY:
+        context.is_disconnect = True
 
 
 def create_reader(engine: Engine, settings: Settings) -> Engine:

@@ -98,12 +98,15 @@ def transaction(engine: Engine) -> Iterator[Connection]:
         in_transaction.reset(token)
 
 
-def retry_conflicts(function: Callable[P, R]) -> Callable[P, R]:
+MAX_PAUSE = 2.0
+"""Longest time between two attempts of a transaction, in seconds."""
+
+
+def retry_conflicts(function: Callable[P, R], attempts: int = 5) -> Callable[P, R]:
     """Run a function, which is one transaction, again after a conflict or a short loss of the database.
 
-    After five attempts the last error is raised.
+    After so many attempts the last error is raised.
     """
-    attempts = 5
 
     @functools.wraps(function)
     def retried(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -113,10 +116,15 @@ def retry_conflicts(function: Callable[P, R]) -> Callable[P, R]:
             except (DBAPIError, NoConnection) as error:
                 if attempt == attempts or not (is_transient(error) or isinstance(error, IntegrityError)):
                     raise
-                time.sleep(random.uniform(0, 0.02) * 2**attempt)  # noqa: S311
+                time.sleep(min(random.uniform(0, 0.02) * 2**attempt, MAX_PAUSE))  # noqa: S311
         raise AssertionError("unreachable")
 
     return retried
+
+
+def retry_outages(function: Callable[P, R]) -> Callable[P, R]:
+    """Like `retry_conflicts`, for a transaction about what cannot be undone: for at least a minute."""
+    return retry_conflicts(function, attempts=80)
 
 
 @retry_conflicts

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, insert
 
+from ..database.clock import database_now
 from ..database.transactions import retry_conflicts, transaction
 from ..models import AuditEntry
 
@@ -48,7 +48,7 @@ def new_entry(
 ) -> dict[str, Any]:
     """Return the row of an entry, for a change of many things, whose entries are inserted together."""
     return {
-        "at": datetime.now(UTC),
+        "at": database_now(),
         "operator_id": actor.operator_id,
         "operator": actor.name[:64],
         "action": action,

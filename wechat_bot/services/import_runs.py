@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, Row, Select, insert, select, update
 
+from ..database.clock import database_now
 from ..database.transactions import retry_conflicts, transaction, write
 from ..jobs import Enqueue, Job
 from ..models import ImportState, KnowledgeImport, MaterialImport
@@ -53,7 +54,7 @@ class ImportRuns:
             if newest and newest.state == ImportState.RUNNING:
                 return None
             who = {"operator_id": actor.operator_id, "operator": actor.name[:64]}
-            row = new_row(self._table, account_id=account_id, seen_at=datetime.now(UTC), **who)
+            row = new_row(self._table, account_id=account_id, seen_at=database_now(), **who)
             [run_id] = connection.execute(insert(self._table).values(row)).inserted_primary_key or (0,)
             audit.record(connection, actor, self._action, f"import:{run_id}")
             return int(run_id)
@@ -76,7 +77,7 @@ class ImportRuns:
     def update(self, run_id: int, **values: Any) -> None:
         """Store how far a run is."""
         this = update(self._table).where(self._table.id == run_id)
-        write(self._engine, this.values({"seen_at": datetime.now(UTC), **values}))
+        write(self._engine, this.values({"seen_at": database_now(), **values}))
 
     @contextmanager
     def ending(self, run_id: int) -> Iterator[None]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
+from ..database.clock import database_now
 from ..models import Change
 from .audit import Actor
 
@@ -13,7 +13,7 @@ def version_values(actor: Actor, change: Change, version: int, definition: dict[
     """Return the columns of `models.history.VersionColumns` for what `actor` has just done."""
     return {
         "version": version,
-        "at": datetime.now(UTC),
+        "at": database_now(),
         "operator_id": actor.operator_id,
         "operator": actor.name[:64],
         "change": change,

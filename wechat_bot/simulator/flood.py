@@ -71,6 +71,7 @@ async def flood(
     messages: Iterable[Message],
     *,
     per_second: float | None = None,
+    paced: bool = False,
     on_result: Callable[[Result], object] | None = None,
 ) -> list[Result]:
     """Push messages, and return their results in the same order when all have one.
@@ -78,6 +79,8 @@ async def flood(
     :param platform: pushes to its `url`.
     :param per_second: the rate at which messages are pushed, whether or not earlier ones have been answered.
         All are pushed at once unless it is given.
+    :param paced: whether the next push of a message comes only when the time-out of the one before is over,
+        also after a lost connection or a wrong status.
     :param on_result: is called with each result as soon as it is known.
     """
     open_files.raise_limit()
@@ -88,7 +91,7 @@ async def flood(
     interval = 1 / per_second if per_second else 0.0
 
     async def push(message: Message, request: Request) -> Result:
-        result = await _push(platform, message, request, began)
+        result = await _push(platform, message, request, began, paced=paced)
         if on_result:
             on_result(result)
         return result
@@ -123,12 +126,16 @@ async def push_message(platform: SimulatedPlatform, message: Message) -> Result:
     return await _push(platform, message, _sign(platform, message), time.monotonic())
 
 
-async def _push(platform: SimulatedPlatform, message: Message, request: Request, since: float) -> Result:
+async def _push(
+    platform: SimulatedPlatform, message: Message, request: Request, since: float, *, paced: bool = False
+) -> Result:
     """Push the request of a message. `Result.started` counts from the monotonic time `since`."""
     openid, fields = message
     began = time.monotonic()
     attempts: list[Attempt] = []
-    for _ in range(platform.pushes):
+    for number in range(platform.pushes):
+        if paced:
+            await asyncio.sleep(began + number * platform.timeout - time.monotonic())
         attempts.append(await _attempt(platform, request))
         if attempts[-1].status == 200:
             break

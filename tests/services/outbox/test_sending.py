@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from flask import Flask
 from sqlalchemy import Connection, Engine, event, select, update
 
+from tests.cable import Cable
 from tests.conftest import APP_SECRET, MakeApp
 from wechat_bot.extensions import db
 from wechat_bot.models import Conversation, Follower, MessageLog, MessageState, Role
@@ -28,6 +30,8 @@ from wechat_bot.wiring import services
 SEND = "/cgi-bin/message/custom/send"
 UPLOAD = "/cgi-bin/media/upload"
 MINUTES = timedelta(minutes=1)
+OUTAGE = 1.5
+"""Seconds for which the database is away: longer than other transactions are tried again."""
 
 
 class Desk:
@@ -103,6 +107,31 @@ def test_an_answer_whose_response_is_lost_is_not_sent_again(
     desk.work(10 * MINUTES)
     assert desk.states == [MessageState.UNKNOWN]
     assert (texts(api), api.calls.count(SEND)) == (["在的"], 1)
+
+
+def test_that_an_answer_was_sent_is_stored_when_the_database_is_back(
+    make_app: MakeApp, api: FakeAPI, postgresql_database: str
+) -> None:
+    cable = Cable(postgresql_database)
+    kind = AccountKind.VERIFIED_SERVICE
+    desk = Desk(
+        make_app(api=api, wechat_app_secret=APP_SECRET, wechat_account_kind=kind, database_url=cable.url)
+    )
+    desk.write("在的")
+    desk.work()
+    desk.write("还在")
+    desk.change(received_at=datetime.now(UTC) - MINUTES)
+
+    def lose_the_database() -> None:
+        api.before_call = None
+        cable.cut()
+        Timer(OUTAGE, cable.mend).start()
+
+    api.before_call = lose_the_database
+    desk.outbox.send(desk.follower_id)
+    assert desk.states == [MessageState.SENT, MessageState.SENT]
+    assert texts(api) == ["在的", "还在"]
+    cable.cut()
 
 
 def test_the_next_answer_waits_while_one_is_being_sent(desk: Desk, api: FakeAPI) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from flask import abort, current_app, g, redirect, request, url_for
@@ -15,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 from werkzeug.wrappers import Response
 
+from ...database.clock import database_now
 from ...extensions import csrf, db, login
 from ...languages import LANGUAGES
 from ...models import Operator, Role
@@ -55,7 +55,7 @@ def load(token: str) -> CurrentOperator | None:
     Also None when the database does not answer: the guard then responds with 503.
     """
     try:
-        authenticated = authenticate(db.engine, token, datetime.now(UTC))
+        authenticated = authenticate(db.engine, token, database_now())
     except SQLAlchemyError:
         current_app.logger.exception("nobody can be recognised")
         g.authentication_failed = True
@@ -148,7 +148,7 @@ def require_password() -> None:
     :raises OperatorError: if it is not the operator's password, or too many attempts have failed.
     """
     try:
-        check_password(db.engine, current_user.name, request.form["current"], client(), datetime.now(UTC))
+        check_password(db.engine, current_user.name, request.form["current"], client(), database_now())
     except SignInRefused as error:
         raise OperatorError(Problem.OWN_PASSWORD) from error
 

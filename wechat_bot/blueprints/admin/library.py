@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -12,6 +12,7 @@ from flask_babel import format_timedelta
 from flask_babel import gettext as _
 from sqlalchemy import select
 
+from ...database.clock import database_now
 from ...extensions import db
 from ...models import LibraryFile, LibraryMediaId, Operator
 from ...services.accounts.capabilities import Feature
@@ -59,7 +60,7 @@ def index() -> ResponseReturnValue:
         unused=unused,
         usages=usages,
         place=_place(),
-        now=datetime.now(UTC),
+        now=database_now(),
         formats=FORMATS,
         reason=None if permission.allowed else LIBRARY_REASONS[permission.reason],
         max_name=MAX_NAME,
@@ -84,7 +85,7 @@ def _copies(files: Sequence[Any]) -> Sequence[Any]:
 @bp.app_template_filter("time_left")
 def time_left(until: datetime) -> str:
     """Return the time until then in its largest unit, such as 3 days."""
-    return str(format_timedelta(until - datetime.now(UTC)))
+    return str(format_timedelta(until - database_now()))
 
 
 @bp.post("/library")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -11,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy import func, select
 
+from ...database.clock import database_now
 from ...extensions import db
 from ...models import Operator, OperatorSession, Role
 from ...services.operators import management as service
@@ -30,7 +30,7 @@ bp = Blueprint("operators", __name__)
 def index() -> ResponseReturnValue:
     browsers = (
         select(OperatorSession.operator_id, func.count().label("browsers"))
-        .where(OperatorSession.expires_at > datetime.now(UTC))
+        .where(OperatorSession.expires_at > database_now())
         .group_by(OperatorSession.operator_id)
         .subquery()
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import segno
@@ -14,6 +13,7 @@ from flask_babel import lazy_gettext
 from flask_login import current_user
 from sqlalchemy import select
 
+from ...database.clock import database_now
 from ...extensions import db
 from ...languages import LANGUAGES
 from ...models import OperatorSession, Role, Theme
@@ -125,7 +125,7 @@ def turn_on_second_factor() -> ResponseReturnValue:
     secret, sealer = _pending_secret(), services().sealer
     if not secret or current_user.totp_secret:
         return redirect(url_for("admin.profile.set_up_second_factor"), 303)
-    code, now = request.form["code"], datetime.now(UTC)
+    code, now = request.form["code"], database_now()
     try:
         require_password()
         codes = factor.turn_on(db.engine, sealer, actor(), current_user.id, secret, code, now)
@@ -182,7 +182,7 @@ def _page(problem: tuple[str, Any] | None = None) -> ResponseReturnValue:
 
 def sessions_of(operator_id: int) -> Sequence[OperatorSession]:
     """Return the sessions that have not expired, the last used first."""
-    unexpired = OperatorSession.expires_at > datetime.now(UTC)
+    unexpired = OperatorSession.expires_at > database_now()
     found = select(OperatorSession).where(OperatorSession.operator_id == operator_id, unexpired)
     return db.session.scalars(found.order_by(OperatorSession.seen_at.desc())).all()
 

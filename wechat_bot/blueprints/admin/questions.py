@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, tzinfo
+from datetime import date, tzinfo
 from typing import Any
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
@@ -13,6 +13,7 @@ from flask_babel import gettext as _
 from sqlalchemy import Engine
 
 from ...application import row_id
+from ...database.clock import database_now
 from ...extensions import db
 from ...models import QuestionState, Role
 from ...services import audit
@@ -186,7 +187,7 @@ def _catch_up() -> None:
 
 def _monday() -> date:
     """Return the first day of the present week of the account."""
-    return monday(datetime.now(UTC), services().questions.zone)
+    return monday(database_now(), services().questions.zone)
 
 
 def _chosen() -> QuestionFilter:

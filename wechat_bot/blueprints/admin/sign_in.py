@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import format_datetime, refresh
@@ -11,6 +9,7 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_user
 from sqlalchemy import exists, select
 
+from ...database.clock import database_now
 from ...extensions import db
 from ...models import Operator, Role
 from ...services.operators import sign_in as signing_in
@@ -39,7 +38,7 @@ def show() -> ResponseReturnValue:
 @role(None)
 def submit() -> ResponseReturnValue:
     name, password, keep = request.form["name"].strip(), request.form["password"], "keep" in request.form
-    now = datetime.now(UTC)
+    now = database_now()
     try:
         result = signing_in.sign_in(db.engine, name, password, client(), now, persistent=keep)
     except SignInRefused as refused:
@@ -66,7 +65,7 @@ def submit_second_factor() -> ResponseReturnValue:
     if not pending:
         return redirect(url_for("admin.sign_in.show", next=safe_next_url()), 303)
     verified, keep = pending
-    code, now, sealer = request.form["code"], datetime.now(UTC), services().sealer
+    code, now, sealer = request.form["code"], database_now(), services().sealer
     try:
         result = signing_in.enter_code(db.engine, sealer, verified, code, client(), now, persistent=keep)
     except SignInRefused as refused:
@@ -86,7 +85,7 @@ def _pending() -> tuple[CodeNeeded, bool] | None:
     if PENDING not in session:
         return None
     operator_id, proof, keep, since = session[PENDING]
-    if datetime.now(UTC).timestamp() - since > PENDING_SECONDS:
+    if database_now().timestamp() - since > PENDING_SECONDS:
         return None
     return CodeNeeded(operator_id, proof), keep
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from sqlalchemy import Connection, Engine, insert, select
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
 from ...models import Account
 
@@ -18,7 +17,7 @@ def ensure_account(engine: Engine, app_id: str) -> int:
         account_id = connection.scalar(found)
     if account_id is None:
         with transaction(engine) as connection:
-            connection.execute(insert(Account).values(app_id=app_id, created_at=datetime.now(UTC)))
+            connection.execute(insert(Account).values(app_id=app_id, created_at=database_now()))
             account_id = connection.scalars(found).one()
     return account_id
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, and_, insert, or_, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
 from ...models import AccessToken
 from ...wechat.api import LEASE, Token
@@ -38,7 +39,7 @@ class DatabaseTokens:
     @retry_conflicts
     def claim(self, kind: str, old: str) -> bool:
         """Claim the renewal of the token `old`; see `TokenStore`."""
-        this, now = self._condition(kind), datetime.now(UTC)
+        this, now = self._condition(kind), database_now()
         claim = {"refreshing_until": now + timedelta(seconds=LEASE)}
         unclaimed = or_(AccessToken.refreshing_until.is_(None), AccessToken.refreshing_until <= now)
         with self._engine.connect() as connection:  # processes that wait for the claim only read

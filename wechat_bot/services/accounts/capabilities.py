@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
 from ...models import Account, Capability
 from ...settings import AccountSettings, Switch
@@ -125,7 +126,7 @@ class Capabilities:
 
     def _is_current(self, stored: Any) -> bool:
         """Whether a response of the platform still counts: another kind has other permissions."""
-        is_recent = stored.allowed or datetime.now(UTC) - stored.at < REFUSAL_TIMEOUT
+        is_recent = stored.allowed or database_now() - stored.at < REFUSAL_TIMEOUT
         return is_recent and stored.kind in {None, self._account.kind}
 
     @retry_conflicts
@@ -145,7 +146,7 @@ class Capabilities:
     def record_refusal(self, account_id: int) -> None:
         """Record that the platform refused the account itself, whose messages cannot be relied upon now."""
         with transaction(self._engine) as connection:
-            _set_refused_at(connection, account_id, datetime.now(UTC))
+            _set_refused_at(connection, account_id, database_now())
 
     @retry_conflicts
     def forget_responses(self, account_id: int) -> None:
@@ -178,5 +179,5 @@ def _replace(
     key = {"account_id": account_id, "feature": feature}
     connection.execute(delete(Capability).filter_by(**key))
     if allowed is not None:
-        values = {"allowed": allowed, "by_operator": by_operator, "kind": kind, "at": datetime.now(UTC)}
+        values = {"allowed": allowed, "by_operator": by_operator, "kind": kind, "at": database_now()}
         connection.execute(insert(Capability).values(key | values))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, Engine, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
 from ...models import Account
 from ...wechat.api import WeChatClient
@@ -41,7 +42,7 @@ class Quotas:
     def clears_left(self) -> int:
         """Return how often the quotas can still be cleared this month, as far as this program knows."""
         with self._engine.connect() as connection:
-            return MAX_CLEARS - _clears(self._read(connection), datetime.now(UTC))
+            return MAX_CLEARS - _clears(self._read(connection), database_now())
 
     def clear(self, actor: Actor) -> None:
         """Clear the quotas of all calls, for all processes.
@@ -72,7 +73,7 @@ class Quotas:
     @retry_conflicts
     def _store(self, changes: dict[str, Any], actor: Actor | None = None) -> None:
         """Store that the quotas were cleared now, and `changes`, which may tell how often that was."""
-        this, now = Account.id == self._account_id, datetime.now(UTC)
+        this, now = Account.id == self._account_id, database_now()
         with transaction(self._engine) as connection:
             clears = _clears(self._read(connection, lock=True), now) + 1
             counted = {"quota_cleared_at": now, "quota_clears": clears}

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
 from ...models import Alert, AlertChannel
 from ...models.rows import new_row
@@ -101,7 +101,7 @@ def create(
 
     :raises InvalidDefinition: if it is not valid, or there are too many.
     """
-    channel, now = _checked(definition, secrets, is_new=True), datetime.now(UTC)
+    channel, now = _checked(definition, secrets, is_new=True), database_now()
     with transaction(engine) as connection:
         lock_account(connection, account_id)
         count = select(func.count()).select_from(AlertChannel).where(AlertChannel.account_id == account_id)
@@ -140,7 +140,7 @@ def save(
             raise InvalidDefinition((Problem("medium", ProblemCode.VALUE, row.definition["medium"]),))
         values = _columns(sealer, channel, secrets) | {"version": version + 1}
         if row.failures:  # it may be mended
-            values |= {"next_at": datetime.now(UTC)}
+            values |= {"next_at": database_now()}
         connection.execute(update(AlertChannel).where(AlertChannel.id == channel_id).values(values))
         after, detail = values["definition"], _detail(secrets)
         changed = {"before": row.definition, "after": after, "detail": detail}

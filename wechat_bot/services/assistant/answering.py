@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 
 from sqlalchemy import Engine
 
+from ...database.clock import database_now
 from ...llm import ChatMessage, ModelError, Usage, prepare
 from ...models import ModelAnswer, Outcome
 from ...models.columns import storable
@@ -115,7 +116,7 @@ class Assistant:
     def spent(self, account_id: int, follower_id: int | None = None) -> Spent:
         """Return what answers have taken until now."""
         with self._engine.connect() as connection:
-            return records.spent(connection, account_id, follower_id, datetime.now(UTC), self._zone)
+            return records.spent(connection, account_id, follower_id, database_now(), self._zone)
 
     def budget(self, account_id: int) -> float | None:
         """Return the share of the day's budget that is used, 0 without one; None if the assistant is off."""
@@ -132,11 +133,11 @@ class Assistant:
         forgotten.
         """
         prepare()
-        age = (datetime.now(UTC) - received_at).total_seconds()
+        age = (database_now() - received_at).total_seconds()
         self._sleep(min(max(0.0, MORE_SECONDS - age), MORE_SECONDS))
         profile = self.profile(account_id)
         with self._engine.connect() as connection:
-            turn = load_turn(connection, key, profile, self._zone, datetime.now(UTC), resets)
+            turn = load_turn(connection, key, profile, self._zone, database_now(), resets)
         if turn is None:
             return None
         pictures = tuple(self._load(turn.pictures)) if profile.sees_pictures else ()
@@ -278,5 +279,5 @@ def _row(question: Question, answered: Answered, profile: AssistantProfile) -> R
         passages=passages,
         question=storable(Mask([question.text]).hide(question.text)),
         answer=storable(answered.written),
-        created_at=datetime.now(UTC),
+        created_at=database_now(),
     )

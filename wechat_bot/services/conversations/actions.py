@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, bindparam, insert, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
 from ...models import (
     AuditEntry,
@@ -43,7 +44,7 @@ def set_status(
 
     A follower whose conversation is opened waits from now on. One that is done is given back to the bot.
     """
-    now = datetime.now(UTC)
+    now = database_now()
 
     def decide(row: Any) -> Decision | None:
         return decisions.change_status(row.status, status, subject(row.follower_id), now)
@@ -107,7 +108,7 @@ def add_note(engine: Engine, actor: Actor, account_id: int, follower_id: int, te
         if (last := _last_note(connection, actor, follower_id)) and last.text == text:
             return int(last.id)
         note = {"follower_id": follower_id, "operator_id": actor.operator_id, "text": text}
-        added = connection.execute(insert(Note).values(**note, created_at=datetime.now(UTC)))
+        added = connection.execute(insert(Note).values(**note, created_at=database_now()))
         [note_id] = added.inserted_primary_key or (0,)
         for operator_id in _mentioned(connection, text):
             connection.execute(insert(Mention).values(note_id=note_id, operator_id=operator_id, seen_at=None))
@@ -129,7 +130,7 @@ def mark_read(engine: Engine, operator_id: int, follower_id: int, message_id: in
         connection.execute(
             update(Mention)
             .where(Mention.operator_id == operator_id, Mention.seen_at.is_(None), Mention.note_id.in_(notes))
-            .values(seen_at=datetime.now(UTC))
+            .values(seen_at=database_now())
         )
 
 
@@ -199,7 +200,7 @@ def _change(
 
 def _last_note(connection: Connection, actor: Actor, follower_id: int) -> Any:
     """Return the newest note of an operator on a follower; None if it is older than `REPEATED`."""
-    recent = Note.created_at > datetime.now(UTC) - REPEATED
+    recent = Note.created_at > database_now() - REPEATED
     own = (Note.follower_id == follower_id, Note.operator_id == actor.operator_id, recent)
     return connection.execute(select(Note.id, Note.text).where(*own).order_by(Note.id.desc())).first()
 

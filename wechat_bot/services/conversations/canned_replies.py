@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, insert, or_, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
 from ...models import CannedReply, CannedReplyVersion, Change
 from ...routing import strict_json
@@ -204,7 +205,7 @@ def delete(engine: Engine, actor: Actor, account_id: int, reply_id: int) -> None
     with transaction(engine) as connection:
         current = _locked(connection, actor, account_id, reply_id)
         if not current.deleted:
-            gone = {"version": current.version + 1, "deleted_at": datetime.now(UTC)}
+            gone = {"version": current.version + 1, "deleted_at": database_now()}
             connection.execute(update(CannedReply).where(CannedReply.id == reply_id).values(gone))
             change = Change.DELETED
             _add_version(connection, actor, reply_id, current.version + 1, change, current.definition)

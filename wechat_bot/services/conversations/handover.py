@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, and_, exists, func, insert, not_, or_, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
 from ...models import (
     UNSETTLED,
@@ -88,7 +89,7 @@ def take(engine: Engine, actor: Actor, account_id: int, follower_id: int, seen: 
     :raises LookupError: when the account has no such follower.
     """
     assert actor.operator_id
-    now = datetime.now(UTC)
+    now = database_now()
     with transaction(engine) as connection:
         before = _locked(connection, account_id, follower_id)
         is_others = before.owner == Owner.OPERATOR and before.operator_id != actor.operator_id
@@ -116,7 +117,7 @@ def give_back(engine: Engine, actor: Actor, account_id: int, follower_id: int, n
     note = note.replace("\x00", "").strip()
     if len(note) > MAX_NOTE:
         raise ValueError(f"a note has at most {MAX_NOTE} characters")
-    now = datetime.now(UTC)
+    now = database_now()
     with transaction(engine) as connection:
         before = _locked(connection, account_id, follower_id)
         decision = decisions.give_back(before, HandoverReason.GIVEN_BACK, now, subject(follower_id))
@@ -132,7 +133,7 @@ def give_back(engine: Engine, actor: Actor, account_id: int, follower_id: int, n
 
 def keep_for_operator(connection: Connection, account_id: int, follower_id: int, operator_id: int) -> None:
     """Let an operator who answers have the conversation, unless a colleague has it."""
-    now = datetime.now(UTC)
+    now = database_now()
     before = _locked(connection, account_id, follower_id)
     idle = load_policy(connection, account_id).policy.idle
     whom = subject(follower_id)
@@ -144,7 +145,7 @@ def end(
     connection: Connection, account_id: int, follower_ids: Collection[int], operator_id: int | None
 ) -> None:
     """Give conversations that are done back to the bot."""
-    now = datetime.now(UTC)
+    now = database_now()
     owned = select(Handover.follower_id).where(Handover.follower_id.in_(follower_ids), _is_owned())
     for follower_id in connection.scalars(owned.order_by(Handover.follower_id)).all():
         before = _locked(connection, account_id, follower_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
+from ...database.clock import database_now
 from ...models import (
     Conversation,
     ConversationStatus,
@@ -140,7 +141,7 @@ def assignable_operators(connection: Connection, follower_id: int | None = None)
 
     With a follower, `present` and `writing` tell who has that conversation open and who writes an answer.
     """
-    recent = datetime.now(UTC) - PRESENCE_TIMEOUT
+    recent = database_now() - PRESENCE_TIMEOUT
     here = (Presence.operator_id == Operator.id, Presence.follower_id == follower_id)
     writing = (Draft.operator_id == Operator.id, Draft.follower_id == follower_id)
     found = select(

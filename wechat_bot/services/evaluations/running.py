@@ -7,11 +7,12 @@ up.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import Engine, Row, insert, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction, write
 from ...jobs import Enqueue, Job
 from ...models import EvaluationResult, EvaluationRun, EvaluationState
@@ -78,7 +79,7 @@ class Evaluations:
         """
         if draft:
             self._assistants.prepare(account_id, draft)
-        now = datetime.now(UTC)
+        now = database_now()
         with transaction(self._engine) as connection:
             lock_account(connection, account_id)
             running = select(EvaluationRun.id).where(
@@ -98,7 +99,7 @@ class Evaluations:
         this = EvaluationRun.account_id == account_id, EvaluationRun.id == run_id
         running = EvaluationRun.state == EvaluationState.RUNNING
         stopped = update(EvaluationRun).where(*this, running)
-        write(self._engine, stopped.values(state=EvaluationState.STOPPED, seen_at=datetime.now(UTC)))
+        write(self._engine, stopped.values(state=EvaluationState.STOPPED, seen_at=database_now()))
 
     def resume_interrupted(self, now: datetime) -> None:
         """Let workers continue the runs that were interrupted."""
@@ -158,7 +159,7 @@ class Evaluations:
             milliseconds=given.milliseconds,
             tokens=given.tokens,
         )
-        counted: dict[str, Any] = {"done": EvaluationRun.done + 1, "seen_at": datetime.now(UTC)}
+        counted: dict[str, Any] = {"done": EvaluationRun.done + 1, "seen_at": database_now()}
         if not failures:
             counted["passed"] = EvaluationRun.passed + 1
         with transaction(self._engine) as connection:
@@ -173,7 +174,7 @@ class Evaluations:
 
     def _update(self, run_id: int, **values: Any) -> None:
         this = EvaluationRun.id == run_id, EvaluationRun.state == EvaluationState.RUNNING
-        write(self._engine, update(EvaluationRun).where(*this).values(seen_at=datetime.now(UTC), **values))
+        write(self._engine, update(EvaluationRun).where(*this).values(seen_at=database_now(), **values))
 
 
 class _Answerer:

@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, exists, insert, or_, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction, write
 from ...jobs import Enqueue, Job
 from ...models import Direction, Follower, FollowerSync, MessageLog, SyncState, Tag
@@ -65,7 +66,7 @@ class FollowerSynchronizer:
     @retry_conflicts
     def begin(self, account_id: int, actor: Actor) -> int:
         """Return the id of the run that is going on, or of a new one."""
-        now = datetime.now(UTC)
+        now = database_now()
         with transaction(self.engine) as connection:
             newest = _lock_newest(connection, account_id)
             if newest and newest.state == SyncState.RUNNING:
@@ -82,7 +83,7 @@ class FollowerSynchronizer:
             newest = _lock_newest(connection, account_id)
             if newest is None or newest.state == SyncState.DONE:
                 return None
-            resumed = {**decisions.RESUMED.changes, "seen_at": datetime.now(UTC)}
+            resumed = {**decisions.RESUMED.changes, "seen_at": database_now()}
             connection.execute(update(FollowerSync).where(FollowerSync.id == newest.id).values(resumed))
             return int(newest.id)
 
@@ -116,7 +117,7 @@ class FollowerSynchronizer:
                 if isinstance(error, Forbidden):
                     self.capabilities.record_response(run.account_id, Feature.FOLLOWERS, allowed=False)
                 log.warning("the followers could not all be synchronised: %s", error)
-                self._update(run.id, **decisions.failed(error, datetime.now(UTC)).changes)
+                self._update(run.id, **decisions.failed(error, database_now()).changes)
             else:
                 return
 
@@ -191,7 +192,7 @@ class FollowerSynchronizer:
         Of `openids` that are not in `users`, it is only known that they follow. Returns None if the run is no
         longer at that position, because another worker was faster.
         """
-        now = datetime.now(UTC)
+        now = database_now()
         done = FollowerSync.done + len(openids)
         moved = {"cursor": openids[-1], "total": total, "done": done, "seen_at": now}
         with transaction(self.engine) as connection:
@@ -203,7 +204,7 @@ class FollowerSynchronizer:
     @retry_conflicts
     def _finish(self, run: Run, cursor: str) -> None:
         """End a run. Followers who are not in a complete list, and did nothing since it began, have left."""
-        now = datetime.now(UTC)
+        now = database_now()
         with transaction(self.engine) as connection:
             ended = update(FollowerSync).where(*_at(run, cursor))
             if not connection.execute(ended.values(**decisions.finished(now).changes)).rowcount:
@@ -237,7 +238,7 @@ class FollowerSynchronizer:
         running = update(FollowerSync).where(
             FollowerSync.id == sync_id, FollowerSync.state == SyncState.RUNNING
         )
-        write(self.engine, running.values(seen_at=datetime.now(UTC), **values))
+        write(self.engine, running.values(seen_at=database_now(), **values))
 
 
 def _wrote_since(since: datetime) -> ColumnElement[bool]:

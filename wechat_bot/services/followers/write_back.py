@@ -10,10 +10,10 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction, write
 from ...models import Follower, PendingUpdate, Tag, UpdateKind
 from ...wechat import errors
@@ -65,7 +65,7 @@ def queue(connection: Connection, follower_ids: Collection[int], kind: UpdateKin
         of_tags = PendingUpdate.kind.in_([UpdateKind.TAG, UpdateKind.UNTAG])
         superseded = and_(of_tags, PendingUpdate.value == value)
     connection.execute(delete(PendingUpdate).where(PendingUpdate.follower_id.in_(follower_ids), superseded))
-    change = {"kind": kind, "value": value, "created_at": datetime.now(UTC)}
+    change = {"kind": kind, "value": value, "created_at": database_now()}
     rows = [{"follower_id": follower_id, **change} for follower_id in follower_ids]
     connection.execute(insert(PendingUpdate), rows)
 

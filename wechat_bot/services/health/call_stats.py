@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Lock, Timer
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, case, delete, insert, 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
 from ...models import CallbackOutcome, CallCount, PushCount
 from ...models.health import SLOT_SECONDS
@@ -166,7 +167,7 @@ class CallStats:
         """Count a call of the API that has ended."""
         path = call.path if _PATH.fullmatch(call.path) else OTHER
         errcode = NO_ANSWER if call.errmsg and not call.errcode else call.errcode
-        now, milliseconds = datetime.now(UTC), round(call.seconds * 1000)
+        now, milliseconds = database_now(), round(call.seconds * 1000)
         with self._lock:
             key = (hour_of(now), path if len(self._calls) < _MAX_KEYS else OTHER, errcode)
             before = self._calls.get(key, _CallCounts(0, 0, 0, now, ""))
@@ -185,7 +186,7 @@ class CallStats:
 
     def record_request(self, outcome: str, detail: str = "") -> None:
         """Count a request to the callback that is no ordinary push. `detail` must contain nothing secret."""
-        now = datetime.now(UTC)
+        now = database_now()
         with self._lock:
             before = self._requests.get(outcome, _RequestCounts(0, now, now, ""))
             self._requests[outcome] = _RequestCounts(before.times + 1, before.first_at, now, detail[:255])
@@ -249,7 +250,7 @@ class CallStats:
         requests: dict[str, _RequestCounts],
         pushes: Counter[tuple[int, str]],
     ) -> None:
-        now = hour_of(datetime.now(UTC))
+        now = hour_of(database_now())
         with transaction(self._engine) as connection:
             for (hour, path, errcode), counts in sorted(calls.items()):
                 key = {"account_id": account_id, "hour": hour, "path": path, "errcode": errcode}

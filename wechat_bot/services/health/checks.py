@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from flask_babel import format_timedelta, get_locale, lazy_gettext
 from flask_babel import gettext as _
 
+from ...database.clock import database_now
 from ...wechat.errcodes import BilingualText
 from ..accounts.capabilities import Feature
 
@@ -139,7 +140,7 @@ def localized(value: Any) -> str:
 
 def ago(at: datetime) -> str:
     """Return the time since `at` in the language of the reader, such as "12秒前"."""
-    return str(format_timedelta(min(at - datetime.now(UTC), -datetime.resolution), add_direction=True))
+    return str(format_timedelta(min(at - database_now(), -datetime.resolution), add_direction=True))
 
 
 def _json_value(value: Any) -> Any:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import httpx2
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from ...database.clock import database_now
 from ...models import AlertChannel, CallbackOutcome, Change, MessageState, RuleVersion, StoredRule
 from ...settings import MIN_TOKEN_LENGTH, AccountSettings, Environment, Settings
 from ...wechat.api import Call, Transport, WeChatClient, network
@@ -253,7 +254,7 @@ class Doctor:
 
     def _check_alerts(self, account_id: int) -> Check:
         """Check whether the channels of alerts that are switched on have failed for long."""
-        failing = AlertChannel.failing_since <= datetime.now(UTC) - MAX_ALERT_FAILURE
+        failing = AlertChannel.failing_since <= database_now() - MAX_ALERT_FAILURE
         found = select(AlertChannel.definition).where(AlertChannel.account_id == account_id, failing)
         with self.engine.connect() as connection:
             definitions = connection.scalars(found.order_by(AlertChannel.id)).all()
@@ -270,7 +271,7 @@ class Doctor:
         )
         try:
             client.system.callback_ips()
-            yield Check(findings.SECRET_WORKS, {"at": datetime.now(UTC)})
+            yield Check(findings.SECRET_WORKS, {"at": database_now()})
             yield _check_reach(client)
             yield from self._check_import(client)
         except Unreachable as error:
@@ -392,7 +393,7 @@ def _check_refusals(step: str, valid_at: datetime | None, outcomes: Mapping[str,
 def _check_program(snapshot: Snapshot) -> Check:
     """Check whether the handling of a request has raised an unexpected exception recently."""
     fault = snapshot.requests.get(PROGRAM_FAULT)
-    age = datetime.now(UTC) - fault.last_at if fault else FAULT_WARN_PERIOD
+    age = database_now() - fault.last_at if fault else FAULT_WARN_PERIOD
     if fault is None or age >= FAULT_WARN_PERIOD:
         return Check(ok("program"))
     finding = findings.PROGRAM_FAULT if age < FAULT_FAIL_PERIOD else findings.PROGRAM_FAULT_BEFORE

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import logging
+from datetime import timedelta
 
 from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction, write
 from ...models import Worker
+
+log = logging.getLogger(__name__)
 
 RETENTION = timedelta(days=1)
 """Time after its last heartbeat at which a worker is deleted from the table."""
@@ -18,7 +23,7 @@ HEARTBEAT_TIMEOUT = timedelta(minutes=1)
 @retry_conflicts
 def heartbeat(engine: Engine, name: str) -> None:
     """Record that the worker `name` is alive."""
-    now = datetime.now(UTC)
+    now = database_now()
     with transaction(engine) as connection:
         if not connection.execute(update(Worker).where(Worker.name == name).values(seen_at=now)).rowcount:
             connection.execute(insert(Worker).values(name=name, started_at=now, seen_at=now))
@@ -26,12 +31,15 @@ def heartbeat(engine: Engine, name: str) -> None:
 
 
 def sign_off(engine: Engine, name: str) -> None:
-    """Record that the worker `name` has ended."""
-    write(engine, delete(Worker).where(Worker.name == name))
+    """Record that the worker `name` has ended, or let it be found dead if the database is away."""
+    try:
+        write(engine, delete(Worker).where(Worker.name == name))
+    except SQLAlchemyError as error:
+        log.warning("the worker could not sign off: %s", str(error).partition("\n")[0])
 
 
 def is_leader(engine: Engine, name: str) -> bool:
     """Whether the worker `name` is the leader, which does the tasks that only one worker may do."""
-    alive = select(Worker.name).where(Worker.seen_at > datetime.now(UTC) - HEARTBEAT_TIMEOUT)
+    alive = select(Worker.name).where(Worker.seen_at > database_now() - HEARTBEAT_TIMEOUT)
     with engine.connect() as connection:
         return connection.scalar(alive.order_by(Worker.started_at, Worker.name).limit(1)) == name

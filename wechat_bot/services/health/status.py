@@ -6,7 +6,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, and_, case, func, literal, select, text, true, union_all, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from ...database.clock import database_now
 from ...database.transactions import transaction
 from ...models import (
     IS_UNFINISHED,
@@ -193,7 +194,7 @@ class SlowHandlers:
 
 def slow_handlers(connection: Connection) -> SlowHandlers:
     """Read the figures of slow handlers, in two statements."""
-    now = datetime.now(UTC)
+    now = database_now()
     alive = select(HandlerProcess.__table__).where(HandlerProcess.seen_at > now - FIGURES_TIMEOUT)
     processes = [
         HandlerProcess(**row._mapping) for row in connection.execute(alive.order_by(HandlerProcess.name))
@@ -236,7 +237,7 @@ def snapshot(engine: Engine, account_id: int) -> Snapshot:
         return Snapshot(
             last_pushes(connection, account_id, MAX_PUSHES),
             callback_outcomes(connection),
-            api_calls(connection, account_id, datetime.now(UTC) - CALL_PERIOD),
+            api_calls(connection, account_id, database_now() - CALL_PERIOD),
             slow_handlers(connection),
             backlog(connection, account_id),
             workers(connection),
@@ -250,7 +251,7 @@ def workers(connection: Connection) -> list[Worker]:
 
 
 def is_alive(worker: Worker) -> bool:
-    return datetime.now(UTC) - worker.seen_at < HEARTBEAT_TIMEOUT
+    return database_now() - worker.seen_at < HEARTBEAT_TIMEOUT
 
 
 def last_pushes(connection: Connection, account_id: int, limit: int) -> Sequence[Any]:

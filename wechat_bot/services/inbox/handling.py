@@ -8,9 +8,10 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from ...database.clock import database_now
 from ...models import MessageState
 from ...routing import Answer, Context, HandoverReason, Owner, Route, Router
 from ...routing.ownership import left_to_person
@@ -43,7 +44,7 @@ class Push:
     """A push that is being answered, and when it arrived."""
 
     message: Message
-    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    received_at: datetime = field(default_factory=database_now)
     turn: Turn = field(default_factory=Turn)
     """The turn of the thread that answers it, which began when the push arrived."""
     number: int = 1
@@ -286,7 +287,7 @@ class HandlerRunner:
         if ctx.state and len(ctx.state) > MAX_STATE_LENGTH:
             raise ValueError(f"ctx.state is longer than {MAX_STATE_LENGTH} characters")
         json.dumps(ctx.session, ensure_ascii=False).encode()
-        later = datetime.now(UTC) + timedelta(seconds=self.session_ttl)
+        later = database_now() + timedelta(seconds=self.session_ttl)
         expires_at = stored.expires_at if is_same else later
         return SessionChange(
             state=ctx.state or None,

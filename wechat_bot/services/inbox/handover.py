@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from sqlalchemy import Engine, exists, select
 
+from ...database.clock import database_now
 from ...models import Direction, MessageLog, Operator
 from ...routing import Router
 from ...routing.ownership import is_left_to_person
@@ -49,7 +50,7 @@ class HandoverNotices:
                 select(MessageLog.origin)
                 .where(MessageLog.follower_id == follower_id, MessageLog.direction == Direction.IN)
                 .where(MessageLog.dedup_key != key)  # a slow handler's is in the log already
-                .where(MessageLog.event == "", MessageLog.received_at > datetime.now(UTC) - MEMORY)
+                .where(MessageLog.event == "", MessageLog.received_at > database_now() - MEMORY)
                 .order_by(MessageLog.id.desc())
             )
             origins = connection.scalars(before.limit(misses - 1)).all()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Engine, and_, bindparam, func, literal_column, or_, select
 from sqlalchemy.orm import aliased
 
+from ...database.clock import database_now
 from ...database.compiled import Connections, compile_select
 from ...database.transactions import retry_conflicts
 from ...models import (
@@ -128,7 +129,7 @@ class InboxReader:
                 )
         message_state, rules_version, follower_id, subscribed, follow_count, followed_at, tags = row[:7]
         state, session, expires_at, version, ready_id, rule_memory, owner = row[7:]
-        alive = expires_at is not None and expires_at > datetime.now(UTC)
+        alive = expires_at is not None and expires_at > database_now()
         return StoredState(
             message_state=MessageState(message_state) if message_state else None,
             follower_id=follower_id,

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Update, delete, func, insert, or_, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction, write
 from ...models import IS_UNFINISHED, UNFINISHED, UNSETTLED, Follower, HandlerProcess, MessageLog, MessageState
 from ...models.rows import new_row
@@ -128,7 +129,7 @@ def heartbeats(connection: Connection) -> dict[str, datetime | None]:
 @retry_conflicts
 def send_heartbeat(engine: Engine, name: str, **figures: int | None) -> None:
     """Record that the process `name` is alive, with its figures, columns of `HandlerProcess`."""
-    now = datetime.now(UTC)
+    now = database_now()
     with transaction(engine) as connection:
         this = HandlerProcess.name == name
         if not connection.execute(update(HandlerProcess).where(this).values(seen_at=now, **figures)).rowcount:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from contextlib import AbstractContextManager, suppress
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
+from ...database.clock import database_now
 from ...database.compiled import Connections
 from ...models import MessageState
 from ...routing import Owner, Router
@@ -134,7 +136,7 @@ class Inbox:
             platform takes for an answer.
         :raises LeftUnanswered: if the next push of the message will be answered; likewise.
         """
-        push = Push(message, datetime.now(UTC) - timedelta(seconds=turn.elapsed), turn)
+        push = Push(message, self._arrival(turn), turn)
         try:
             reply = self._receive(push)
             return Received(reply and reply.passive, push.outcome)
@@ -147,6 +149,12 @@ class Inbox:
             raise NotRecorded(str(error).partition("\n")[0]) from error
         finally:
             self._leave(push)
+
+    def _arrival(self, turn: Turn) -> datetime:
+        """Return when the push arrived that has the `turn`, by the clock of the database."""
+        with suppress(SQLAlchemyError):  # it is tried again where that matters
+            _ = self._finder.account_id  # the first push opens the connection over which clocks are compared
+        return database_now() - timedelta(seconds=turn.elapsed)
 
     def _receive(self, push: Push) -> Reply | None:
         """Try until the message is recorded, by this push or another."""

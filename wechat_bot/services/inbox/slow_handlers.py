@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from contextvars import Context, copy_context
-from datetime import UTC, datetime
 from functools import partial
 from threading import Event, Lock, Thread, current_thread
 from typing import Any, TypeVar
@@ -24,6 +23,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ... import logs
+from ...database.clock import database_now
 from ...models import MessageState
 from ...semaphore import Semaphore
 from ...settings import AccountSettings
@@ -305,7 +305,7 @@ class SlowHandlers:
     def _resume(self, row: QueuedMessage) -> None:
         """Run the handler of a queued message, or end the message if its handler must not run again."""
         logs.bind(account=self._account.app_id, message_id=row.id, dedup_key=row.key)
-        age = (datetime.now(UTC) - row.received_at).total_seconds()
+        age = (database_now() - row.received_at).total_seconds()
         try:
             message = parse(dict(row.fields), row.received_at.timestamp)
             push = Push(message, row.received_at)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import httpx2
 from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts
 from ...models import DocumentKind, KnowledgeDocument, KnowledgePassage, KnowledgeState
 from ...models.columns import storable
@@ -233,7 +233,7 @@ def _columns(actor: Actor, document: NewDocument) -> dict[str, Any]:
         "link": document.link,
         "origin": document.origin,
         "content_hash": document.content_hash,
-        "imported_at": datetime.now(UTC),
+        "imported_at": database_now(),
         "operator": actor.name[:64],
     }
 

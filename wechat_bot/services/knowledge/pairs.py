@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, func, insert, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts
 from ...models import Change, KnowledgePair, KnowledgePairVersion, KnowledgeState, PairSource
 from ...models.rows import new_row
@@ -234,7 +235,7 @@ def approve(engine: Engine, actor: Actor, account_id: int, pair_ids: Collection[
 @retry_conflicts
 def delete(engine: Engine, actor: Actor, account_id: int, pair_ids: Collection[int]) -> int:
     """Delete pairs, which `restore` brings back, and return how many there were."""
-    now = datetime.now(UTC)
+    now = database_now()
     with _change(engine, account_id) as connection:
         these = _filtered(select(KnowledgePair.__table__), account_id, PairFilter())
         found = connection.execute(these.where(KnowledgePair.id.in_(pair_ids))).all()
@@ -310,6 +311,6 @@ def _columns(actor: Actor, pair: Pair) -> dict[str, Any]:
         "definition": strict_json.to_json(pair),
         "state": pair.state,
         "searched": fold("\n".join((pair.question, *pair.wordings, pair.answer))),
-        "changed_at": datetime.now(UTC),
+        "changed_at": database_now(),
         "operator": actor.name[:64],
     }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, insert, or_, select, update
 
 from ... import logs
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction, write
 from ...jobs import Enqueue, Job
 from ...models import Direction, Media, MediaState, MessageLog
@@ -68,7 +69,7 @@ MAX_UPLOAD_SIDE = 2560
 
 def request_downloads(connection: Connection, rows: Iterable[Row[Any]]) -> None:
     """Add `WANTED` rows for the files of incoming messages, and `EXPIRED` ones for those of old messages."""
-    oldest = datetime.now(UTC) - LIFETIME
+    oldest = database_now() - LIFETIME
     wanted = [
         {
             "message_id": row.id,
@@ -122,7 +123,7 @@ class Archive:
 
     def download(self, row_id: int) -> None:
         """Download the file of a `WANTED` row if an attempt is due and no other process makes one."""
-        claimed = _claim(self.engine, row_id, datetime.now(UTC))
+        claimed = _claim(self.engine, row_id, database_now())
         if claimed is None:
             return
         with logs.about(message_id=claimed.message_id, dedup_key=claimed.dedup_key):
@@ -138,7 +139,7 @@ class Archive:
 
     def download_due(self, limit: int = 20) -> int:
         """Download up to `limit` files that are due, oldest first. Return the number of attempts."""
-        due = select(Media.id).where(Media.state == MediaState.WANTED, _is_due(datetime.now(UTC)))
+        due = select(Media.id).where(Media.state == MediaState.WANTED, _is_due(database_now()))
         with self.engine.connect() as connection:
             ids = connection.scalars(due.order_by(Media.id).limit(limit)).all()
         for row_id in ids:
@@ -174,7 +175,7 @@ class Archive:
             is_final = isinstance(error, Forbidden) or claimed.attempts > len(RETRY_DELAYS)
             state = MediaState.FAILED if is_final else MediaState.WANTED
             return {"state": state, "error": str(error)[:255]}
-        stored_at = datetime.now(UTC)
+        stored_at = database_now()
         return {"state": MediaState.STORED, "error": "", "stored_at": stored_at, **asdict(stored)}
 
     def _download_file(self, claimed: Row[Any]) -> Download:

@@ -7,13 +7,14 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import PureWindowsPath
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, exists, insert, or_, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction, write
 from ...models import LibraryFile, LibraryMediaId, Media, MediaState, MessageLog
 from ...models.columns import storable
@@ -141,7 +142,7 @@ class Library:
                 again = update(LibraryFile).where(LibraryFile.id == known.id)
                 connection.execute(again.values(name=name, deleted_at=None))
             else:
-                created = {"created_at": datetime.now(UTC), "created_by": actor.operator_id}
+                created = {"created_at": database_now(), "created_by": actor.operator_id}
                 values = {"account_id": account_id, "kind": kind, "name": name, **created, **content}
                 connection.execute(insert(LibraryFile).values(new_row(LibraryFile, **values)))
             file_id = connection.execute(found).one().id
@@ -183,7 +184,7 @@ class Library:
         with transaction(self.engine) as connection:
             name = self._find_unused(connection, account_id, file_id, lock=True).name
             deleted = update(LibraryFile).where(LibraryFile.id == file_id)
-            connection.execute(deleted.values(deleted_at=datetime.now(UTC)))
+            connection.execute(deleted.values(deleted_at=database_now()))
             audit.record(connection, actor, "library_deleted", subject(file_id), before=name)
 
     def _find_unused(
@@ -349,7 +350,7 @@ def keep_permanent(connection: Connection, file_id: int, media_id: str) -> None:
     """Keep the id of a permanent copy that the platform has already, unless there is another."""
     this = LibraryMediaId.file_id == file_id, LibraryMediaId.permanent, LibraryMediaId.media_id != ""
     if not connection.scalar(select(LibraryMediaId.file_id).where(*this)):
-        values = {"media_id": media_id, "expires_at": None, "tried_at": datetime.now(UTC), "error": ""}
+        values = {"media_id": media_id, "expires_at": None, "tried_at": database_now(), "error": ""}
         _upsert(connection, file_id, True, **values)
 
 

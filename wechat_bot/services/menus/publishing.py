@@ -6,12 +6,13 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
 from sqlalchemy import Engine, or_, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import write
 from ...models import MenuState, MenuVersion
 from ...routing import Context, Router
@@ -93,7 +94,7 @@ class Menus:
 
         With `again` it is read now in any case.
         """
-        now = datetime.now(UTC)
+        now = database_now()
         oldest = max(since, now - LOOK_TIME) if since else now - LOOK_TIME
         known = self._looks.get(account_id)
         if known and not again and known.at > oldest:
@@ -142,7 +143,7 @@ class Menus:
         menuid = self._menuid(account_id, menu_id)
         if fingerprint and look.live and look.live.fingerprint(menuid) != fingerprint:
             raise LiveMenuChanged
-        row_id = versions.schedule(self.engine, actor, account_id, seen, datetime.now(UTC), menu_id)
+        row_id = versions.schedule(self.engine, actor, account_id, seen, database_now(), menu_id)
         self.publish(row_id)
         return self._row(row_id)
 
@@ -177,7 +178,7 @@ class Menus:
 
     def _claim(self, row_id: int) -> Any:
         """Return the row of a scheduled version that no other process publishes until the claim ends."""
-        now = datetime.now(UTC)
+        now = database_now()
         free = or_(MenuVersion.claimed_until.is_(None), MenuVersion.claimed_until <= now)
         claimed = update(MenuVersion).where(
             MenuVersion.id == row_id, MenuVersion.state == MenuState.SCHEDULED, free
@@ -206,10 +207,10 @@ class Menus:
         self.capabilities.record_response(row.account_id, Feature.MENU, allowed=True)
         live = self.look(row.account_id, again=True).live
         if live is None:
-            return decisions.published(menuid or "", decisions.NOT_READ_BACK, datetime.now(UTC))
+            return decisions.published(menuid or "", decisions.NOT_READ_BACK, database_now())
         shown = live.shown(menuid)
         is_same = Audience.of(shown.matchrule) == audience and not differences(menu, published(shown.button))
-        return decisions.published(shown.menuid, "" if is_same else decisions.DIFFERS, datetime.now(UTC))
+        return decisions.published(shown.menuid, "" if is_same else decisions.DIFFERS, database_now())
 
     def arrange(self, account_id: int) -> None:
         """Bring the platform's conditional menus into the order in which they are here.
@@ -276,7 +277,7 @@ class Menus:
         if isinstance(error, Forbidden):
             self.capabilities.record_response(row.account_id, Feature.MENU, allowed=False)
         log.warning("version %d of the menu was not published: %s", row.number, error)
-        return decisions.refused(error, row.publish_at, datetime.now(UTC))
+        return decisions.refused(error, row.publish_at, database_now())
 
     def _keep_live(self, account_id: int) -> None:
         """Store the menu that is about to be replaced, if it was not made here.

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, func, insert, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
 from ...models import MenuState, MenuVersion
 from ...models.rows import new_row
@@ -226,7 +227,7 @@ def cancel(engine: Engine, actor: Actor, account_id: int, number: int, menu_id: 
     """
     with transaction(engine) as connection:
         lock_account(connection, account_id)
-        version, now = find(connection, account_id, number, menu_id), datetime.now(UTC)
+        version, now = find(connection, account_id, number, menu_id), database_now()
         row = version.row
         is_claimed = row.claimed_until and row.claimed_until > now and not row.error
         if row.state != MenuState.SCHEDULED or is_claimed:
@@ -296,7 +297,7 @@ def _content(menu: Menu, audience: Audience) -> dict[str, Any]:
 
 
 def _by(actor: Actor) -> dict[str, Any]:
-    return {"operator": actor.name[:64], "changed_at": datetime.now(UTC)}
+    return {"operator": actor.name[:64], "changed_at": database_now()}
 
 
 # The audit log

@@ -7,11 +7,11 @@ only one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, case, func, insert, select, update
 
+from ...database.clock import database_now
 from ...models import BotSession, Channel, Direction, MessageLog, MessageState
 from ...models.columns import storable
 from ...models.rows import Row, new_row
@@ -57,7 +57,7 @@ def outgoing_row(
 
     What is not sent by the API is what the response to a push shows of it.
     """
-    now = datetime.now(UTC)
+    now = database_now()
     if state is not MessageState.QUEUED:
         reply = reply.passive
     payload = to_payload(reply)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import re
 import zoneinfo
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction, write
 from ...models import Operator, OperatorSession, Role, Theme
 from .. import audit
@@ -69,7 +69,7 @@ def create(engine: Engine, actor: Actor, name: str, role: Role, password: str) -
     with transaction(engine) as connection:
         if connection.scalar(found) is not None:
             raise OperatorError(Problem.NAME_TAKEN)
-        more = {"password_hash": password_hash, "password_temporary": True, "created_at": datetime.now(UTC)}
+        more = {"password_hash": password_hash, "password_temporary": True, "created_at": database_now()}
         connection.execute(insert(Operator).values(values | more))
         operator_id = connection.scalars(found).one()
         audit.record(connection, actor, "operator_created", subject(operator_id), after=values)

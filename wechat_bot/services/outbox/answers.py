@@ -10,11 +10,11 @@ import hashlib
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from enum import StrEnum
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
 from ...models import Direction, Draft, Follower, Media, MediaState, MessageLog, MessageState
 from ...models.rows import Row
@@ -92,7 +92,7 @@ class Answers:
             follower = connection.execute(wanted).one_or_none()
             if follower is None:
                 return SendBlock.GONE, MessageState.QUEUED
-            window = load_window(connection, follower_id, follower.subscribed, datetime.now(UTC))
+            window = load_window(connection, follower_id, follower.subscribed, database_now())
         permission = self._capabilities.permission(follower.account_id, Feature.CUSTOMER_SERVICE)
         state = MessageState.QUEUED if permission.allowed else MessageState.READY
         return send_block(permission, window), state
@@ -156,7 +156,7 @@ class Answers:
         permissions = self._capabilities.all(account_id)
         file_ids = {answer.file for answer in answers.values()}
         with self._engine.connect() as connection:
-            sendable = find_sendable(connection, account_id, file_ids, datetime.now(UTC))
+            sendable = find_sendable(connection, account_id, file_ids, database_now())
 
         def block(answer: PreparedAnswer) -> SendBlock | None:
             if isinstance(answer, PublishedAnswer) and not permissions[Feature.PUBLISH].allowed:
@@ -220,7 +220,7 @@ class Answers:
         canned: Collection[int],
     ) -> int:
         assert actor.operator_id
-        now = datetime.now(UTC)
+        now = database_now()
         with transaction(self._engine) as connection:
             if known := _find(connection, key):
                 return known
@@ -294,7 +294,7 @@ class Answers:
             raise CannotSend(block)
         with transaction(self._engine) as connection:
             keep_for_operator(connection, account_id, row.follower_id, actor.operator_id)
-            changes = adopt_answer(state, actor.operator_id, datetime.now(UTC))
+            changes = adopt_answer(state, actor.operator_id, database_now())
             withheld = update(MessageLog).where(*this, MessageLog.state == MessageState.WITHHELD)
             if not connection.execute(withheld.values(**changes)).rowcount:
                 raise CannotSend(SendBlock.GONE)
@@ -320,7 +320,7 @@ class Answers:
             row = connection.execute(found.with_for_update()).one_or_none()
             if row is None:
                 raise CannotSend(SendBlock.GONE)
-            before, now = MessageState(row.state), datetime.now(UTC)
+            before, now = MessageState(row.state), database_now()
             by_operator = row.operator_id is not None
             whom = subject(row.follower_id)
             decision = change_answer(action, before, message_id, whom, now, by_operator=by_operator)
@@ -353,7 +353,7 @@ class Answers:
                         follower_id=follower_id,
                         operator_id=actor.operator_id,
                         text=text[:MAX_DRAFT],
-                        written_at=datetime.now(UTC),
+                        written_at=database_now(),
                     )
                 )
 

@@ -11,14 +11,15 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, select, update
 
 from ... import logs
-from ...database.transactions import retry_conflicts, transaction
+from ...database.clock import database_now
+from ...database.transactions import retry_conflicts, retry_outages, transaction
 from ...jobs import Enqueue, Job
 from ...models import UNSETTLED, Follower, Media, MessageLog, MessageState
 from ...routing import Router
@@ -103,7 +104,7 @@ class Outbox:
             return False
         permission = self._capabilities.permission(account_id, Feature.CUSTOMER_SERVICE)
         refused_at = permission.refused_at
-        return permission.allowed and (refused_at is None or datetime.now(UTC) - refused_at >= REFUSAL_PAUSE)
+        return permission.allowed and (refused_at is None or database_now() - refused_at >= REFUSAL_PAUSE)
 
     def is_proven(self, account_id: int) -> bool:
         """Whether messages can be relied upon: the account may send them, and did so last time."""
@@ -148,11 +149,11 @@ class Outbox:
 
     def _settle(self, claimed: Claimed, error: Exception | None) -> None:
         """Store the outcome of a message."""
-        self._learn(claimed.account_id, error)
         needs_upload = any(_pending_fields(claimed.payload))
         waits = may_wait(error, by_operator=claimed.operator_id is not None, needs_upload=needs_upload)
-        decision = after_sending(error, waits=waits, now=datetime.now(UTC))
+        decision = after_sending(error, waits=waits, now=database_now())
         _apply(self._engine, claimed, decision, self._router.catch_alls())
+        self._learn(claimed.account_id, error)
         state = decision.changes["state"]
         level = logging.INFO if state is MessageState.SENT else logging.WARNING
         log.log(level, "customer-service message %d: %s %s", claimed.id, state, error or "")
@@ -199,7 +200,7 @@ class Outbox:
         found = select(Media.kind, Media.digest, Media.content_type).where(Media.message_id == claimed.id)
         with self._engine.connect() as connection:
             file = connection.execute(found).one()
-            known = find_copy(connection, claimed.account_id, file.digest, datetime.now(UTC))
+            known = find_copy(connection, claimed.account_id, file.digest, database_now())
         if known:
             return known
         name = f"{file.kind}{mimetypes.guess_extension(file.content_type) or ''}"
@@ -254,7 +255,7 @@ def _claim(engine: Engine, follower_id: int) -> Claimed | None:
     Returns None if it is not due, if another message is being sent, or if another worker was faster, which
     then continues with the messages that follow.
     """
-    now = datetime.now(UTC)
+    now = database_now()
     with transaction(engine) as connection:
         row = connection.execute(_next(follower_id)).one_or_none()
         if row is None or row.state != MessageState.QUEUED:
@@ -279,11 +280,11 @@ def _renew_claim(engine: Engine, claimed: Claimed) -> None:
     """
     with transaction(engine) as connection:
         renewed = update(MessageLog).where(_is(claimed), MessageLog.state == MessageState.SENDING)
-        if not connection.execute(renewed.values(received_at=datetime.now(UTC))).rowcount:
+        if not connection.execute(renewed.values(received_at=database_now())).rowcount:
             raise ClaimLost
 
 
-@retry_conflicts
+@retry_outages
 def _apply(engine: Engine, claimed: Claimed, decision: Decision, catch_alls: Collection[str]) -> None:
     """Store the outcome, also of a message that was taken for interrupted and left alone since."""
     mine = MessageLog.state.in_([MessageState.SENDING, MessageState.UNKNOWN])

@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, case, func, or_, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
 from ...models import Follower, MessageLog, MessageState, Progress
 from ...models.messages import TAP_FIELD
@@ -186,7 +187,7 @@ class Projector:
         self, watermark: Watermark, new: Sequence[tuple[int, datetime]], late: Sequence[Any]
     ) -> Watermark:
         """Return the watermark after new and late rows. SQLite commits ids in order, so there are no gaps."""
-        advanced = watermark.advanced(new, {row.id for row in late}, time.time())
+        advanced = watermark.advanced(new, {row.id for row in late}, database_now().timestamp())
         return Watermark(advanced.id, []) if self._engine.dialect.name == "sqlite" else advanced
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine, false, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
 from ...models import Operator, QuestionGroup, QuestionState
 from .. import audit
@@ -41,7 +41,7 @@ def set_state(
     reason = " ".join(reason.replace("\x00", "").split())
     if state is QuestionState.IGNORED and not 0 < len(reason) <= MAX_REASON:
         raise ReasonMissing
-    now = datetime.now(UTC)
+    now = database_now()
 
     def decide(row: Any) -> Decision | None:
         return decisions.change_state(row, state, reason, subject(group_id), now)

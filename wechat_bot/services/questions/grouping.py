@@ -10,12 +10,13 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, bindparam, insert, select, update
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
 from ...models import (
     UNFINISHED,
@@ -94,7 +95,7 @@ class Questions:
             position, complete = _positions(connection)
             new = _MESSAGES.where(MessageLog.id > position, MessageLog.id <= complete)
             found = connection.execute(new.order_by(MessageLog.id).limit(BATCH_SIZE)).all()
-            rows = list(_finished(found, datetime.now(UTC)))
+            rows = list(_finished(found, database_now()))
             matched = _match(connection, self._unanswered(connection, rows))
         is_last = len(found) < BATCH_SIZE
         after = complete if is_last and len(rows) == len(found) else rows[-1].id if rows else position

@@ -10,11 +10,12 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from ...database.clock import database_now
 from ...models import BotSession, Direction, Follower, FollowerTag, Handover, MessageLog, Tag
 from ...routing import Context, Owner, Router
 from ...routing.rules import RuleRoute, RuleSet, Verdict, rule_of
@@ -211,7 +212,7 @@ def _known_followers(
 
 
 def _known(row: Row[Any], tags: frozenset[str]) -> _Known:
-    alive = row.expires_at is not None and row.expires_at > datetime.now(UTC)
+    alive = row.expires_at is not None and row.expires_at > database_now()
     return _Known(
         follow_count=row.follow_count,
         followed_at=row.followed_at,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, select
 
+from ...database.clock import database_now
 from ...models import LibraryFile, LibraryMediaId, MenuState
 from ...routing.answers import MissingFile
 from ..media import answer_files
@@ -59,7 +59,7 @@ def media_id(engine: Engine, account_id: int, file_id: int) -> str:
     :raises MissingFile: if there is no copy that can be sent.
     """
     with engine.connect() as connection:
-        found = find_media_id(connection, account_id, file_id, datetime.now(UTC))
+        found = find_media_id(connection, account_id, file_id, database_now())
     if found is None:
         raise MissingFile(f"the platform has no copy of file {file_id}")
     return found

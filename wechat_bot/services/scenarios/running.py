@@ -6,11 +6,12 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, delete, insert, select
 
+from ...database.clock import database_now
 from ...database.transactions import retry_conflicts
 from ...models import Channel, Direction, FollowerTag, MessageLog, MessageState, ScenarioResult, Tag
 from ...routing import Router
@@ -86,7 +87,7 @@ class Scenarios:
             return None
         plain = Scenario("", tuple(replace(step, at=None) for step in steps))
         _version, rules = self._saved(account_id)
-        now, until = datetime.now(UTC), time.monotonic() + MAX_SECONDS
+        now, until = database_now(), time.monotonic() + MAX_SECONDS
         found = Results(tuple(self._stage(rules).play(plain, now, until)))
         return plain if not found.failed else Scenario("", tuple(steps), tags)
 
@@ -103,7 +104,7 @@ class Scenarios:
         return Stage(self._account, self._router, rules, self._runner)
 
     def _play(self, entries: Sequence[ScenarioEntry], rules: RuleSet) -> list[Played]:
-        stage, now, until = self._stage(rules), datetime.now(UTC), time.monotonic() + MAX_SECONDS
+        stage, now, until = self._stage(rules), database_now(), time.monotonic() + MAX_SECONDS
         return [Played(tuple(stage.play(entry.scenario, now, until)), entry) for entry in entries]
 
     @retry_conflicts
@@ -115,7 +116,7 @@ class Scenarios:
                 {
                     "scenario_id": each.entry.id,
                     "rules_version": rules_version,
-                    "at": datetime.now(UTC),
+                    "at": database_now(),
                     "operator": actor.name[:64],
                     "steps": list(map(stored, each.steps)),
                 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +13,7 @@ from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
 from ....application import row_id
+from ....database.clock import database_now
 from ....extensions import db
 from ....languages import LANGUAGES
 from ....models import AlertFailure, Role
@@ -114,7 +114,7 @@ def save(channel_id: int) -> ResponseReturnValue:
 def test(channel_id: int) -> ResponseReturnValue:
     row = _row_or_404(channel_id)
     channel = service.definition_of(row)
-    failure = services().alerts.test(actor(), services().account_id, channel_id, datetime.now(UTC))
+    failure = services().alerts.test(actor(), services().account_id, channel_id, database_now())
     if failure:
         said = words.failure(channel.medium, failure.reason, failure.code, failure.detail)
         flash(_("“%(name)s”没有送到。%(said)s", name=channel.name, said=said), "error")

@@ -6,7 +6,7 @@ import zlib
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from flask import abort, request
@@ -17,6 +17,7 @@ from sqlalchemy import Select, false, literal, or_, select, union_all
 from sqlalchemy.orm import aliased
 
 from ....application import row_id
+from ....database.clock import database_now
 from ....extensions import db
 from ....models import Conversation, Follower, Handover, MessageLog, Operator, SavedView, Tag
 from ....services.accounts.capabilities import Feature
@@ -72,7 +73,7 @@ class Listing:
 
 def listing() -> Listing:
     """Return the page of conversations that the query string selects; abort with 400 if it is invalid."""
-    chosen, now = chosen_filter(), datetime.now(UTC)
+    chosen, now = chosen_filter(), database_now()
     rows = _read(_page(chosen, now), chosen.sort)
     following = _position_after(rows[LIST_SIZE - 1], chosen.sort) if len(rows) > LIST_SIZE else None
     rows = rows[:LIST_SIZE]
@@ -95,7 +96,7 @@ def changes() -> Changes:
 
     Each parameter ``row`` is the id of a follower and the version of the row, in the order of the list.
     """
-    shown, chosen, now = _shown(), chosen_filter(), datetime.now(UTC)
+    shown, chosen, now = _shown(), chosen_filter(), database_now()
     is_shown = Conversation.follower_id.in_(shown) & (Conversation.account_id == services().account_id)
     rows = _read(select(Conversation.follower_id).where(is_shown), chosen.sort)
     preload_media(rows)
@@ -126,7 +127,7 @@ def count_arrived(shown: Sequence[int], current: Sequence[int], *, full: bool) -
 
 def matching_ids(chosen: ConversationFilter) -> Sequence[int]:
     """Return the followers of the first `MAX_BULK` conversations that match."""
-    found = _matching(chosen, datetime.now(UTC)).order_by(*_ORDERS[chosen.sort])
+    found = _matching(chosen, database_now()).order_by(*_ORDERS[chosen.sort])
     return db.session.scalars(found.limit(MAX_BULK)).all()
 
 

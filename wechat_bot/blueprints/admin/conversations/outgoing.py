@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
@@ -15,6 +15,7 @@ from flask_login import current_user
 from sqlalchemy import select
 
 from ....application import row_id
+from ....database.clock import database_now
 from ....extensions import db
 from ....models import ConversationStatus, Direction, MessageState, Operator
 from ....routing.answers import Giving, unfilled
@@ -284,27 +285,27 @@ def author(message: Any) -> str:
 @bp.app_template_filter("remaining")
 def remaining(ends_at: datetime) -> str:
     """Return the time until `ends_at` in hours and minutes, such as 31:42."""
-    minutes = max(0, int((ends_at - datetime.now(UTC)).total_seconds()) // 60)
+    minutes = max(0, int((ends_at - database_now()).total_seconds()) // 60)
     return f"{minutes // 60}:{minutes % 60:02}"
 
 
 @bp.app_template_filter("minutes_left")
 def minutes_left(ends_at: datetime) -> int:
     """Return the minutes until `ends_at`, rounded up; 0 when it has passed."""
-    return max(0, ceil((ends_at - datetime.now(UTC)).total_seconds() / 60))
+    return max(0, ceil((ends_at - database_now()).total_seconds() / 60))
 
 
 @bp.app_template_filter("percent_left")
 def percent_left(ends_at: datetime) -> int:
     """Return the remaining time as a percentage of the longest window."""
-    return max(1, round((ends_at - datetime.now(UTC)) / WINDOW_LENGTH * 100))
+    return max(1, round((ends_at - database_now()) / WINDOW_LENGTH * 100))
 
 
 @bp.app_template_filter("urgency")
 def urgency(found: Window) -> str:
     """Return the CSS class of a window: green, yellow when little is left, red when it closes soon."""
     assert found.ends_at
-    left = found.ends_at - datetime.now(UTC)
+    left = found.ends_at - database_now()
     if left <= timedelta(hours=1):
         return "bg-red-lt"
     return "bg-yellow-lt" if left <= timedelta(hours=6) or found.left == 1 else "bg-green-lt"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,6 +16,7 @@ from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from ....application import row_id
+from ....database.clock import database_now
 from ....extensions import db
 from ....models import ConversationStatus, MessageState, Note, Role
 from ....routing.ownership import Owner
@@ -143,7 +144,7 @@ def presence(follower_id: int) -> ResponseReturnValue:
 
 def _be_present(follower_id: int) -> Sequence[Any]:
     """Record that the operator has the conversation open; return the operators as it shows them."""
-    actions.touch_presence(db.engine, current_user.id, follower_id, datetime.now(UTC))
+    actions.touch_presence(db.engine, current_user.id, follower_id, database_now())
     return queries.assignable_operators(db.session.connection(), follower_id)
 
 
@@ -243,7 +244,7 @@ def composer(follower: Any, newest: Sequence[Any] | None = None) -> dict[str, An
 
     `newest` are the conversation's last messages; None: they are read.
     """
-    now = datetime.now(UTC)
+    now = database_now()
     if newest is None:
         found = load_window(db.session.connection(), follower.id, follower.subscribed, now)
     else:

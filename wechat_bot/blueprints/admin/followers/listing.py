@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from flask import abort, request
@@ -32,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from ....application import row_id
+from ....database.clock import database_now
 from ....extensions import db
 from ....models import Conversation, Follower, FollowerTag, MessageLog, Operator, Tag
 from ....models.columns import storable
@@ -178,7 +179,7 @@ def listing(account_id: int) -> Listing:
         rows,
         _place_of(rows[-1], order) if rows and goes_on else None,
         _place_of(rows[0], order) if rows and goes_back else None,
-        open_windows(rows, datetime.now(UTC)),
+        open_windows(rows, database_now()),
     )
 
 
@@ -234,7 +235,7 @@ def matching_ids(account_id: int, limit: int) -> Sequence[int]:
 
 def count(account_id: int) -> Counts:
     """Count the followers that the query string selects, in one statement."""
-    now = datetime.now(UTC)
+    now = database_now()
     columns = Follower.source, Follower.subscribed, Follower.last_seen_at, Follower.has_spoken
     found: Any = select(*columns).outerjoin(Conversation, Conversation.follower_id == Follower.id)
     matched = matching(found, ORDERS[chosen_order()], account_id).limit(MAX_COUNT + 1).subquery().c
@@ -348,7 +349,7 @@ def _has_spoken(text: str) -> ColumnElement[bool]:
         return Follower.has_spoken == false()
     if text not in _DAYS:
         abort(400, _("没有这个期间。"))
-    return Follower.last_seen_at > datetime.now(UTC) - timedelta(days=_DAYS[text])
+    return Follower.last_seen_at > database_now() - timedelta(days=_DAYS[text])
 
 
 def _is_one_of(text: str) -> ColumnElement[bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy import func, select
 
+from ....database.clock import database_now
 from ....extensions import db
 from ....models import CallCount, SyncState
 from ....services.accounts.capabilities import Feature, Permission
@@ -67,7 +68,7 @@ def _permission(account_id: int) -> Permission:
 
 def _first_hour() -> int:
     """Return the first hour of today in Beijing, where quotas are reset, in hours since 1970."""
-    here = datetime.now(UTC) + BEIJING
+    here = database_now() + BEIJING
     return int((here - timedelta(hours=here.hour) - BEIJING).timestamp()) // 3600
 
 

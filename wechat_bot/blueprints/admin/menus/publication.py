@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_timezone
 from flask_babel import gettext as _
 
+from ....database.clock import database_now
 from ....extensions import db
 from ....models import MenuState, Role
 from ....services.accounts.capabilities import Feature
@@ -83,7 +84,7 @@ def _schedule(menu_id: int | None, account_id: int) -> ResponseReturnValue:
     :raises Conflict: if the draft has changed.
     :raises NotPublishable: if the platform would refuse it.
     """
-    now = datetime.now(UTC)
+    now = database_now()
     try:
         local = datetime.fromisoformat(request.form.get("at", ""))
         at = local.replace(tzinfo=ZoneInfo(str(get_timezone()))).astimezone(UTC)

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy import Connection
 
+from ....database.clock import database_now
 from ....extensions import db
 from ....routing.strict_json import InvalidDefinition
 from ....services.menus import buttons, checks, clicks, versions
@@ -53,7 +54,7 @@ def show(menu_id: int | None) -> ResponseReturnValue:
 
 def _page(editor: Editor, at: Place | None, answers: ButtonAnswers | None = None) -> str:
     """Render the editor, with what is in the form of the open button if that is not stored."""
-    account_id, now = services().account_id, datetime.now(UTC)
+    account_id, now = services().account_id, database_now()
     leaves = [button for _at, button in buttons.places(editor.menu) if not button.sub_button]
     first = clicks.counted_since(db.session.connection(), account_id)
     button = (buttons.find(editor.menu, at) if at else None) or Button()

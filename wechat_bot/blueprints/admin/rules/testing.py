@@ -13,6 +13,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from ....application import row_id
+from ....database.clock import database_now
 from ....extensions import db
 from ....routing.definitions import MESSAGE_KINDS, Rule
 from ....routing.rules import RuleSet, rule_of
@@ -113,7 +114,7 @@ def _logged(message_id: int) -> tuple[Occasion, Form]:
 def _occasion(form: Form, prefix: str) -> Occasion:
     """Return the occasion that fields of a form describe."""
     text, zone = form.get(f"{prefix}text", ""), services().account.time_zone
-    at = datetime.now(UTC)
+    at = database_now()
     if given := form.get(f"{prefix}at"):
         try:
             at = datetime.fromisoformat(given).replace(tzinfo=zone).astimezone(UTC)

@@ -1,0 +1,57 @@
+"""The time is that of the database, whatever the clock of a host shows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import create_engine, event
+
+from tests.server.conftest import ROOT
+from wechat_bot.database.clock import HostClock
+
+NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("minutes", [4, -4])
+def test_a_clock_that_is_minutes_off_shows_the_time_of_the_database(
+    minutes: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = HostClock(lambda: NOON + timedelta(minutes=minutes))
+    clock.compare(lambda: NOON)
+    assert clock.now() == NOON
+    assert f"this host's clock is {60 * minutes:+d} s off the database's" in caplog.text
+
+
+def test_a_clock_that_is_set_right_is_believed_again() -> None:
+    shown = [NOON + timedelta(minutes=4)]
+    clock = HostClock(lambda: shown[0])
+    clock.compare(lambda: NOON)
+    shown[0] = NOON
+    clock.compare(lambda: NOON)
+    assert clock.now() == NOON
+
+
+def test_a_slow_database_does_not_make_the_clock_wrong(caplog: pytest.LogCaptureFixture) -> None:
+    times = iter([NOON, NOON + timedelta(seconds=20), NOON + timedelta(seconds=21)])
+    clock = HostClock(lambda: next(times))
+    clock.compare(lambda: NOON + timedelta(seconds=1))
+    assert clock.now() == NOON + timedelta(seconds=21)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("minutes", [4, 0])
+def test_the_clock_of_a_host_follows_that_of_its_server(server_database: str, minutes: int) -> None:
+    """So what one host stores as of now is neither old nor in the future to another."""
+    clock = HostClock(lambda: datetime.now(UTC) + timedelta(minutes=minutes))
+    engine = create_engine(server_database)
+    event.listen(engine, "connect", clock.on_connect)
+    with engine.connect():
+        pass
+    engine.dispose()
+    assert abs(clock.now() - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_no_service_reads_the_clock_of_its_host() -> None:
+    read = [p for p in (ROOT / "wechat_bot/services").rglob("*.py") if "datetime.now(" in p.read_text()]
+    assert read == []
