@@ -211,7 +211,7 @@ class Metrics(Collector):
             "Cost of the assistant's answers since midnight.",
             labels=["account"],
         )
-        now = datetime.now(UTC)
+        now = database_now()
         for account in connection.execute(select(Account.id, Account.app_id, Account.refused_at)).all():
             backlog = status.backlog(connection, account.id)
             states = (outgoing, backlog.outgoing), (incoming, backlog.incoming), (media, backlog.media)
