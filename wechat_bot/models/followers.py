@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..extensions import MYSQL, Model
+from ..extensions import LASTING_IDS, MYSQL, Model
 from .columns import LONG_TEXT, ROW_ID, UTCDateTime, exact
 
 HAS_SCENE = text("scene != ''")
@@ -28,7 +28,7 @@ class Follower(Model):
             sqlite_where=HAS_SCENE,
             postgresql_where=HAS_SCENE,
         ),
-        MYSQL,
+        LASTING_IDS,
     )
 
     id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
