@@ -13,6 +13,7 @@ from sqlalchemy import Engine, func, select, text
 from tests.conftest import MakeApp
 from tests.services.messages.journal import NOON, Journal
 from tests.services.personal_data.people import FILE, OPENID, UNIONID, WORDS, People
+from wechat_bot import worker
 from wechat_bot.database.transactions import transaction
 from wechat_bot.extensions import Model, db
 from wechat_bot.models import (
@@ -26,7 +27,9 @@ from wechat_bot.models import (
     QuestionExample,
     QuestionGroup,
 )
+from wechat_bot.routing import Context, Router
 from wechat_bot.services.audit import Actor
+from wechat_bot.services.health.heartbeats import heartbeat
 from wechat_bot.services.knowledge import pairs
 from wechat_bot.services.media import discarding
 from wechat_bot.services.messages import history
@@ -38,6 +41,7 @@ from wechat_bot.services.search.index import FOLLOWERS
 from wechat_bot.services.search.index import MESSAGES as SEARCH
 from wechat_bot.services.search.tokens import label
 from wechat_bot.testing import FakePlatform
+from wechat_bot.wechat.messages import TextMessage
 from wechat_bot.wiring import services
 
 ADMIN = Actor(None, "li", "")
@@ -147,6 +151,35 @@ def test_who_writes_again_is_a_new_follower(app: Flask, engine: Engine) -> None:
     assert (openid, texts) == (OPENID, ["还在吗", "在吗"])
 
 
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_whoever_is_erased_while_a_message_is_handled_loses_nothing_but_the_past(
+    make_app: MakeApp, caplog: pytest.LogCaptureFixture, is_slow: bool
+) -> None:
+    """The handler stands for an admin who is faster than it."""
+    router = Router()
+    erasures: list[int] = []
+
+    @router.on(TextMessage, slow=is_slow)
+    def answer(message: TextMessage, ctx: Context) -> str:
+        if message.content == "再见" and not erasures:
+            with ctx.services.engine.connect() as connection:
+                follower_id = connection.scalars(select(Follower.id)).one()
+            erasures.append(erase(app, follower_id))
+        return "好的"
+
+    app = make_app(router)
+    platform = FakePlatform.of(app).follower(OPENID)
+    assert platform.text("你好") == "好的"
+    said = platform.text("再见")
+    assert said == (None if is_slow else "好的")
+    assert platform.text("又来了") == "好的"
+    with app.app_context():
+        [openid] = db.session.scalars(select(Follower.openid)).all()
+        texts = db.session.scalars(select(MessageLog.text).where(MessageLog.direction == "in")).all()
+    assert (openid, texts) == (OPENID, ["又来了"] if is_slow else ["再见", "又来了"])
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_ids_are_not_given_again(engine: Engine) -> None:
     journal = Journal(engine)
     follower, message = journal.follower("o1"), journal.add()
@@ -189,6 +222,18 @@ def test_an_erasure_goes_on_where_it_was_interrupted(
         assert actions.all() == ["erasure_begun", "erasure_finished"]
     assert (erasure.done, erasure.total, erasure.finished_at is None) == (98, 98, False)
     assert WORDS not in everything(engine)
+
+
+def test_the_leader_of_the_workers_does_it(app: Flask, engine: Engine, people: People) -> None:
+    bot = services(app)
+    bot.erasures.begin(ADMIN, people.account_id, people.add())
+    with app.app_context():
+        worker.erase_followers(app, "host:1")
+        assert count(engine, Erasure, Erasure.finished_at.is_(None)) == 1
+        heartbeat(engine, "host:1")
+        worker.erase_followers(app, "host:1")
+        worker.delete_old_data(app, "host:1")
+    assert count(engine, Erasure, Erasure.finished_at.is_(None)) == 0
 
 
 def test_a_message_that_is_still_to_be_processed_is_waited_for(

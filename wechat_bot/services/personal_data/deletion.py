@@ -15,20 +15,20 @@ from ..projections.projector import PROJECTED, index_tokens
 from ..questions.forgetting import forget_messages
 from ..search.index import MESSAGES
 
-BATCH_SIZE = 200
+BATCH_SIZE = 100
 """Rows of one transaction. Pushes on SQLite wait while they are deleted."""
 
 
 @retry_conflicts
-def delete_messages(engine: Engine, *which: ColumnElement[bool], after: int = 0) -> Sequence[Row[Any]]:
-    """Delete the first messages with ids beyond `after`, and return them with the columns of `PROJECTED`.
+def delete_messages(engine: Engine, *which: ColumnElement[bool]) -> Sequence[Row[Any]]:
+    """Delete some messages, the oldest first, and return them with the columns of `PROJECTED`.
 
     Messages that a projection has still to process are left: it would store again what is deleted here.
     """
     with transaction(engine) as connection:
         overwrite_deleted(connection)
         first, last = _processed(connection)
-        found = PROJECTED.where(*which, MessageLog.id > after, MessageLog.id.between(first, last))
+        found = PROJECTED.where(*which, MessageLog.id.between(first, last))
         rows = connection.execute(found.order_by(MessageLog.id).limit(BATCH_SIZE)).all()
         if not rows:
             return []

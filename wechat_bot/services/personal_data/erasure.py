@@ -13,7 +13,21 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Text, cast, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Row,
+    Select,
+    Text,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from ...database.transactions import retry_conflicts, transaction, write
 from ...models import (
@@ -110,8 +124,7 @@ class Erasures:
         with self._engine.connect() as connection:
             ids = connection.scalars(select(Erasure.id).where(*_unfinished(account_id))).all()
         for erasure_id in ids:
-            if not self.run(erasure_id, deadline=deadline):
-                return
+            self.run(erasure_id, deadline=deadline)
 
     def run(
         self, erasure_id: int, progress: Progress = lambda done, total: None, deadline: float = float("inf")
@@ -128,6 +141,7 @@ class Erasures:
         for done in self._delete_messages(erasure, texts):
             progress(done, erasure.total)
             if time.monotonic() >= deadline:
+                log.info("erasure %d: %d of %d messages are deleted", erasure_id, done, erasure.total)
                 return False
         for _ in self._empty_places(erasure.follower_id):
             if time.monotonic() >= deadline:
@@ -152,7 +166,6 @@ class Erasures:
             _forget_openid(connection, openid, naming)
             _end_messages(connection, follower_id)
             connection.execute(delete(PendingUpdate).where(PendingUpdate.follower_id == follower_id))
-            count = select(func.count()).where(MESSAGES.of(follower_id))
             row = new_row(
                 Erasure,
                 account_id=account_id,
@@ -160,7 +173,7 @@ class Erasures:
                 operator_id=actor.operator_id,
                 operator=actor.name[:64],
                 begun_at=datetime.now(UTC),
-                total=connection.scalar(count) or 0,
+                total=connection.scalar(_count_messages(follower_id)) or 0,
             )
             [erasure_id] = connection.execute(insert(Erasure), row).inserted_primary_key or (0,)
             audit.record(connection, actor, "erasure_begun", subject(follower_id))
@@ -170,13 +183,14 @@ class Erasures:
         """Delete the messages, and yield the number of those that are deleted after each batch."""
         self._projector.catch_up()
         self._questions.catch_up(2.0)
-        done, copies = erasure.done, set(erasure.copies)
+        with self._engine.connect() as connection:
+            left = connection.scalar(_count_messages(erasure.follower_id)) or 0
+        done, copies = max(erasure.total - left, 0), set(erasure.copies)
         while rows := delete_messages(self._engine, MESSAGES.of(erasure.follower_id)):
             done += len(rows)
             copies |= repeating(texts, (row.text for row in rows))
             this = update(Erasure).where(Erasure.id == erasure.id)
             write(self._engine, this.values(done=done, copies=sorted(copies)))
-            log.info("erasure %d: %d of %d messages are deleted", erasure.id, done, erasure.total)
             yield done
 
     def _empty_places(self, follower_id: int) -> Iterator[None]:
@@ -208,6 +222,7 @@ class Erasures:
             if connection.execute(finished.values(finished_at=datetime.now(UTC))).rowcount:
                 actor = Actor(erasure.operator_id, erasure.operator, "")
                 audit.record(connection, actor, "erasure_finished", subject(erasure.follower_id))
+        log.info("erasure %d is finished", erasure.id)
         return True
 
 
@@ -220,6 +235,10 @@ def latest(connection: Connection, account_id: int, limit: int) -> Sequence[Row[
     """Return the latest erasures of an account, newest first."""
     found = select(Erasure.__table__).where(Erasure.account_id == account_id)
     return connection.execute(found.order_by(Erasure.id.desc()).limit(limit)).all()
+
+
+def _count_messages(follower_id: int) -> Select[int]:
+    return select(func.count()).select_from(MessageLog).where(MESSAGES.of(follower_id))
 
 
 def _unfinished(account_id: int) -> tuple[Any, ...]:

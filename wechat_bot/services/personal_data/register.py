@@ -32,7 +32,7 @@ class Register:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="ascii") as file:
             self.path.chmod(0o600)
-            file.write(f"{at.isoformat(timespec='seconds')} {_hash(self._keys[0], openid)}\n")
+            file.write(f"{at.isoformat()} {_hash(self._keys[0], openid)}\n")
             file.flush()
             os.fsync(file.fileno())
 
