@@ -18,6 +18,8 @@ from sqlalchemy.orm import DeclarativeBase
 
 MYSQL = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_unicode_ci", "mysql_engine": "InnoDB"}
 """Options of a table in MariaDB and MySQL."""
+LASTING_IDS = MYSQL | {"sqlite_autoincrement": True}
+"""Options of a table whose ids are never given again after rows were deleted, also on SQLite."""
 
 
 class Model(DeclarativeBase):

@@ -11,7 +11,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +26,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, Engine, event, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from .database.clock import database_now
 from .models import AccessToken, Account
 from .services.assistant.records import spent
 from .services.health import status

@@ -69,7 +69,6 @@ _MINIMUMS = {
     "wechat_slow_handlers": 1,
     "wechat_session_ttl": 1,
     "media_max_bytes": 1,
-    "model_answers_days": 183,
 }
 
 
@@ -247,10 +246,6 @@ class Settings:
     media_url: str = _secret(
         "The storage of images, voices and videos: a folder, or s3://bucket/prefix?endpoint=https://…."
         " Empty: instance/media."
-    )
-    model_answers_days: int = _setting(
-        365,
-        "The number of days for which questions to the assistant and its answers are recorded, 183 at least.",
     )
     media_max_bytes: int = _setting(20 << 20, "The maximum size of a stored file, in bytes.")
 

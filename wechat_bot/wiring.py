@@ -49,6 +49,8 @@ from .services.menus.publishing import Menus
 from .services.operators.sealing import Sealer
 from .services.outbox.answers import Answers
 from .services.outbox.sending import Outbox
+from .services.personal_data.erasure import Erasures
+from .services.personal_data.register import Register
 from .services.projections.projector import Projector
 from .services.questions.grouping import Questions
 from .services.rules.files import files_in_menus, files_in_use, media_id
@@ -90,6 +92,7 @@ class SharedServices:
     """None unless METRICS_ENABLED is on."""
     projector: Projector
     questions: Questions
+    erasures: Erasures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,20 +154,23 @@ def build_services(app: Flask, settings: Settings, router: Router, transport: Tr
     with app.app_context():
         engine = db.engine
     projector = Projector(engine, router, settings.account.time_zone)
+    questions = Questions(engine, router, settings.account.time_zone)
+    folder = Path(app.instance_path)
     shared = SharedServices(
         settings=settings,
         engine=engine,
         writer=create_writer(engine, settings),
         reader=Connections(create_reader(engine, settings), settings.database_connections),
         slow_engine=create_slow_engine(engine, settings),
-        instance=Path(app.instance_path),
+        instance=folder,
         migrations=migrations_folder(),
         router=router,
-        jobs=Jobs(settings, Path(app.instance_path)),
+        jobs=Jobs(settings, folder),
         sealer=Sealer(*settings.secret_keys),
         metrics=_create_metrics(app, engine, projector, settings) if settings.metrics_are_on else None,
         projector=projector,
-        questions=Questions(engine, router, settings.account.time_zone),
+        questions=questions,
+        erasures=Erasures(engine, projector, questions, Register(folder, settings.secret_keys)),
     )
     return _build_account(app, shared, settings.account, router, transport)
 

@@ -9,17 +9,17 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from .database.clock import database_now
-from .services.assistant import records
 from .services.conversations import handover
 from .services.health.heartbeats import heartbeat, is_leader, sign_off
 from .services.inbox.recovery import recover
+from .services.media.discarding import delete_discarded
 from .services.messages import partitions
+from .services.personal_data.retention import apply_policy
 from .wiring import services
 
 THREADS = 4
@@ -31,6 +31,8 @@ QUESTIONS_SECONDS = 2
 """Time limit of one round of grouping unanswered questions, in seconds."""
 EMBEDDING_SECONDS = 10
 """Time limit of one round of embedding the knowledge base, in seconds."""
+DELETION_SECONDS = 10
+"""Time limit of one round of an erasure, or of deleting what is old, in seconds."""
 
 
 def work(app: Flask) -> None:
@@ -48,12 +50,13 @@ def work(app: Flask) -> None:
         (10, lambda: handover.end_expired(bot.engine, bot.account_id, database_now())),
         (10, lambda: synchronize_followers(app, name)),
         (10, lambda: care_for_library(app, name)),
-        (3600, lambda: delete_old_answers(app)),
         (60, lambda: begin_month(app, name)),
         (60, lambda: bot.evaluations.resume_interrupted(database_now())),
         (10, lambda: bot.menus.publish_due(bot.account_id, database_now())),
         (5, lambda: send_alerts(app, name)),
         (5, lambda: embed_knowledge(app, name)),
+        (5, lambda: erase_followers(app, name)),
+        (600, lambda: delete_old_data(app, name)),
     ]
     loops = [threading.Thread(target=_repeat, args=(app, stopping, *task)) for task in tasks]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # until the consumer sets its own handler
@@ -82,12 +85,6 @@ def synchronize_followers(app: Flask, name: str) -> None:
         account_id = bot.account_id
         bot.followers.start_due(account_id, database_now())
         bot.write_back.send(account_id)
-
-
-def delete_old_answers(app: Flask) -> None:
-    """Delete what was recorded of the assistant long ago."""
-    bot, kept = services(app), timedelta(days=services(app).settings.model_answers_days)
-    records.delete_old(bot.engine, bot.account_id, kept, database_now())
 
 
 def begin_month(app: Flask, name: str) -> None:
@@ -122,6 +119,24 @@ def embed_knowledge(app: Flask, name: str) -> None:
     bot = services(app)
     if is_leader(bot.engine, name):
         bot.vectorizer.catch_up(bot.account_id, EMBEDDING_SECONDS)
+
+
+def erase_followers(app: Flask, name: str) -> None:
+    """Carry out erasures of followers. Only the leader of the workers does so, but others might."""
+    bot = services(app)
+    if is_leader(bot.engine, name):
+        bot.erasures.work(bot.account_id, DELETION_SECONDS)
+
+
+def delete_old_data(app: Flask, name: str) -> None:
+    """Delete what the account no longer keeps, and files that nothing names any more.
+
+    Only the leader of the workers does so.
+    """
+    bot, now = services(app), database_now()
+    if is_leader(bot.engine, name):
+        apply_policy(bot.engine, bot.account_id, now, DELETION_SECONDS)
+        delete_discarded(bot.engine, bot.archive.store, now)
 
 
 def _repeat(app: Flask, stopping: threading.Event, seconds: float, task: Callable[[], object]) -> None:

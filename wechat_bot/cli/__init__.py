@@ -11,6 +11,7 @@ from . import (  # noqa: F401
     knowledge,
     media,
     messages,
+    personal_data,
     sample_data,
     scenarios,
     simulator,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 from sqlalchemy import func, select
 
+from ..database.clock import database_now
 from ..extensions import db
 from ..models import MessageLog
 from ..services import audit
@@ -107,5 +107,5 @@ def partition_messages() -> None:
     """
     if db.engine.dialect.name != "postgresql":
         raise click.ClickException(_("只有 PostgreSQL 上的消息能按月分区。"))
-    partitions.convert(db.engine, datetime.now(UTC))
+    partitions.convert(db.engine, database_now())
     click.echo(_("消息已按月分区。worker 会提前准备以后的月份。"))

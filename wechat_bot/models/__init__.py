@@ -36,10 +36,11 @@ from .knowledge import (
     KnowledgeVersion,
     PairSource,
 )
-from .media import LibraryFile, LibraryMediaId, Material, MaterialImport, Media, MediaState
+from .media import DiscardedFile, LibraryFile, LibraryMediaId, Material, MaterialImport, Media, MediaState
 from .menus import ConditionalMenu, MenuClicks, MenuState, MenuVersion
 from .messages import IS_UNFINISHED, UNFINISHED, UNSETTLED, Channel, Direction, MessageLog, MessageState
 from .operators import Lockout, Operator, OperatorSession, Role, Theme
+from .personal_data import Erasure, StoredRetentionPolicy
 from .projections import HourIndex, Progress
 from .questions import QuestionExample, QuestionGroup, QuestionState, QuestionToken, QuestionWeek
 from .rules import RuleHits, RuleSetVersion, RuleVersion, StoredRule

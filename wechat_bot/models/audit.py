@@ -11,7 +11,11 @@ from .columns import LONG_TEXT, ROW_ID, UTCDateTime, exact
 
 
 class AuditEntry(Model):
-    """Something that an operator did, or that happened to one. Rows are added, never changed."""
+    """Something that an operator did, or that happened to one.
+
+    Nobody changes a row. But the erasure of a follower blanks `before`, `after` and `detail` of those that
+    are about the follower, and the retention policy deletes old ones (`services.personal_data`).
+    """
 
     __tablename__ = "audit_entries"
     __table_args__ = (Index(None, "subject", "id"), MYSQL)

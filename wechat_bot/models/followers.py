@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..extensions import MYSQL, Model
+from ..extensions import LASTING_IDS, MYSQL, Model
 from .columns import LONG_TEXT, ROW_ID, UTCDateTime, exact
 
 HAS_SCENE = text("scene != ''")
@@ -34,7 +34,7 @@ class Follower(Model):
             sqlite_where=text("has_spoken = 0"),
             postgresql_where=text("NOT has_spoken"),
         ),
-        MYSQL,
+        LASTING_IDS,
     )
 
     id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)

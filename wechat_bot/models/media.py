@@ -21,6 +21,8 @@ class MediaState(StrEnum):
     """Not what it says it is, or too large; nothing is kept."""
     FAILED = "failed"
     """It could not be fetched; operators may try again."""
+    DELETED = "deleted"
+    """It was deleted, as the account keeps files for a limited time."""
 
 
 WANTED = text("state = 'wanted'")
@@ -33,6 +35,9 @@ class Media(Model):
     __table_args__ = (
         UniqueConstraint("message_id", "kind"),
         Index("ix_media_wanted", "state", sqlite_where=WANTED, postgresql_where=WANTED),
+        Index(None, "digest"),
+        Index(None, "thumbnail"),
+        Index(None, "playable"),
         MYSQL,
     )
 
@@ -60,6 +65,15 @@ class Media(Model):
     error: Mapped[str] = mapped_column(String(255), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     stored_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class DiscardedFile(Model):
+    """A content of the store that a deleted row named. It is deleted, too, unless another row names it."""
+
+    __tablename__ = "discarded_files"
+
+    digest: Mapped[str] = mapped_column(exact(64), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
 class LibraryFile(Model):

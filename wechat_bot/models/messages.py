@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..extensions import MYSQL, Model
+from ..extensions import LASTING_IDS, Model
 from .columns import LONG_TEXT, ROW_ID, UTCDateTime, exact
 
 
@@ -69,7 +69,7 @@ class MessageLog(Model):
     __table_args__ = (
         Index(None, "follower_id", "id"),
         Index("ix_message_logs_unsettled", "state", sqlite_where=UNSETTLED, postgresql_where=UNSETTLED),
-        MYSQL,
+        LASTING_IDS,
     )
 
     id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)

@@ -1,4 +1,4 @@
-"""The audit log: who did what, in the console and on the command line. Entries are never changed."""
+"""The audit log: who did what, in the console and on the command line. Operators change none."""
 
 from __future__ import annotations
 

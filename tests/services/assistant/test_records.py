@@ -1,4 +1,4 @@
-"""What the record of answers is for: limits, the health page, and half a year of memory."""
+"""What the record of answers is for: limits and the health page."""
 
 from __future__ import annotations
 
@@ -54,16 +54,6 @@ def test_on_every_database_answers_are_counted_by_minute_and_day(
     add(engine, account_id, NOON)
     assert spent(engine, account_id, 1, NOON) == Spent(2, 3, 400, 2.0)
     assert spent(engine, account_id, None, NOON) == Spent(0, 0, 400, 2.0)
-
-
-def test_answers_of_half_a_year_are_never_deleted(app: Flask, engine: Engine) -> None:
-    account_id = services(app).account_id
-    for days in (10, 182, 184, 400):
-        add(engine, account_id, NOON - timedelta(days=days))
-    assert records.delete_old(engine, account_id, timedelta(days=1), NOON) == 2
-    with engine.connect() as connection:
-        assert connection.scalar(select(func.count()).select_from(ModelAnswer)) == 2
-    assert records.delete_old(engine, account_id + 1, timedelta(days=1), NOON) == 0
 
 
 @pytest.mark.parametrize(

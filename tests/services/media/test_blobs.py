@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,6 @@ class FakeS3:
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
-        self.puts = 0
         self.status = 0
         """Status code of all responses, unless it is 0."""
 
@@ -35,14 +36,17 @@ class FakeS3:
         if self.status or not request.headers.get("Authorization", "").startswith("AWS4-HMAC-SHA256 "):
             return _error(self.status or 403, "AccessDenied")
         if request.method == "PUT":
-            self.puts += 1
             assert request.content_type == "application/octet-stream"
             assert "aws-chunked" not in request.headers.get("Content-Encoding", "")
             self.objects[request.path] = request.get_data()
             return Response()
         if request.path not in self.objects:
             return _error(404, "NoSuchKey")
+        if request.method == "DELETE":
+            del self.objects[request.path]
+            return Response(status=204)
         response = Response(self.objects[request.path])
+        response.last_modified = datetime.now(UTC)
         return response.make_conditional(request, accept_ranges=True, complete_length=len(response.data))
 
 
@@ -105,7 +109,26 @@ def test_the_same_content_is_kept_once(tmp_path: Path, bucket: FakeS3, bucket_ur
     for store in (folder, S3Store(bucket_url)):
         assert store.put(CONTENT) == store.put(CONTENT)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [DIGEST]
-    assert (list(bucket.objects), bucket.puts) == ([f"/bot/media/{DIGEST}"], 1)
+    assert list(bucket.objects) == [f"/bot/media/{DIGEST}"]
+
+
+def test_a_content_is_deleted_unless_it_was_just_put_again(store: BlobStore) -> None:
+    store.put(CONTENT)
+    before = datetime.now(UTC) + timedelta(seconds=10)
+    assert not store.delete(DIGEST, before - timedelta(minutes=1))
+    assert store.size(DIGEST) == len(CONTENT)
+    assert store.delete(DIGEST, before)
+    assert store.size(DIGEST) is None
+    assert store.delete(DIGEST, before)  # it is gone, as asked
+
+
+def test_a_content_that_comes_again_is_as_new(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    store.put(CONTENT)
+    [path] = [path for path in tmp_path.rglob("*") if path.is_file()]
+    os.utime(path, (0, 0))
+    assert store.put(CONTENT) == DIGEST
+    assert not store.delete(DIGEST, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def test_a_file_that_was_cut_off_is_written_again(tmp_path: Path) -> None:
@@ -140,7 +163,12 @@ def test_a_relative_folder_is_in_the_instance_folder(tmp_path: Path) -> None:
 def test_a_bucket_that_refuses_is_an_error_of_the_disk(bucket: FakeS3, bucket_url: str, status: int) -> None:
     bucket.status = status
     store = S3Store(bucket_url)
-    uses = (lambda: store.put(CONTENT), lambda: store.size(DIGEST), lambda: next(store.open(DIGEST)))
+    uses = (
+        lambda: store.put(CONTENT),
+        lambda: store.size(DIGEST),
+        lambda: next(store.open(DIGEST)),
+        lambda: store.delete(DIGEST, datetime.now(UTC)),
+    )
     for use in uses:
         with pytest.raises(OSError, match=f"S3.*({status}|AccessDenied)"):
             use()

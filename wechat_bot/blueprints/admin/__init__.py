@@ -26,6 +26,7 @@ from . import (
     messages,
     model_answers,
     operators,
+    personal_data,
     profile,
     questions,
     sign_in,
@@ -74,7 +75,9 @@ NAVIGATION = (
     NavigationItem("admin.library.index", "photo", lazy_gettext("素材"), "l"),
     NavigationItem("admin.health.show", "heartbeat", lazy_gettext("健康"), "h"),
     NavigationItem("admin.operators.index", "users-group", lazy_gettext("操作员"), "o", Role.ADMIN),
-    NavigationItem("admin.audit.index", "shield-lock", lazy_gettext("审计"), "a", Role.ADMIN),
+    NavigationItem(
+        "admin.audit.index", "shield-lock", lazy_gettext("审计"), "a", Role.ADMIN, ("personal-data",)
+    ),
     NavigationItem("admin.profile.show", "settings", lazy_gettext("我的设置"), "s"),
 )
 
@@ -128,6 +131,7 @@ for page in (
     health,
     operators,
     audit,
+    personal_data,
     profile,
 ):
     bp.register_blueprint(page.bp)

@@ -213,6 +213,10 @@ ACTIONS = {
     "evaluation_started": lazy_gettext("开始评测"),
     "question_state_changed": lazy_gettext("处理没答上来的问题"),
     "question_assigned": lazy_gettext("分配没答上来的问题"),
+    "follower_exported": lazy_gettext("导出粉丝的个人数据"),
+    "erasure_begun": lazy_gettext("开始删除粉丝的个人数据"),
+    "erasure_finished": lazy_gettext("删除了粉丝的个人数据"),
+    "retention_changed": lazy_gettext("更改数据保留的天数"),
 }
 """Actions of the audit log."""
 

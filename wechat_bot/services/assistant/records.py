@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Select, case, func, insert, select, update
 from sqlalchemy.exc import StatementError
 
 from ...database.transactions import retry_conflicts, transaction
@@ -17,10 +17,6 @@ from ...models.rows import Row as Values
 from .. import audit
 from ..audit import Actor
 from .guards import Spent
-
-MIN_KEPT = timedelta(days=183)
-"""The time for which rows are kept at least: half a year, as the law demands of unmarked texts."""
-DELETED_AT_ONCE = 1000
 
 
 @dataclass(eq=False)
@@ -129,25 +125,3 @@ def rate(engine: Engine, actor: Actor, account_id: int, answer_id: int, rating: 
         audit.record(
             connection, actor, "model_answer_rated", f"model_answer:{answer_id}", before=before, after=rating
         )
-
-
-# For the worker
-
-
-def delete_old(engine: Engine, account_id: int, kept: timedelta, now: datetime) -> int:
-    """Delete what is older than `kept` and than `MIN_KEPT`; return the number of rows."""
-    before = now - max(kept, MIN_KEPT)
-    old = ModelAnswer.account_id == account_id, ModelAnswer.created_at < before
-    count = 0
-    while deleted := _delete_some(engine, old):
-        count += deleted
-    return count
-
-
-@retry_conflicts
-def _delete_some(engine: Engine, old: tuple[Any, ...]) -> int:
-    with transaction(engine) as connection:
-        ids = connection.scalars(select(ModelAnswer.id).where(*old).limit(DELETED_AT_ONCE)).all()
-        if ids:
-            connection.execute(delete(ModelAnswer).where(ModelAnswer.id.in_(ids)))
-    return len(ids)

@@ -148,8 +148,15 @@ class Exchange:
         return outgoing_row(self.account_id, self.follower_id, reply, state, key, origin=self.origin)
 
 
-def record(connection: Connection, exchanges: Sequence[Exchange]) -> list[RecordOutcome]:
-    """Write all `exchanges`, which belong to one account, unless their messages are known."""
+def record(
+    connection: Connection, exchanges: Sequence[Exchange], *, after_conflict: bool = False
+) -> list[RecordOutcome]:
+    """Write all `exchanges`, which belong to one account, unless their messages are known.
+
+    `after_conflict` tells that a key or a reference was in the way before: a follower may have been erased
+    since the message was looked up.
+    """
+    gone = _erased(connection, exchanges) if after_conflict else frozenset()
     exchanges = _with_followers(connection, exchanges)
     _lock_followers(connection, exchanges)
     owned = _owned_by_persons(connection, exchanges)
@@ -159,7 +166,11 @@ def record(connection: Connection, exchanges: Sequence[Exchange]) -> list[Record
     for exchange in exchanges:
         if exchange.key in known:
             outcomes.append(RecordOutcome.DUPLICATE)
-        elif _is_overtaken(exchange, owned) or not _apply_changes(connection, exchange):
+        elif (
+            exchange.follower_id in gone
+            or _is_overtaken(exchange, owned)
+            or not _apply_changes(connection, exchange)
+        ):
             outcomes.append(RecordOutcome.CONFLICT)
         else:
             outcomes.append(RecordOutcome.RECORDED)
@@ -171,16 +182,23 @@ def record(connection: Connection, exchanges: Sequence[Exchange]) -> list[Record
     return outcomes
 
 
+def _erased(connection: Connection, exchanges: Sequence[Exchange]) -> Collection[int | None]:
+    """Return the ids of followers that are not there any more."""
+    ids = {exchange.follower_id for exchange in exchanges} - {None}
+    return ids - set(connection.scalars(select(Follower.id).where(Follower.id.in_(ids))))
+
+
 def store_result(
     connection: Connection, exchange: Exchange, *, in_time: MessageState, late: MessageState
 ) -> tuple[RecordOutcome, MessageState | None]:
     """Store the result of a slow handler, whose message was recorded as `RECEIVED` or `LATE`.
 
-    The reply gets the state `in_time`, or `late` when no push waits for it any more. Returns its state.
+    The reply gets the state `in_time`, or `late` when no push waits for it any more. Returns its state. The
+    result of a message that was deleted meanwhile is dropped.
     """
-    log = connection.execute(_LOCKED, {"key": exchange.key}).one()
-    state = reply_state(MessageState(log.state), in_time, late)
-    if state is None:
+    log = connection.execute(_LOCKED, {"key": exchange.key}).one_or_none()
+    state = reply_state(MessageState(log.state), in_time, late) if log else None
+    if log is None or state is None:
         return RecordOutcome.DUPLICATE, None
     exchange = replace(exchange, follower_id=log.follower_id, reply_state=state)
     if _is_overtaken(exchange, _owned_by_persons(connection, [exchange])):
@@ -217,11 +235,11 @@ def mark_late(connection: Connection, exchange: Exchange) -> tuple[MessageState,
     """Make a `RECEIVED` message late; return its state, and what its follower is told meanwhile.
 
     That is the first part of the reply, or the hint of `exchange`; nothing where a person answers, or if the
-    reply has been stored meanwhile.
+    reply has been stored meanwhile. A message that was deleted meanwhile has failed.
     """
-    log = connection.execute(_LOCKED, {"key": exchange.key}).one()
-    if log.state != MessageState.RECEIVED:
-        return MessageState(log.state), None
+    log = connection.execute(_LOCKED, {"key": exchange.key}).one_or_none()
+    if log is None or log.state != MessageState.RECEIVED:
+        return MessageState(log.state) if log else MessageState.FAILED, None
     exchange = replace(exchange, follower_id=log.follower_id)
     if _is_overtaken(exchange, _owned_by_persons(connection, [exchange])):
         exchange = replace(exchange, reply=None, hint=None)
@@ -231,11 +249,14 @@ def mark_late(connection: Connection, exchange: Exchange) -> tuple[MessageState,
     return MessageState.LATE, exchange.reply or exchange.hint
 
 
-def count_push(connection: Connection, key: str) -> tuple[int, datetime]:
-    """Count another push of a message; return the number of pushes so far, and when the first arrived."""
+def count_push(connection: Connection, key: str) -> tuple[int, datetime | None]:
+    """Count another push of a message; return the number of pushes so far, and when the first arrived.
+
+    Nothing is known of a message that was deleted meanwhile.
+    """
     connection.execute(_COUNT, {"key": key})
-    attempts, received_at = connection.execute(_COUNTED, {"key": key}).one()
-    return attempts, received_at
+    row = connection.execute(_COUNTED, {"key": key}).one_or_none()
+    return (row.attempts, row.received_at) if row else (1, None)
 
 
 _THIS = MessageLog.dedup_key == bindparam("key")
@@ -335,6 +356,6 @@ def _change_subscription(connection: Connection, exchange: Exchange) -> None:
     """Apply what the push tells about whether its follower follows."""
     this = Follower.id == exchange.follower_id
     found = select(Follower.subscribed, Follower.status_at, Follower.follow_count).where(this)
-    follower = connection.execute(found.with_for_update(key_share=True)).one()
-    if changes := after_push(follower, exchange.message).changes:
+    follower = connection.execute(found.with_for_update(key_share=True)).one_or_none()
+    if follower and (changes := after_push(follower, exchange.message).changes):
         connection.execute(update(Follower).where(this).values(changes))

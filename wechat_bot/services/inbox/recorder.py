@@ -176,7 +176,8 @@ class Recorder:
         for attempt in count(1):
             try:
                 with transaction(self._engine) as connection:
-                    outcomes = iter(record(connection, exchanges) if exchanges else ())
+                    again = attempt > 1
+                    outcomes = iter(record(connection, exchanges, after_conflict=again) if exchanges else ())
                     return [next(outcomes) if isinstance(w, Exchange) else w(connection) for w in batch]
             except DBAPIError as error:
                 lost_race = isinstance(error, IntegrityError) and attempt < _MAX_RACES

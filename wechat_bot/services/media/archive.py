@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, insert, or_, select, update
+from sqlalchemy.sql import Update
 
 from ... import logs
 from ...database.clock import database_now
@@ -23,6 +24,7 @@ from ..accounts.capabilities import Capabilities, Feature
 from ..audit import Actor
 from .blobs import BlobStore
 from .converter import Converter
+from .discarding import discard
 from .formats import (
     AMR,
     BMP,
@@ -133,9 +135,16 @@ class Archive:
         changes = self._outcome(claimed)
         # An attempt that took so long that another process made one meanwhile changes nothing.
         unchanged = Media.state == MediaState.WANTED, Media.attempts == claimed.attempts
-        write(self.engine, update(Media).where(Media.id == row_id, *unchanged).values(changes))
+        self._store_outcome(update(Media).where(Media.id == row_id, *unchanged), changes)
         level = logging.INFO if changes["state"] == MediaState.STORED else logging.WARNING
         log.log(level, "file %d: %s %s", row_id, changes["state"], changes["error"])
+
+    @retry_conflicts
+    def _store_outcome(self, this: Update, changes: dict[str, Any]) -> None:
+        """Change the row of a file. If it was deleted meanwhile, the content is discarded."""
+        with transaction(self.engine) as connection:
+            if not connection.execute(this.values(changes)).rowcount:
+                discard(connection, [changes.get(name, "") for name in ("digest", "thumbnail", "playable")])
 
     def download_due(self, limit: int = 20) -> int:
         """Download up to `limit` files that are due, oldest first. Return the number of attempts."""

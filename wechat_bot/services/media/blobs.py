@@ -6,7 +6,8 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +32,9 @@ class BlobStore(Protocol):
         :raises FileNotFoundError: if the content is not stored.
         """
 
+    def delete(self, digest: str, before: datetime) -> bool:
+        """Delete a content; False if it was put again since `before`, so that somebody is about to use it."""
+
 
 def open_store(url: str, instance: Path) -> BlobStore:
     """Return the store of the setting MEDIA_URL. A relative path is relative to the `instance` folder."""
@@ -45,9 +49,10 @@ class FolderStore:
 
     def put(self, content: bytes) -> str:
         digest = hashlib.sha256(content).hexdigest()
-        if self.size(digest) == len(content):
-            return digest
         path = self._path(digest)
+        if self.size(digest) == len(content):
+            path.touch()  # for `delete`
+            return digest
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
         try:
@@ -75,6 +80,14 @@ class FolderStore:
             while left > 0 and (chunk := file.read(min(CHUNK_SIZE, left))):
                 left -= len(chunk)
                 yield chunk
+
+    def delete(self, digest: str, before: datetime) -> bool:
+        path = self._path(digest)
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime >= before.timestamp():
+                return False
+            path.unlink()
+        return True
 
     def _path(self, digest: str) -> Path:
         """Return the path of a file, in one of 256 subfolders so that none of them gets too large."""
@@ -105,11 +118,10 @@ class S3Store:
 
     def put(self, content: bytes) -> str:
         digest = hashlib.sha256(content).hexdigest()
-        if self.size(digest) != len(content):
-            with _as_os_errors():
-                self._client.put_object(
-                    **self._location(digest), Body=content, ContentType="application/octet-stream"
-                )
+        with _as_os_errors():  # also what is there, for the time by which `delete` goes
+            self._client.put_object(
+                **self._location(digest), Body=content, ContentType="application/octet-stream"
+            )
         return digest
 
     def size(self, digest: str) -> int | None:
@@ -125,6 +137,13 @@ class S3Store:
             response = self._client.get_object(**self._location(digest), Range=byte_range)
             with closing(response["Body"]) as body:
                 yield from body.iter_chunks(CHUNK_SIZE)
+
+    def delete(self, digest: str, before: datetime) -> bool:
+        with suppress(FileNotFoundError), _as_os_errors():
+            if self._client.head_object(**self._location(digest))["LastModified"] >= before:
+                return False
+            self._client.delete_object(**self._location(digest))
+        return True
 
     def _location(self, digest: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + digest}

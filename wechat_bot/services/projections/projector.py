@@ -136,7 +136,7 @@ class Projector:
         begun = [row.id for row in rows if row.state == MessageState.RECEIVED]
         still = [row_id for row_id in slow if row_id not in ended] + begun
         after = replace(position, messages=advanced, slow=Watermark(0, still[-MAX_GAPS:]))
-        tokens = _tokens(row for row in rows if row.id > position.rebuild.id)
+        tokens = index_tokens(row for row in rows if row.id > position.rebuild.id)
         return self._write_messages(position, after, rows, settled, tokens)
 
     @retry_conflicts
@@ -181,7 +181,7 @@ class Projector:
             rows = _messages(connection, below, order=newest_first)
         rest = rows[-1].id - 1 if len(rows) == BATCH_SIZE else 0
         after = replace(position, rebuild=Watermark(rest, []))
-        return self._write_messages(position, after, [], [], _tokens(reversed(rows)))
+        return self._write_messages(position, after, [], [], index_tokens(reversed(rows)))
 
     def _advanced(
         self, watermark: Watermark, new: Sequence[tuple[int, datetime]], late: Sequence[Any]
@@ -208,7 +208,7 @@ _POSITION = _PROGRESS.add_columns(
     select(func.coalesce(func.max(MessageLog.id), 0)).scalar_subquery().label("message"),
     select(func.coalesce(func.max(Follower.id), 0)).scalar_subquery().label("follower"),
 )
-_MESSAGES = select(
+PROJECTED = select(
     MessageLog.id,
     MessageLog.account_id,
     MessageLog.follower_id,
@@ -224,6 +224,7 @@ _MESSAGES = select(
     MessageLog.created_at,
     MessageLog.received_at,
 )
+"""What the projections read of a message."""
 _SETTLED = MessageLog.state != MessageState.RECEIVED
 
 
@@ -247,7 +248,7 @@ def _save(connection: Connection, before: Position, after: Position) -> None:
 def _messages(
     connection: Connection, *where: ColumnElement[bool], order: Any = MessageLog.id
 ) -> Sequence[Row[Any]]:
-    return connection.execute(_MESSAGES.where(*where).order_by(order).limit(BATCH_SIZE)).all()
+    return connection.execute(PROJECTED.where(*where).order_by(order).limit(BATCH_SIZE)).all()
 
 
 def _followers(connection: Connection, where: ColumnElement[bool]) -> Sequence[Row[int, datetime]]:
@@ -259,5 +260,6 @@ def _within(column: Any, gaps: Iterable[Sequence[int]]) -> ColumnElement[bool]:
     return or_(*(column.between(first, last) for first, last, _ in gaps))
 
 
-def _tokens(rows: Iterable[Row[Any]]) -> dict[int, list[str]]:
+def index_tokens(rows: Iterable[Row[Any]]) -> dict[int, list[str]]:
+    """Return the tokens of messages in the search index, by id. The rows have the columns of `PROJECTED`."""
     return {row.id: [*tokens_of(searchable(row.text, row.payload)), *filter_tokens(row)] for row in rows}

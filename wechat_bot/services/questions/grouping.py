@@ -212,15 +212,21 @@ def _store(connection: Connection, account_id: int, matching: _Matching, zone: t
     ids = {number: number for number in groups if number > 0}
     ids |= {number: _insert(connection, group) for number, group in groups.items() if number < 0}
     entries = [
-        {"account_id": account_id, "token": token, "group_id": ids[number], "size": len(tokens)}
+        entry
         for number, (_first, tokens) in matching.new.items()
-        for token in prefix(tokens)
+        for entry in token_rows(account_id, ids[number], tokens)
     ]
     if entries:
         connection.execute(insert(QuestionToken), entries)
     examples = [{"message_id": each.message_id, "group_id": ids[n]} for each, n in matching.groups.items()]
     connection.execute(insert(QuestionExample), examples)
     _count_weeks(connection, {(ids[number], week): count for (number, week), count in weeks.items()})
+
+
+def token_rows(account_id: int, group_id: int, tokens: frozenset[int]) -> list[dict[str, int]]:
+    """Return the rows of `QuestionToken` of a group, whose text has these tokens."""
+    values = {"account_id": account_id, "group_id": group_id, "size": len(tokens)}
+    return [values | {"token": token} for token in prefix(tokens)]
 
 
 def _load_groups(connection: Connection, numbers: Collection[int]) -> dict[int, dict[str, Any]]:

@@ -71,9 +71,22 @@ class SearchIndex:
             connection.execute(insert(into).prefix_with("IGNORE", dialect="mysql"), values)
 
     def remove(self, connection: Connection, ids: Collection[int]) -> None:
-        """Remove rows; ids that are not in the index are ignored. Not for messages, which never change."""
+        """Remove rows; ids that are not in the index are ignored. Messages take `withdraw`."""
         dialect = connection.dialect.name
         connection.execute(delete(self._tables[dialect]).where(self.id_column(dialect).in_(ids)))
+
+    def withdraw(self, connection: Connection, tokens: Mapping[int, Collection[str]]) -> None:
+        """Remove rows that are in the index, by id, with the tokens of each.
+
+        On SQLite, where the index of messages has no other copy of its tokens, it finds the rows by these.
+        """
+        if connection.dialect.name != "sqlite":
+            self.remove(connection, tokens)
+            return
+        command = table(self._name, column(self._name), column("rowid"), column("tokens"))
+        rows = [{"rowid": row_id, "tokens": " ".join(of_row)} for row_id, of_row in tokens.items()]
+        if rows:
+            connection.execute(insert(command).values({self._name: "delete"}), rows)
 
     def clear(self, connection: Connection) -> None:
         """Remove all rows in one statement."""

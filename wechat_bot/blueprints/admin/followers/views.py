@@ -22,6 +22,7 @@ from ....services.followers import profiles, write_back
 from ....services.media.archive import MEDIA_FIELDS
 from ....services.messages import export, history
 from ....services.messages.filters import MessageFilter
+from ....services.personal_data.erasure import is_erased
 from ....wiring import services
 from ...shared.labels import ACTIONS
 from ..access import actor, role
@@ -119,7 +120,9 @@ def _exported(row: Row[Any], zone: tzinfo) -> Iterator[Any]:
 @bp.get("/followers/<int:follower_id>")
 def show(follower_id: int) -> ResponseReturnValue:
     catch_up()
-    row = listing.find_follower(services().account_id, follower_id) or abort(404, _("没有这个粉丝。"))
+    row = listing.find_follower(services().account_id, follower_id)
+    if row is None or is_erased(row.openid):
+        abort(404, _("没有这个粉丝。"))
     pending_updates = _pending_updates(follower_id)
     kinds = ",".join(MEDIA_FIELDS)
     files = history.page(
