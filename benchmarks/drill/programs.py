@@ -235,7 +235,7 @@ http {{
         proxy_set_header Connection "";
         proxy_set_header Host $host;
         proxy_connect_timeout 1s;
-        proxy_read_timeout 6s;
+        proxy_read_timeout 15s;
         proxy_ignore_client_abort on;
         location / {{ proxy_pass http://wechat_bot; }}
     }}

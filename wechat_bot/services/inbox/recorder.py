@@ -183,5 +183,5 @@ class Recorder:
                 lost_race = isinstance(error, IntegrityError) and attempt < _MAX_RACES
                 if not (lost_race or is_transient(error)) or time.monotonic() > deadline:
                     raise
-                time.sleep(0.02)
+                time.sleep(0.02 * attempt)  # each attempt may open a connection
         raise AssertionError("unreachable")
