@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Engine, delete, insert, inspect, select, update
 
 from ...database.transactions import retry_conflicts, transaction, write
-from ...models import Worker
+from ...models import HandlerProcess, Worker
 
 RETENTION = timedelta(days=1)
 """Time after its last heartbeat at which a worker is deleted from the table."""
@@ -35,3 +35,16 @@ def is_leader(engine: Engine, name: str) -> bool:
     alive = select(Worker.name).where(Worker.seen_at > datetime.now(UTC) - HEARTBEAT_TIMEOUT)
     with engine.connect() as connection:
         return connection.scalar(alive.order_by(Worker.started_at, Worker.name).limit(1)) == name
+
+
+def running(engine: Engine) -> list[str]:
+    """Return the names of the processes that have sent a heartbeat within `HEARTBEAT_TIMEOUT`."""
+    tables = inspect(engine).get_table_names()
+    since = datetime.now(UTC) - HEARTBEAT_TIMEOUT
+    with engine.connect() as connection:
+        return [
+            name
+            for model in (Worker, HandlerProcess)
+            if model.__tablename__ in tables
+            for name in connection.scalars(select(model.name).where(model.seen_at > since))
+        ]
