@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from flask import current_app
+from sqlalchemy import Connection, Engine
 
 from wechat_bot.database.startup import migration_lock
 from wechat_bot.extensions import db
@@ -36,9 +39,43 @@ def run_offline() -> None:
         context.run_migrations()
 
 
+@contextmanager
+def unchecked(connection: Connection) -> Iterator[None]:
+    """Let SQLite check no foreign keys: a table that is created anew is dropped while rows refer to its rows.
+
+    The check cannot be switched in a transaction.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver_connection: Any = connection.connection.driver_connection
+    driver_connection.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        driver_connection.execute("PRAGMA foreign_keys=ON")
+
+
+def check_foreign_keys(connection: Connection) -> None:
+    """Check that all rows have what they refer to.
+
+    :raises RuntimeError: naming the tables that refer to rows which are not there.
+    """
+    if connection.dialect.name == "sqlite":
+        tables = {row[0] for row in connection.exec_driver_sql("PRAGMA foreign_key_check")}
+        if tables:
+            raise RuntimeError(f"rows of {', '.join(sorted(tables))} refer to rows that are not there")
+
+
 def run_online() -> None:
     arguments = current_app.extensions["migrate"].configure_args
-    with db.engine.connect().execution_options(writes=True) as connection, migration_lock(connection):
+    engine: Engine = context.config.attributes.get("engine", db.engine)
+    applied: list[Any] = []
+    with (
+        engine.connect().execution_options(writes=True) as connection,
+        migration_lock(connection),
+        unchecked(connection),
+    ):
 
         def include_object(item: Any, name: str | None, kind: str, reflected: bool, other: Any) -> bool:
             """Leave alone what partitions have instead of their table: the unique key, and references."""
@@ -52,10 +89,14 @@ def run_online() -> None:
             render_item=render_item,
             include_name=include_name,
             include_object=include_object,
+            transactional_ddl=connection.dialect.name in {"sqlite", "postgresql"},
+            on_version_apply=lambda **step: applied.append(step),
             **arguments,
         )
         with context.begin_transaction():
             context.run_migrations()
+            if applied:
+                check_foreign_keys(connection)
 
 
 if context.is_offline_mode():

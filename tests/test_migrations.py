@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+import pytest
 from flask_migrate import check, downgrade, upgrade
-from sqlalchemy import inspect, select, text, update
+from sqlalchemy import JSON, MetaData, Table, func, insert, inspect, select, text, update
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from tests.conftest import MakeApp
 from tests.operators import add_operator
@@ -24,6 +26,7 @@ from wechat_bot.models import (
     Operator,
     PendingUpdate,
     Role,
+    RuleSetVersion,
     UpdateKind,
 )
 from wechat_bot.services.audit import Actor
@@ -36,17 +39,91 @@ TABLES = set(MessageLog.metadata.tables)
 SEARCH_TABLES = {"message_search", "follower_search"}
 
 
-def test_upgrade_makes_the_tables_of_the_models_and_downgrade_removes_them(
-    make_app: MakeApp, any_database: str
-) -> None:
+def test_the_schema_goes_down_and_up_and_every_row_stays(make_app: MakeApp, any_database: str) -> None:
+    """Upgrades make the tables of the models and downgrades remove them, with a row in each table."""
     app = make_app(database_url=any_database)
     with app.app_context():
-        found = {name for name in inspect(db.engine).get_table_names() if "_search_" not in name}
-        assert found == {*TABLES, *SEARCH_TABLES, "alembic_version"}
+        names = {name for name in inspect(db.engine).get_table_names() if "_search_" not in name}
+        assert names == {*TABLES, *SEARCH_TABLES, "alembic_version"}
         check()  # ends the process when models and tables differ
-        downgrade(revision="base")
+        _fill(MessageLog.metadata.sorted_tables)
+        before = _counts(TABLES)
+        assert all(before.values())
+        for revision in ("0016", "0003", "base"):
+            downgrade(revision=revision)
+            before = _compared(before, revision)
         assert inspect(db.engine).get_table_names() == ["alembic_version"]
-        upgrade()
+        before = {}
+        for revision in ("0003", "0016", "head"):  # later steps create anew what these have made
+            upgrade(revision=revision)
+            _compared(before, revision)
+            found = MetaData()
+            found.reflect(db.engine, only=lambda name, _: "_search" not in name)
+            _fill(found.sorted_tables)
+            before = _counts(found.tables)
+        db.engine.dispose()
+
+
+CHANGED = {
+    # There are no versions of conditional menus, no deleted replies, and no position of the questions.
+    "0016": {"menu_versions", "canned_replies", "progress", "lockouts"},
+    "0003": {"lockouts"},  # counts failures in another way
+    "head": {"progress"},
+}
+"""The tables whose rows change in number on the way to a revision."""
+
+
+def _fill(tables: Iterable[Table]) -> None:
+    """Insert a row into each table that has none. All numbers in them are 1, the ids, too."""
+    with db.engine.execution_options(writes=True).begin() as connection:
+        for table in tables:
+            if not connection.scalar(select(func.count()).select_from(table)):
+                connection.execute(
+                    insert(table), {column.name: _value(column.type) for column in table.columns}
+                )
+
+
+def _value(kind: TypeEngine[Any]) -> Any:
+    plain = kind.impl_instance if isinstance(kind, TypeDecorator) else kind
+    if isinstance(plain, JSON):
+        return {"kind": "text", "text": "1"}  # an answer, which one migration writes as text
+    values = {bool: True, int: 1, float: 0.1, str: "1", bytes: b"\x00", datetime: NOON, date: NOON.date()}
+    return values.get(plain.python_type, 1)
+
+
+def _counts(tables: Iterable[str]) -> dict[str, int]:
+    """Count the rows of those of the tables that there are, in one statement."""
+    names = sorted({*inspect(db.engine).get_table_names()}.intersection(tables))
+    counted = " UNION ALL ".join(f"SELECT '{name}', count(*) FROM {name}" for name in names)
+    with db.engine.connect() as connection:
+        return dict(connection.execute(text(counted)).all()) if names else {}
+
+
+def _compared(before: dict[str, int], revision: str) -> dict[str, int]:
+    """Return the numbers of rows after a step: as before it, in the tables that there are still."""
+    after = _counts(before)
+    kept = after.keys() - CHANGED.get(revision, set())
+    assert {name: before[name] for name in kept} == {name: after[name] for name in kept}, revision
+    return after
+
+
+def test_a_migration_that_would_leave_rows_without_what_they_refer_to_changes_nothing(
+    make_app: MakeApp, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = make_app()
+    with app.app_context():
+        with db.engine.execution_options(writes=True).connect() as connection:
+            connection.connection.driver_connection.execute("PRAGMA foreign_keys=OFF")  # type: ignore[union-attr]
+            connection.execute(insert(RuleSetVersion).values(account_id=7, version=1))
+            connection.commit()
+            connection.invalidate()
+        before = inspect(db.engine).get_table_names()
+        with pytest.raises(SystemExit):
+            downgrade(revision="0026")
+        assert "rows of rule_sets refer to rows that are not there" in capsys.readouterr().out
+        assert inspect(db.engine).get_table_names() == before
+        with db.engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
 
 
 def test_openids_that_differ_in_case_are_different_followers(make_app: MakeApp, any_database: str) -> None:

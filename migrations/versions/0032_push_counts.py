@@ -1,7 +1,7 @@
 """Counts of pushes, and the troubles that channels of alerts were told of.
 
 Revision ID: 0032
-Revises: 0029
+Revises: 0030
 """
 
 import sqlalchemy as sa

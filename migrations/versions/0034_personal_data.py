@@ -1,7 +1,7 @@
 """Erasures, retention and discarded files; ids of messages and followers are not given again on SQLite.
 
 Revision ID: 0034
-Revises: 0029
+Revises: 0032
 """
 
 import sqlalchemy as sa

@@ -4,6 +4,7 @@ from flask import Flask
 from flask_migrate.cli import db as migrations
 
 from . import (  # noqa: F401
+    backups,
     evaluations,
     followers,
     health,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ..services.projections.projector import Projector
 from ..terminal import gettext as _
 from ..wiring import services
 from .common import Commands
@@ -18,7 +19,11 @@ def rebuild() -> None:
     Messages are found again as it goes on. Interrupted, it goes on when it is called again, or by itself
     where the program runs.
     """
-    projector = services().projector
+    rebuild_index(services().projector)
+
+
+def rebuild_index(projector: Projector) -> None:
+    """Build the search index of a database anew, and show the progress."""
     projector.rebuild_search()
     left = projector.backlog()
     with click.progressbar(length=left, label=_("正在建索引")) as bar:

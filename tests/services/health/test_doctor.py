@@ -22,15 +22,17 @@ from sqlalchemy import text, update
 from tests.conftest import APP_ID, APP_SECRET, MakeApp
 from tests.hostile import ACTIVE
 from wechat_bot import create_app
+from wechat_bot.database.transactions import write
 from wechat_bot.extensions import db
-from wechat_bot.models import CallbackOutcome, Direction, MessageLog, MessageState, Worker
+from wechat_bot.models import AuditEntry, CallbackOutcome, Direction, MessageLog, MessageState, Worker
 from wechat_bot.services.accounts import ensure_account
 from wechat_bot.services.accounts.capabilities import Feature
-from wechat_bot.services.audit import Actor
+from wechat_bot.services.audit import Actor, record_now
 from wechat_bot.services.health import heartbeats
 from wechat_bot.services.health.call_stats import PROGRAM_FAULT
 from wechat_bot.services.health.checks import Check, Health
 from wechat_bot.services.health.doctor import Diagnosis, RequestOrigin
+from wechat_bot.services.health.status import BACKUP_SUBJECT, BACKUP_TAKEN
 from wechat_bot.settings import Environment, Settings
 from wechat_bot.simulator import sample_console
 from wechat_bot.testing import FakeAPI, FakePlatform
@@ -405,6 +407,17 @@ def test_the_plain_mode_is_told_in_production(make_app: MakeApp) -> None:
     assert codes(app)["mode"] == "plain"
     assert codes(make_app(**PRODUCTION, wechat_message_mode="safe"))["mode"] != "plain"
     assert codes(make_app())["mode"] != "plain"
+
+
+def test_a_backup_that_was_never_taken_or_is_old_is_told_in_production(make_app: MakeApp) -> None:
+    app = make_app(**PRODUCTION)
+    assert codes(app)["backup"] == "never"
+    engine = services(app).engine
+    record_now(engine, Actor(None, "command line", ""), BACKUP_TAKEN, BACKUP_SUBJECT, detail="backup.tar")
+    assert codes(app)["backup"] == "taken"
+    write(engine, update(AuditEntry).values(at=datetime.now(UTC) - timedelta(days=2)))
+    assert codes(app)["backup"] == "old"
+    assert "backup" not in codes(make_app())
 
 
 def test_a_mode_that_has_failed_is_told_before_the_plain_one(make_app: MakeApp) -> None:

@@ -40,6 +40,11 @@ class FakeS3:
             assert "aws-chunked" not in request.headers.get("Content-Encoding", "")
             self.objects[request.path] = request.get_data()
             return Response()
+        if request.args.get("list-type") == "2":
+            names = [key for path in self.objects if (key := path.removeprefix(f"{request.path}/"))]
+            keys = "".join(f"<Contents><Key>{key}</Key></Contents>" for key in names)
+            text = f"<ListBucketResult><IsTruncated>false</IsTruncated>{keys}</ListBucketResult>"
+            return Response(text, content_type="application/xml")
         if request.path not in self.objects:
             return _error(404, "NoSuchKey")
         if request.method == "DELETE":
@@ -87,6 +92,18 @@ def test_a_content_comes_back_under_its_digest(store: BlobStore) -> None:
         assert digest == hashlib.sha256(content).hexdigest()
         assert store.size(digest) == len(content)
         assert b"".join(store.open(digest)) == content
+
+
+def test_contents_are_listed_and_nothing_else(
+    store: BlobStore, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    assert list(store.digests()) == []
+    digests = {store.put(CONTENT), store.put(LONG)}
+    if isinstance(store, FolderStore):
+        (tmp_path / "media" / DIGEST[:2] / ".new-1").touch()
+    else:
+        request.getfixturevalue("bucket").objects["/bot/media/readme.txt"] = b""
+    assert set(store.digests()) == digests
 
 
 def test_a_part_of_it_is_read_alone(store: BlobStore) -> None:

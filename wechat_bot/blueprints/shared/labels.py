@@ -192,6 +192,8 @@ ACTIONS = {
     "capability_changed": lazy_gettext("更改接口权限"),
     "quota_cleared": lazy_gettext("清零调用次数"),
     "audit_exported": lazy_gettext("导出审计记录"),
+    "backup_taken": lazy_gettext("做备份"),
+    "backup_restored": lazy_gettext("恢复备份"),
     "rule_created": lazy_gettext("新建规则"),
     "rule_edited": lazy_gettext("修改规则"),
     "rule_enabled": lazy_gettext("启用规则"),

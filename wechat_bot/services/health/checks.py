@@ -35,6 +35,7 @@ STEPS = {
     "worker": lazy_gettext("后台进程"),
     "disk": lazy_gettext("磁盘"),
     "media": lazy_gettext("媒体文件"),
+    "backup": lazy_gettext("数据备份"),
     "url": lazy_gettext("服务器地址（URL）"),
     "path": lazy_gettext("路径"),
     "token": lazy_gettext("令牌（Token）"),

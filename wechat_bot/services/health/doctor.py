@@ -51,6 +51,8 @@ CROWDED_PERCENT = 70
 """Percentage of the places for slow handlers, or for waiting messages, at which a warning is given."""
 MAX_QUEUE_SECONDS = 60
 """Seconds in the queue for slow handlers after which a warning is given."""
+MAX_BACKUP_AGE = timedelta(days=1, hours=2)
+"""Time after a backup at which a warning is given: a day, and what a daily one may be late."""
 MAX_ALERT_FAILURE = timedelta(hours=1)
 """Time for which a channel of alerts may fail before a warning is given."""
 PROBLEMS_CACHE_SECONDS = 60
@@ -138,7 +140,7 @@ class Doctor:
             checks += map(self._warn_of_plain_mode, of_callback)
             checks += [_check_program(snapshot), _check_workers(snapshot), _check_queue(snapshot)]
             checks.append(check_slow_handlers(snapshot.slow_handlers))
-            checks += self._check_assistant(account_id)
+            checks += [*self._check_assistant(account_id), *self._check_backup()]
             checks += [self._check_capabilities(account_id), self._check_alerts(account_id)]
         if self.account.api_is_simulated:
             checks.append(Check(findings.API_SIMULATED))
@@ -229,6 +231,18 @@ class Doctor:
         media = self.folder / (self.settings.media_url or "media")
         if media.exists() and not os.access(media, os.W_OK):
             yield Check(findings.MEDIA_READ_ONLY, {"folder": str(media)})
+
+    def _check_backup(self) -> Iterator[Check]:
+        """Check the age of the last backup. In development there is nothing to lose."""
+        if not self._is_production:
+            return
+        with self.engine.connect() as connection:
+            at = status.last_backup(connection)
+        if at is None:
+            yield Check(findings.BACKUP_NEVER)
+        else:
+            is_old = at < database_now() - MAX_BACKUP_AGE
+            yield Check(findings.BACKUP_OLD if is_old else findings.BACKUP_TAKEN, {"at": at})
 
     def _check_assistant(self, account_id: int) -> Iterator[Check]:
         used = self.assistant_budget(account_id)

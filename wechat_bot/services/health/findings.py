@@ -87,6 +87,17 @@ MEDIA_READ_ONLY = _fail(
     _("不能写入 %(folder)s：粉丝发来的图片和语音存不下来。"),
     _("让运行程序的用户能写这个文件夹。"),
 )
+BACKUP_TAKEN = _ok("backup.taken", _("上次：%(at)s。"))
+BACKUP_OLD = _warn(
+    "backup.old",
+    _("上次备份是 %(at)s：此后收到的消息，磁盘坏了就没有了。"),
+    _("看看定时的备份为什么停了，或现在运行 flask wechat backup。"),
+)
+BACKUP_NEVER = _warn(
+    "backup.never",
+    _("从来没有备份过：磁盘坏了，消息就都没有了。"),
+    _("让 flask wechat backup 每天运行一次（见 docs/backup.zh-CN.md）。"),
+)
 URL_PUSHING = _ok("url.pushing", _("微信正在正常推送，上次 %(at)s。"))
 URL_VERIFIED = _ok(
     "url.verified", _("微信 %(at)s 验证了地址，还没有推送消息。"), _("用手机给公众号发一条消息试试。")

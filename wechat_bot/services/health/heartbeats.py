@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Engine, delete, insert, inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction, write
-from ...models import Worker
+from ...models import HandlerProcess, Worker
 
 log = logging.getLogger(__name__)
 
@@ -43,3 +43,16 @@ def is_leader(engine: Engine, name: str) -> bool:
     alive = select(Worker.name).where(Worker.seen_at > database_now() - HEARTBEAT_TIMEOUT)
     with engine.connect() as connection:
         return connection.scalar(alive.order_by(Worker.started_at, Worker.name).limit(1)) == name
+
+
+def running(engine: Engine) -> list[str]:
+    """Return the names of the processes that have sent a heartbeat within `HEARTBEAT_TIMEOUT`."""
+    tables = inspect(engine).get_table_names()
+    since = database_now() - HEARTBEAT_TIMEOUT
+    with engine.connect() as connection:
+        return [
+            name
+            for model in (Worker, HandlerProcess)
+            if model.__tablename__ in tables
+            for name in connection.scalars(select(model.name).where(model.seen_at > since))
+        ]

@@ -22,6 +22,7 @@ from ...models import (
     IS_UNFINISHED,
     UNSETTLED,
     Account,
+    AuditEntry,
     CallbackOutcome,
     CallCount,
     Direction,
@@ -42,6 +43,8 @@ CALL_PERIOD = timedelta(days=1)
 """Period of the API calls in a snapshot."""
 FIGURES_TIMEOUT = timedelta(seconds=10)
 """Time after which the figures of a process that runs slow handlers no longer count."""
+BACKUP_SUBJECT, BACKUP_TAKEN = "backup", "backup_taken"
+"""Subject and action of the entry in the audit log that records a backup."""
 
 
 _REASONS = {
@@ -335,6 +338,12 @@ def failed_downloads(connection: Connection, account_id: int, limit: int) -> Seq
         .order_by(Media.id.desc())
         .limit(limit)
     ).all()
+
+
+def last_backup(connection: Connection) -> datetime | None:
+    """Return when the last backup was taken, or None if none ever was."""
+    taken = AuditEntry.subject == BACKUP_SUBJECT, AuditEntry.action == BACKUP_TAKEN
+    return connection.scalar(select(AuditEntry.at).where(*taken).order_by(AuditEntry.id.desc()).limit(1))
 
 
 _SIZE_QUERIES = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -16,6 +17,8 @@ from urllib.parse import parse_qsl, urlsplit
 CHUNK_SIZE = 1 << 16
 """Size in bytes of the chunks in which contents are read."""
 
+_DIGEST = re.compile("[0-9a-f]{64}")
+
 
 class BlobStore(Protocol):
     """Stores contents by hexadecimal digest. Its methods raise OSError if the storage cannot be reached."""
@@ -25,6 +28,9 @@ class BlobStore(Protocol):
 
     def size(self, digest: str) -> int | None:
         """Return the size of a content in bytes, or None if it is not stored."""
+
+    def digests(self) -> Iterator[str]:
+        """Yield the digests of all contents."""
 
     def open(self, digest: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield the bytes from `start` up to `end` (exclusive; None: to the end) in chunks.
@@ -64,8 +70,8 @@ class FolderStore:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-        _fsync_folder(path.parent)
-        _fsync_folder(self._folder)
+        fsync_folder(path.parent)
+        fsync_folder(self._folder)
         return digest
 
     def size(self, digest: str) -> int | None:
@@ -73,6 +79,11 @@ class FolderStore:
             return self._path(digest).stat().st_size
         except FileNotFoundError:
             return None
+
+    def digests(self) -> Iterator[str]:
+        for path in self._folder.glob("??/*"):
+            if _DIGEST.fullmatch(path.name):
+                yield path.name
 
     def open(self, digest: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         with self._path(digest).open("rb") as file:
@@ -94,7 +105,7 @@ class FolderStore:
         return self._folder / digest[:2] / digest
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
     """Make new names in `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -130,6 +141,14 @@ class S3Store:
                 return int(self._client.head_object(**self._location(digest))["ContentLength"])
         except FileNotFoundError:
             return None
+
+    def digests(self) -> Iterator[str]:
+        with _as_os_errors():
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix):
+                for found in page.get("Contents", ()):
+                    if _DIGEST.fullmatch(name := found["Key"].removeprefix(self._prefix)):
+                        yield name
 
     def open(self, digest: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         byte_range = f"bytes={start}-{'' if end is None else end - 1}"
