@@ -136,6 +136,7 @@ def delete_old_data(app: Flask, name: str) -> None:
     bot, now = services(app), database_now()
     if is_leader(bot.engine, name):
         apply_policy(bot.engine, bot.account_id, now, DELETION_SECONDS)
+        partitions.drop_empty(bot.engine)
         delete_discarded(bot.engine, bot.archive.store, now)
 
 

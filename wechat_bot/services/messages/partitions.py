@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import pairwise
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Row
@@ -95,24 +94,17 @@ def advance(engine: Engine, now: datetime) -> None:
         _change(engine, f"ANALYZE {TABLE}")
 
 
-def drop_before(engine: Engine, moment: datetime) -> list[str]:
-    """Drop the partitions of messages that were all received before a time, and return their names.
-
-    What else is stored of these messages has to be deleted before: a partition stays while a foreign key
-    refers to it. The newest partition always stays.
+def drop_empty(engine: Engine) -> list[str]:
+    """Drop the partitions of past months that have no messages any more, and return their names.
 
     :raises OperationalError: while another transaction uses the table.
     """
-    dropped = []
     with engine.connect() as connection:
         if not is_partitioned(connection):
             return []
         last_id = _last_id(connection)
-        begun = [found for found in _partitions(connection) if found[0] <= last_id]
-    for (first, name), (end, _) in pairwise(begun):
-        if not _drop(engine, name, first, end, moment):
-            break
-        dropped.append(name)
+        begun = [name for first, name in _partitions(connection) if first <= last_id]
+    dropped = [name for name in begun[:-1] if _drop(engine, name)]
     _validate_references(engine)
     return dropped
 
@@ -282,19 +274,15 @@ def _begin(engine: Engine, month: datetime) -> None:
             connection.exec_driver_sql(f"SELECT setval('{_SEQUENCE}', {first}, false)")
 
 
-def _drop(engine: Engine, name: str, first: int, end: int, moment: datetime) -> bool:
-    """Drop the partition of the ids from `first` to `end`, unless it has newer messages or is referred to."""
+def _drop(engine: Engine, name: str) -> bool:
+    """Drop a partition, unless it has messages."""
+    with engine.connect() as connection:
+        if connection.exec_driver_sql(f"SELECT EXISTS (SELECT FROM {name})").scalar_one():
+            return False
     with _changing(engine) as connection:
         run = connection.exec_driver_sql
-        newest = run(f"SELECT received_at FROM {name} ORDER BY id DESC LIMIT 1").scalar()
-        if newest and newest >= moment:
-            return False
         _lock(connection, "ACCESS EXCLUSIVE")
         references = run(_REFERENCES).all()
-        for found in references:
-            within = f"{found.column} >= {first} AND {found.column} < {end}"
-            if run(f"SELECT EXISTS (SELECT FROM {found.table} WHERE {within})").scalar_one():
-                return False
         _drop_references(connection, references)
         run(f"ALTER TABLE {TABLE} DETACH PARTITION {name}")
         run(f"DROP TABLE {name}")
