@@ -116,9 +116,20 @@ def restore(file: Path, passphrase_file: Path | None, replace: bool, yes: bool) 
             click.echo(
                 _("SECRET_KEY 和备份时的不同：两步验证和接口密钥打不开。把原来的填进 SECRET_KEY_PREVIOUS。")
             )
+        if erased := _erase_again():
+            click.echo(_("备份以后删除过 %(count)s 位粉丝的数据，启动程序后再删除一次。", count=erased))
         if restored.env_file is not None:
             _write_privately(Path(".env.restored"), restored.env_file)
             click.echo(_("备份里的 .env 写到了 .env.restored：需要的话，用它换掉 .env。"))
+
+
+def _erase_again() -> int:
+    """Begin the erasures again that were done after the backup was taken; return their number."""
+    bot = services()
+    try:
+        return bot.erasures.begin_again(ACTOR, bot.account_id)
+    except FileNotFoundError:  # nobody was erased here
+        return 0
 
 
 @wechat.command("migrate-data")

@@ -26,7 +26,9 @@ from tests.services.media.test_blobs import FakeS3
 from tests.services.messages.journal import Journal
 from tests.waiting import wait_until
 from wechat_bot.database.transactions import write
-from wechat_bot.models import AuditEntry, Direction, MessageLog, Role, Worker
+from wechat_bot.extensions import db
+from wechat_bot.models import AuditEntry, Direction, Follower, MessageLog, Role, Worker
+from wechat_bot.services.audit import Actor
 from wechat_bot.services.search.index import MESSAGES
 from wechat_bot.services.search.tokens import Query
 from wechat_bot.testing import FakePlatform
@@ -192,6 +194,21 @@ def test_a_backup_of_an_older_program_is_upgraded_and_of_a_newer_one_refused(
     rewrite_manifest(backup, newer, database="postgresql")
     assert "migrate-data" in run(other, "restore", newer, "--replace", "--yes", fails=True)
     assert incoming(other) == {"你好"}
+
+
+def test_who_was_erased_after_a_backup_is_erased_again(
+    app: Flask, platform: FakePlatform, tmp_path: Path
+) -> None:
+    platform.text("你好")
+    backup, bot = tmp_path / "backup.tar", services(app)
+    run(app, "backup", "--output", backup)
+    with app.app_context():
+        follower_id = db.session.scalars(select(Follower.id)).one()
+        db.session.remove()
+    bot.erasures.begin(Actor(None, "li", ""), bot.account_id, follower_id)
+    assert "1" in run(app, "restore", backup, "--replace", "--yes").splitlines()[-1]
+    bot.erasures.work(bot.account_id, 10)
+    assert incoming(app) == set()
 
 
 def rewrite_manifest(backup: Path, changed: Path, **values: str) -> None:
