@@ -135,6 +135,7 @@ def test_an_interrupted_run_is_continued_and_two_are_never_begun(bot: Services, 
     give(api, PNG, "a.png")
     bot.materials.runs.start(SOMEBODY, bot.account_id)
     bot.materials.runs.start(SOMEBODY, bot.account_id)
+    bot.jobs.flush()
     bot.jobs.queue.flush()  # the worker was killed
     now = datetime.now(UTC)
     bot.materials.runs.resume_interrupted(bot.account_id, now)
