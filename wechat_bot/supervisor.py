@@ -95,8 +95,11 @@ class Supervisor:
         self._leaving: list[_Process] = []
 
     def run(self) -> None:
-        """Keep the processes running until SIGTERM or SIGINT."""
+        """Keep the processes running until SIGTERM, SIGINT, or the end of the terminal."""
         signals = _wakeup_socket()
+        ends_with_terminal = (
+            _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+        )  # nohup
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: None)  # the socket tells of it
         while True:
@@ -105,6 +108,8 @@ class Supervisor:
             if signals in wait([signals, *handles], self._seconds_until_due()):
                 received = signals.recv(4096)
                 if {signal.SIGTERM, signal.SIGINT}.intersection(received):
+                    return
+                if ends_with_terminal and not _has_terminal():  # this is what SIGHUP was for
                     return
                 self._replace_all()
             for place in self._places:
@@ -240,6 +245,15 @@ def _has_left(process: _Process) -> bool:
 def _kill(process: BaseProcess) -> None:
     log.error("the process %s (%s) has not ended in time and is killed", process.name, process.pid)
     process.kill()
+
+
+def _has_terminal() -> bool:
+    """Whether this process has a terminal that it is controlled by."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _wakeup_socket() -> socket.socket:

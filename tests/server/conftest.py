@@ -47,11 +47,11 @@ class Program:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
+    def start(self, *around: str) -> None:
+        """Start it, as the last arguments of the command `around`, and wait until it answers."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "wechat_bot"],
+                [*around, sys.executable, "-m", "wechat_bot"],
                 cwd=self.folder,
                 env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **self.environment},
                 stdout=log,

@@ -6,6 +6,8 @@ import asyncio
 import os
 import re
 import signal
+import socket
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -119,6 +121,18 @@ def test_a_reload_brings_new_code_and_keeps_the_old_where_the_new_is_broken(
     assert len(workers(program)) == 1
     assert not before & web_processes(program)
     assert program.stop(signal.SIGTERM) == 0
+
+
+def test_a_program_ends_with_its_terminal(program: Program) -> None:
+    program.start(sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])")
+    assert program.process
+    program.process.kill()  # the window is closed
+
+    def answers() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", program.port)) == 0
+
+    wait_until(lambda: not answers())
 
 
 def test_slow_handlers_are_completed_before_the_program_ends(make_program: MakeProgram) -> None:
