@@ -13,8 +13,7 @@ from flask import Flask
 from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import select, update
 
-from tests.blueprints.admin.conftest import Browser
-from tests.operators import add_operator
+from tests.operators import add_operator, open_session
 from wechat_bot.extensions import db
 from wechat_bot.models import Follower, MessageLog, Role
 from wechat_bot.services.inbox.recovery import recover
@@ -32,7 +31,7 @@ class Console:
     def sign_in(self, path: str = "/admin/", name: str = "admin", **options: Any) -> Page:
         """A page of the console, in a browser of its own in which `name` is signed in."""
         client = self.app.test_client()
-        assert Browser(client).sign_in(name).status_code == 303
+        open_session(services(self.app).engine, client, name)
         session = client.get_cookie("session")
         assert session
         cookie = {"name": session.key, "value": session.value, "domain": "127.0.0.1", "path": session.path}

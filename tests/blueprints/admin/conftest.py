@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Engine, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 from werkzeug.test import TestResponse
 
-from tests.operators import PASSWORD, add_operator
+from tests.operators import PASSWORD, add_operator, open_session
 from wechat_bot.models import AuditEntry, Operator, Role
 
 PAGE = {"Accept": "text/html,application/xhtml+xml", "Accept-Language": "zh"}
@@ -75,7 +75,7 @@ def signed_in(engine: Engine, browse: Browse) -> SignIn:
         if known is None:
             add_operator(engine, name, role)
         browser = browse()
-        assert browser.sign_in(name).status_code == 303
+        open_session(engine, browser.client, name)
         return browser
 
     return sign_in

@@ -9,12 +9,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, select, update
 
-from tests.blueprints.admin.conftest import Browser, SignIn, audited, newest
+from tests.blueprints.admin.conftest import Browser, SignIn, audited, newest, operator_of
 from tests.conftest import APP_SECRET, MakeApp, statements
 from tests.operators import add_operator
 from wechat_bot.blueprints.admin.conversations.listing import count_arrived
 from wechat_bot.extensions import db
-from wechat_bot.models import AuditEntry, Conversation, Follower, Role, SavedView
+from wechat_bot.models import Conversation, Follower, Role, SavedView
 from wechat_bot.pseudonyms import pseudonym
 from wechat_bot.services.conversations.saved_views import MAX_VIEWS
 from wechat_bot.testing import FakePlatform
@@ -85,7 +85,7 @@ def test_the_tabs_have_what_is_nobodys_and_what_is_ones_own(
     name, other = says(app, "oMine", "在吗"), says(app, "oNobodys", "在吗")
     wang = signed_in(Role.OPERATOR, "wang")
     wang.get(LIST)
-    me = value(engine, select(AuditEntry.operator_id).where(AuditEntry.operator == "wang").limit(1))
+    me = operator_of(engine, "wang").id
     wang.post(f"{LIST}/bulk", id=follower_of(engine, "oMine"), action=f"assign:{me}")
     assert list(rows(wang.get(f"{LIST}?tab=mine").text)) == [name]
     page = wang.get(f"{LIST}?tab=unassigned").text
