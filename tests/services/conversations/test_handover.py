@@ -12,6 +12,7 @@ from sqlalchemy import Engine, func, select, update
 
 from tests.conftest import MakeApp
 from tests.operators import add_operator
+from tests.waiting import PATIENCE
 from wechat_bot import handlers
 from wechat_bot.extensions import db
 from wechat_bot.handlers.commands import HELP
@@ -54,7 +55,7 @@ class Desk:
         @router.on(TextMessage, keyword("想"), slow=True)
         def think(message: TextMessage, ctx: Context) -> Answer:
             self.started.set()
-            self.thought.wait(60)
+            self.thought.wait(PATIENCE)
             ctx.session["thought"] = True
             return "想好了"
 
@@ -65,6 +66,7 @@ class Desk:
         router.include(handlers.router)
         self.app: Flask = make_app(router, database_url=url, wechat_answer_seconds=0.2)
         self.bot = services(self.app)
+        self.bot.inbox._sleep = lambda seconds: None  # pushes that are held until the platform has gone
         with self.app.app_context():
             self.engine: Engine = db.engine
         self.platform = FakePlatform.of(self.app)
@@ -294,7 +296,7 @@ def test_an_answer_that_is_ready_when_a_person_takes_over_is_not_sent(desk: Desk
 def test_an_answer_that_is_finished_after_a_person_took_over_is_not_sent(desk: Desk) -> None:
     push = threading.Thread(target=desk.platform.text, args=("想",))
     push.start()
-    assert desk.started.wait(60)
+    assert desk.started.wait(PATIENCE)
     desk.take(desk.li)
     desk.thought.set()
     push.join()

@@ -471,8 +471,6 @@ def test_an_account_that_may_not_is_asked_once(make_app: MakeApp, api: FakeAPI) 
 @pytest.mark.parametrize("kind", [APIFaultKind.STATUS_500, APIFaultKind.CUT, APIFaultKind.GARBAGE])
 def test_a_run_fails_with_a_sentence_when_the_answer_is_lost(office: Office, kind: APIFaultKind) -> None:
     office.follow("oLi")
-    client: Any = office.followers.client
-    client._http._sleep = lambda seconds: None
     office.api.fail(APIFault(kind, times=None), LIST_PATH)
     run = office.sync()
     assert run.state == SyncState.FAILED
