@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +17,7 @@ import pytest
 
 from tests.conftest import AES_KEY, APP_ID, TOKEN
 from tests.databases import Databases
+from tests.ports import free_port
 from tests.waiting import PATIENCE
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.credentials import Credentials, Mode
@@ -81,20 +82,21 @@ MakeProgram = Callable[..., Program]
 
 
 @pytest.fixture
-def make_program(tmp_path: Path) -> Iterator[MakeProgram]:
+def make_program(tmp_path: Path, migrated: Path) -> Iterator[MakeProgram]:
     """Creates installations; keyword arguments are their environment. They are killed at the end.
 
-    `bot` is the module that is served as ``wsgi``.
+    `bot` is the module that is served as ``wsgi``. The database is a copy of `template`, if that is given.
     """
     made: list[Program] = []
 
-    def make(bot: Path = ROOT / "wsgi.py", **environment: str) -> Program:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+    def make(bot: Path = ROOT / "wsgi.py", template: Path | None = migrated, **environment: str) -> Program:
+        port = free_port()
         folder = tmp_path / f"program{len(made)}"
         folder.mkdir()
         for path in (ROOT / "config.py", ROOT / "migrations", bot):
             (folder / path.name).symlink_to(path)
+        if template:
+            shutil.copyfile(template, folder / "bot.db")
         program = Program(
             folder,
             {
@@ -119,8 +121,12 @@ def make_program(tmp_path: Path) -> Iterator[MakeProgram]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path, databases: Databases) -> Iterator[str]:
+def database(
+    request: pytest.FixtureRequest, tmp_path: Path, databases: Databases, migrated: Path
+) -> Iterator[str]:
     with databases.borrow(request.param, tmp_path) as url:
+        if request.param == "sqlite":
+            shutil.copyfile(migrated, tmp_path / "bot.db")
         yield url
 
 

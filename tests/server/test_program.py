@@ -20,7 +20,8 @@ from tests.waiting import PATIENCE, wait_until
 from wechat_bot.env_file import load_settings
 
 
-def test_it_writes_its_env_migrates_answers_and_ends_cleanly(program: Program) -> None:
+def test_it_writes_its_env_migrates_answers_and_ends_cleanly(make_program: MakeProgram) -> None:
+    program = make_program(template=None)
     program.start()
     platform = program.platform()
     assert platform.verify_url()

@@ -22,9 +22,10 @@ from sqlalchemy import Engine, func, insert, select, update
 
 from tests.conftest import APP_SECRET, MakeApp
 from tests.needs import lacking
+from tests.ports import free_port
 from tests.server.conftest import ROOT
 from tests.services.alerts.played import Shop, playing_robot
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 from wechat_bot.database.transactions import retry_conflicts, transaction
 from wechat_bot.extensions import db
 from wechat_bot.models import Follower, MessageLog, MessageState
@@ -99,8 +100,7 @@ def redis_server(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     program = shutil.which("redis-server")
     if program is None:
         lacking("no redis-server: apt install redis-server")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [program, "--port", str(port), "--save", "", "--dir", str(folder), "--bind", "127.0.0.1"]
     running: list[subprocess.Popen[bytes]] = []
 
@@ -181,7 +181,7 @@ def test_a_worker_sends_alerts_and_ends_when_it_is_told_to(make_app: MakeApp, tm
         shop.asks("oFirst")
         wait_until(lambda: bool(robot.got))
         process.send_signal(signal.SIGTERM)
-        assert process.wait(120) == 0
+        assert process.wait(PATIENCE) == 0
     assert robot.texts[0].startswith("公众号：1 位粉丝在等人工")
 
 
