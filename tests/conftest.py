@@ -57,6 +57,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     item.user_properties += [("needs", need) for need in NEEDS if need in names]
 
 
+LONGEST = ("tests/server/", "tests/e2e/", "tests/services/inbox/", "tests/test_")
+"""Where the tests are that take longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left with it in the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
 gc.set_threshold(100_000)  # an application is a heap of cycles: some are thrown away together
 
 

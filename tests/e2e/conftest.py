@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Response, expect,
 
 from tests.conftest import APP_ID, APP_SECRET, MakeApp
 from tests.e2e.console import Console
-from tests.needs import lacking
+from tests.needs import AGAIN, lacking
 from tests.waiting import PATIENCE
 from wechat_bot import create_app, handlers
 from wechat_bot.extensions import db
@@ -39,6 +39,10 @@ FLAGS = [
 
 REPORT_VIOLATIONS = """addEventListener('securitypolicyviolation', event =>
     console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`))"""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker(AGAIN)
 
 
 @pytest.fixture(scope="session")

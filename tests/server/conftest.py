@@ -17,12 +17,17 @@ import pytest
 
 from tests.conftest import AES_KEY, APP_ID, TOKEN
 from tests.databases import Databases
+from tests.needs import AGAIN
 from tests.ports import free_port
 from tests.waiting import PATIENCE
 from wechat_bot.testing import FakePlatform
 from wechat_bot.wechat.credentials import Credentials, Mode
 
 ROOT = Path(__file__).parent.parent.parent
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker(AGAIN)
 
 
 @dataclass
