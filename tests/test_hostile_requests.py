@@ -30,7 +30,9 @@ ENDING = {"admin.sign_in.sign_out", "admin.profile.sign_out_everywhere", "admin.
 """What ends the session of the test."""
 
 NUMBERS = (str(2**63 - 1), "9" * 5000)
-TEXTS = (str(2**63 - 2), *NUMBERS, "-" + "9" * 400, "a\x00b", "退" * 5000, "http://[x")
+STORED = (str(2**63 - 2), "a\x00b", "退" * 5000)
+"""What reaches the database."""
+TEXTS = (*STORED, *NUMBERS, "-" + "9" * 400, "http://[x")
 JSON = ("[" * 100_000, '{"MsgType": "text", "Content": "\\ud800"}', '{"MsgType": "text", "Scale": [1, {}]}')
 HEADERS = {
     "Referer": ("http://[x", "/conversations?tab=%00&list_before=9" + "9" * 20),
@@ -159,13 +161,15 @@ def test_addresses_of_any_text_are_no_faults(app: Flask, browser: Browser) -> No
             ask(browser, method, address(rule, text), {"csrf_token": token})
 
 
-@pytest.mark.parametrize("any_database", ["sqlite", "postgresql"], indirect=True)
-def test_fields_of_any_text_are_no_faults(app: Flask, browser: Browser) -> None:
+@pytest.mark.parametrize(
+    ("any_database", "texts"), [("sqlite", TEXTS), ("postgresql", STORED)], indirect=["any_database"]
+)
+def test_fields_of_any_text_are_no_faults(app: Flask, browser: Browser, texts: tuple[str, ...]) -> None:
     token = browser.token("/admin/profile")
     for rule, method in views(app):
         names = fields(app, rule)
         for name in names:
-            for text in chain(TEXTS, JSON if name == "fields" else ()):
+            for text in chain(texts, JSON if name == "fields" else ()):
                 for action in ACTIONS if "action" in names else ACTIONS[:1]:
                     values = VALID | {"action": action, name: text, "csrf_token": token}
                     ask(browser, method, address(rule), values)
