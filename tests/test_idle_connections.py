@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.waiting import PATIENCE
 from wechat_bot import idle_connections
 
 Connection = tuple[int, socket.socket, socket.socket]
@@ -20,8 +21,8 @@ def connection() -> Iterator[Connection]:
         with socket.create_connection(("127.0.0.1", port)) as client:
             accepted, _ = listener.accept()
             with accepted:
-                accepted.settimeout(10)
-                client.settimeout(10)
+                accepted.settimeout(PATIENCE)
+                client.settimeout(PATIENCE)
                 yield port, client, accepted
 
 

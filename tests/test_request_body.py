@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask, request
 
+from tests.waiting import PATIENCE
 from wechat_bot.application import Application
 
 
@@ -23,7 +24,7 @@ class HeldBody(io.BytesIO):
 
     def readinto(self, buffer: Any, /) -> int:
         self.is_read.set()
-        self.release.wait(10)
+        self.release.wait(PATIENCE)
         return super().readinto(buffer)
 
 
@@ -65,7 +66,7 @@ def test_a_body_is_read_as_it_is(app: Flask) -> None:
 def test_only_so_many_bodies_are_waited_for(app: Flask, held: HeldBody) -> None:
     with ThreadPoolExecutor() as pool:
         first = pool.submit(post, app, held)
-        assert held.is_read.wait(10)
+        assert held.is_read.wait(PATIENCE)
         assert post(app, io.BytesIO(b"name=Li+Lei"))[0] == 503
         held.release.set()
         assert first.result(10) == (200, "Li Lei")

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, func, select, text
 from werkzeug.test import TestResponse
 
 from tests.conftest import MakeApp
+from tests.waiting import PATIENCE
 from wechat_bot.blueprints import callback
 from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog
@@ -212,7 +213,7 @@ def test_a_locked_database_makes_the_platform_push_again_and_is_told(
     def hold() -> None:
         with engine.connect() as connection, connection.execution_options(writes=True).begin():
             locked.set()
-            release.wait(20)
+            release.wait(PATIENCE)
 
     holder = threading.Thread(target=hold)
     holder.start()

@@ -85,6 +85,7 @@ def test_a_day_of_an_operator(console: Console) -> None:
     expect(page.locator("mark").first).to_have_text("退款")
     page.locator("tbody tr", has_text="20261124").locator(".person a").click()
     expect(page.locator(".here")).to_contain_text("我要退款")
+    page.wait_for_load_state()  # the key is for its scripts
 
     page.keyboard.press("n")
     page.locator("#note").fill("已经答应退款 @admin")
@@ -254,6 +255,7 @@ def test_older_messages_come_while_scrolling_up_and_a_date_can_be_jumped_to(cons
     page.get_by_role("button", name="跳到").click()
     expect(page.locator(".talk-find[open]")).to_have_count(0)
     expect(page.locator("#log")).to_contain_text("第 0 句")
+    page.wait_for_load_state()
     page.keyboard.press("f")
     page.keyboard.type("第 42 句")
     page.keyboard.press("Enter")

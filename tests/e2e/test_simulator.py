@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.conftest import APP_SECRET, MakeApp
 from tests.e2e.conftest import OpenPage, opening_pages
 from tests.e2e.console import check_on_all_screens, for_everybody
+from tests.waiting import PATIENCE
 from wechat_bot import handlers
 from wechat_bot.routing import Answer, Context, Router, keyword
 from wechat_bot.settings import Settings, Switch
@@ -48,7 +49,7 @@ def make_bench(make_app: MakeApp, settings: Settings, tmp_path: Path, chromium: 
             @router.on(TextMessage, keyword("慢"), slow=True)
             def think(message: TextMessage, ctx: Context) -> Answer:
                 runs.append(message.msg_id)
-                assert go_on.wait(30)
+                assert go_on.wait(PATIENCE)
                 return "想好了"
 
             router.include(handlers.router)

@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from tests.conftest import APP_SECRET, MakeApp
 from tests.operators import add_operator
 from tests.services.assistant.fakes import ACTOR, LABEL, PAIRS, PROFILE, FakeModel, install
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 from wechat_bot.database.transactions import write
 from wechat_bot.extensions import db
 from wechat_bot.handlers.chat import FORGOTTEN
@@ -243,7 +243,7 @@ def held(model: FakeModel, answer: str = ANSWER) -> Event:
     finish = Event()
 
     def say(asked: str) -> str:
-        finish.wait(30)
+        finish.wait(PATIENCE)
         return answer
 
     model.say = say

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.server.conftest import MakeProgram, Program
+from tests.waiting import PATIENCE
 
 HALF_SENT = 150
 IDLE = 1100
@@ -76,10 +77,10 @@ def test_idle_and_half_sent_requests_end_and_give_their_places_back(
     with ExitStack() as stack:
         for first in ("", "GET /healthz HTTP/1.1\r\nHost", half("/admin/sign-in", "Content-Length: 1000")):
             client = connect(program, stack, first)
-            client.settimeout(30)
+            client.settimeout(PATIENCE)
             while client.recv(4096):
                 pass
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + PATIENCE
             while b" 400 " not in connect(program, stack, whole).recv(20):  # 400: the form is incomplete
                 assert time.monotonic() < deadline, "there is no place again"
                 time.sleep(0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from multiprocessing import get_context
@@ -12,6 +13,7 @@ import httpx2
 import pytest
 
 from tests.simulator.conftest import CREDENTIALS, OK, TOKEN_QUERY, Caller, make_caller
+from tests.waiting import PATIENCE, wait_until
 from wechat_bot.simulator.sample_files import PNG
 from wechat_bot.simulator.state import PlatformState, from_json, to_json
 from wechat_bot.testing import APIFault, APIFaultKind, FakeAPI, FileStore, listening
@@ -77,10 +79,18 @@ def test_a_connection_may_end_in_the_middle_of_an_answer(network: Caller) -> Non
 
 
 def test_an_answer_may_come_too_late(network: Caller) -> None:
-    network.api.fail(APIFault(APIFaultKind.DELAY, seconds=0.3), SEND)
+    released = threading.Event()
+
+    def hold(seconds: float) -> None:
+        if seconds:
+            released.wait(PATIENCE)
+
+    network.api.sleep = hold
+    network.api.fail(APIFault(APIFaultKind.DELAY, seconds=9), SEND)
     with pytest.raises(httpx2.ReadTimeout):
-        network.raw("POST", SEND, json=TEXT, timeout=0.1)
-    assert network.api.sent == [TEXT]
+        network.raw("POST", SEND, json=TEXT, timeout=httpx2.Timeout(PATIENCE, read=0.1))
+    released.set()
+    wait_until(lambda: network.api.sent == [TEXT])
 
 
 def test_a_slow_answer_does_not_hold_up_the_others(caller: Caller) -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests.blueprints.simulator.conftest import MakeSimulator, Simulator, text_of
 from tests.blueprints.simulator.test_access import sign_in
 from tests.blueprints.simulator.test_phone import Scripts
+from tests.waiting import PATIENCE
 from wechat_bot.models import Role
 from wechat_bot.routing import Answer, Context, Router, keyword
 from wechat_bot.settings import Switch
@@ -33,7 +34,7 @@ class Bot:
 
         @self.router.on(TextMessage, keyword("慢"), slow=True)
         def think(message: TextMessage, ctx: Context) -> Answer:
-            assert self.go_on.wait(30)
+            assert self.go_on.wait(PATIENCE)
             return "想好了"
 
         @self.router.on(TextMessage)

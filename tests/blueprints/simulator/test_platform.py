@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from tests.blueprints.simulator.conftest import MakeSimulator, Simulator, text_of
+from tests.waiting import PATIENCE
 from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog
 from wechat_bot.routing import Answer, Context, Router, keyword, matches
@@ -38,7 +39,7 @@ class Slow:
         @self.router.on(TextMessage, keyword("慢"), slow=True)
         def think(message: TextMessage, ctx: Context) -> Answer:
             self.runs += 1
-            assert self.go_on.wait(30)
+            assert self.go_on.wait(PATIENCE)
             return "想好了"
 
 

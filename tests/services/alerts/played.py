@@ -15,6 +15,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import select
 
+from tests.waiting import PATIENCE
 from wechat_bot.models import AlertChannel
 from wechat_bot.services.alerts import channels
 from wechat_bot.services.alerts.channels import Secrets
@@ -65,7 +66,7 @@ def playing_robot() -> Iterator[Robot]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             robot.got.append((self.path, json.loads(body)))
             if robot.silent.is_set():
-                robot.woken.wait(30)
+                robot.woken.wait(PATIENCE)
                 return
             content = robot.answer if isinstance(robot.answer, bytes) else json.dumps(robot.answer).encode()
             self.send_response(robot.status)

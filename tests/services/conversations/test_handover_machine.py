@@ -24,7 +24,7 @@ from sqlalchemy import Engine, func, select, update
 from tests.conftest import APP_SECRET, MakeApp
 from tests.databases import Databases
 from tests.operators import add_operator
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 from wechat_bot import handlers
 from wechat_bot.extensions import db
 from wechat_bot.models import (
@@ -68,7 +68,7 @@ class Office:
         @self.router.on(TextMessage, matches(r"想(?P<number>\d+)"), slow=True)
         def think(message: TextMessage, ctx: Context) -> Answer:
             number = ctx.match["number"]
-            self.thoughts.setdefault(number, threading.Event()).wait(60)
+            self.thoughts.setdefault(number, threading.Event()).wait(PATIENCE)
             return f"慢{number}"
 
         @self.router.on(TextMessage, matches(r"问(?P<number>\d+)"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from datetime import UTC, datetime
 from functools import partial
@@ -11,9 +10,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, event, insert, select, text
+from sqlalchemy import Engine, insert, select, text
 
 from tests.conftest import MakeApp, statements
+from tests.waiting import wait_until
 from wechat_bot.database.transactions import transaction
 from wechat_bot.extensions import db
 from wechat_bot.models import CallbackOutcome, CallCount
@@ -113,10 +113,8 @@ def test_what_was_seen_is_written_soon_without_being_asked(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(call_stats, "WRITE_DELAY", 0.01)
-    written = threading.Event()
-    event.listen(engine, "checkin", lambda *_: written.set())
     make_call_stats(engine).record_request("malformed")
-    assert written.wait(10)
+    wait_until(lambda: rows(engine, CallbackOutcome))
     assert [row.outcome for row in rows(engine, CallbackOutcome)] == ["malformed"]
 
 

@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from tests.conftest import APP_SECRET, MakeApp
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 from wechat_bot.extensions import db
 from wechat_bot.models import Direction, MessageLog, MessageState
 from wechat_bot.routing import Answer, Context, Router
@@ -36,7 +36,7 @@ class Writer:
         @self.router.on(TextMessage, slow=True)
         def write(message: TextMessage, ctx: Context) -> Answer:
             ctx.partial = lambda: AITextReply(FIRST + "第二", LABEL)
-            self.goes_on.wait(60)
+            self.goes_on.wait(PATIENCE)
             return AITextReply(answer, LABEL)
 
 
@@ -112,7 +112,7 @@ def test_little_is_not_shown(make_app: MakeApp, written: Callable[[], Any]) -> N
     @router.on(TextMessage, slow=True)
     def write(message: TextMessage, ctx: Context) -> Answer:
         ctx.partial = written
-        goes_on.wait(60)
+        goes_on.wait(PATIENCE)
         return "好了"
 
     app = make_app(router, wechat_answer_seconds=0.1, wechat_thinking="还在想")

@@ -15,6 +15,7 @@ from flask import Flask
 from sqlalchemy import Connection, select
 
 from tests.conftest import MakeApp
+from tests.waiting import PATIENCE
 from wechat_bot.database.engine import create_writer
 from wechat_bot.extensions import db
 from wechat_bot.models import MessageLog, MessageState
@@ -66,11 +67,11 @@ def busy(recorder: Recorder) -> Iterator[None]:
 
     def wait(connection: Connection) -> None:
         begun.set()
-        ended.wait(30)
+        ended.wait(PATIENCE)
 
     with ThreadPoolExecutor(1) as pool:
         pool.submit(recorder.write, wait)
-        begun.wait(30)
+        begun.wait(PATIENCE)
         try:
             yield
         finally:

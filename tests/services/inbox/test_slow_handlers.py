@@ -16,7 +16,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from tests.conftest import APP_SECRET, MakeApp
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 from wechat_bot.extensions import db
 from wechat_bot.models import Direction, MessageLog, MessageState
 from wechat_bot.routing import Answer, Context, Router, matches
@@ -59,7 +59,7 @@ class SlowBot:
         @self.router.on(TextMessage, matches("wait"), slow=True)
         def wait(message: TextMessage, ctx: Context) -> Answer:
             self.runs["wait"] += 1
-            self.told.wait(30)
+            self.told.wait(PATIENCE)
             ctx.session["thought"] = "waited"
             return "waited"
 
@@ -67,7 +67,7 @@ class SlowBot:
         def wait_for_push(message: TextMessage, ctx: Context) -> Answer:
             with lock:
                 self.runs[message.content] += 1
-            self.pushed[int(ctx.match["number"])].wait(30)
+            self.pushed[int(ctx.match["number"])].wait(PATIENCE)
             ctx.session["thought"] = message.content
             return f"{message.content} done"
 

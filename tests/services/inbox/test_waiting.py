@@ -16,7 +16,7 @@ from flask import Flask
 from sqlalchemy import Engine, delete, select, update
 
 from tests.conftest import APP_SECRET, MakeApp
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 from wechat_bot.models import Direction, HandlerProcess, MessageLog, MessageState
 from wechat_bot.routing import Answer, Context, Router, matches
 from wechat_bot.services.inbox import pickup
@@ -53,7 +53,7 @@ class Bot:
                 running.add(message.msg_id)
                 self.runs[message.content] += 1
                 self.most_at_once = max(self.most_at_once, len(running))
-            self.told.wait(30)
+            self.told.wait(PATIENCE)
             with lock:
                 running.remove(message.msg_id)
             if self.fails:

@@ -15,6 +15,7 @@ import pytest
 from werkzeug.wrappers import Response
 
 from tests.conftest import APP_SECRET
+from tests.waiting import PATIENCE
 from tests.wechat.api.recorded import CREDENTIALS, no_sleep
 from wechat_bot.testing import listening
 from wechat_bot.wechat.api import MemoryTokens, Token, WeChatClient
@@ -36,7 +37,7 @@ def served(talk: Talk) -> Iterator[str]:
 
         def converse(connection: socket.socket) -> None:
             with connection, suppress(OSError):  # the client may hang up
-                connection.settimeout(10)
+                connection.settimeout(PATIENCE)
                 read_request(connection)
                 talk(connection)
 
@@ -216,7 +217,7 @@ def test_a_connection_that_was_closed_between_two_calls_loses_none(client: Conne
         http = client(url)
         for _ in range(3):
             assert http.post(SEND, {})["errcode"] == 0
-            assert closed.acquire(timeout=10)
+            assert closed.acquire(timeout=PATIENCE)
 
 
 # Proxies

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from tests.conftest import APP_ID, APP_SECRET
+from tests.waiting import PATIENCE
 from tests.wechat.api.recorded import CREDENTIALS, NOW, OK, TOKEN, URL, no_sleep
 from wechat_bot.wechat.api import LEASE, MemoryTokens, Token, WeChatClient
 from wechat_bot.wechat.api._http import Http
@@ -191,12 +192,12 @@ def test_others_go_on_with_the_old_token_while_one_fetches_another(
 
     def wait() -> None:
         fetching.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
 
     platform.asked = wait
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(http.post, SEND, MESSAGE)
-        assert fetching.wait(10)
+        assert fetching.wait(PATIENCE)
         for _ in range(5):
             http.post(SEND, MESSAGE)
         go_on.set()
@@ -211,12 +212,12 @@ def test_others_wait_while_one_replaces_a_dead_token(platform: Platform) -> None
 
     def wait() -> None:
         fetching.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
 
     platform.asked = wait
     with ThreadPoolExecutor(4) as pool:
         calls = [pool.submit(http.post, SEND, MESSAGE) for _ in range(4)]
-        assert fetching.wait(10)
+        assert fetching.wait(PATIENCE)
         go_on.set()
         assert [call.result(10) for call in calls] == [OK] * 4
     assert platform.calls == [TOKEN, *[SEND] * 4]
@@ -421,13 +422,13 @@ def test_all_who_wait_for_a_token_learn_that_there_is_none() -> None:
     def handle(request: httpx2.Request) -> httpx2.Response:
         calls.append(request.url.path)
         fetching.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
         return httpx2.Response(200, json={"errcode": 40164, "errmsg": "invalid ip 203.0.113.9"})
 
     http = Http(CREDENTIALS, URL, httpx2.MockTransport(handle))
     with ThreadPoolExecutor(4) as pool:
         sent = [pool.submit(http.post, SEND, MESSAGE) for _ in range(4)]
-        assert fetching.wait(10)
+        assert fetching.wait(PATIENCE)
         go_on.set()
         for call in sent:
             with pytest.raises(NotWhitelisted, match=r"203\.0\.113\.9"):
