@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from tests.blueprints.admin.conftest import Browse, Browser, SignIn, audited, operator_of
-from tests.operators import PASSWORD
+from tests.operators import PASSWORD, add_operator
 from wechat_bot.models import OperatorSession, Role, Theme
 
 PREFERENCES = {"language": "", "time_zone": "Asia/Shanghai", "theme": "auto"}
@@ -66,7 +66,10 @@ def test_the_password_is_changed_by_who_knows_it(engine: Engine, admin: Browser,
     assert audited(engine).count("password_changed") == 1
 
 
-def test_guessing_the_password_in_the_profile_is_slowed_down_too(admin: Browser, browse: Browse) -> None:
+def test_guessing_the_password_in_the_profile_is_slowed_down_too(engine: Engine, browse: Browse) -> None:
+    add_operator(engine, "li", Role.ADMIN)
+    admin = browse()
+    admin.sign_in("li")
     form = {"password": "another long password", "again": "another long password"}
     for _ in range(5):
         admin.post("/admin/profile/password", current="wrong", **form)
