@@ -46,12 +46,12 @@ class Databases:
         if kind not in self._spare:
             _drop_leftovers(kind)
         spare = self._spare.setdefault(kind, [])
+        # A used database is emptied now: when it was given back, its application may still have written.
+        while spare and not _empty(spare[-1]):
+            _drop(kind, make_url(spare.pop()).database)
         url = spare.pop() if spare else _create(kind)
         yield url
-        if _empty(url):
-            spare.append(url)
-        else:
-            _drop(kind, make_url(url).database)
+        spare.append(url)
 
     def close(self) -> None:
         for kind, urls in self._spare.items():

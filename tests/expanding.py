@@ -17,8 +17,9 @@ _REMOVALS = {
     "drop_column": "drops a column",
     "rename_table": "renames a table",
 }
+# A table whose name begins with "temporary_" belongs to the migration itself.
 _SQL = {
-    r"DROP\s+TABLE": "drops a table",
+    r"DROP\s+TABLE(?!\s+temporary_)": "drops a table",
     r"DROP\s+COLUMN": "drops a column",
     r"RENAME\s+(TO|COLUMN|TABLE)|CHANGE\s+COLUMN": "renames a table or column",
     r"SET\s+NOT\s+NULL": "forbids NULL in a column",

@@ -14,8 +14,9 @@ depends_on = None
 
 
 def upgrade():
-    spoken = sa.Column("has_spoken", sa.Boolean(), server_default=sa.false(), nullable=False)
-    op.add_column("followers", spoken)
+    op.add_column(
+        "followers", sa.Column("has_spoken", sa.Boolean(), server_default=sa.false(), nullable=False)
+    )
     op.execute(
         "UPDATE followers SET has_spoken = true"
         " WHERE id IN (SELECT follower_id FROM conversations WHERE messages_in > 0)"

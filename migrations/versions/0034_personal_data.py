@@ -81,8 +81,8 @@ def change_keys(before, after):
     """
     if op.get_bind().dialect.name != "sqlite":
         return
-    op.execute("CREATE TABLE ids_last (id INTEGER PRIMARY KEY AUTOINCREMENT)")  # brings sqlite_sequence
-    op.execute("DROP TABLE ids_last")
+    op.execute("CREATE TABLE temporary_ids (id INTEGER PRIMARY KEY AUTOINCREMENT)")  # brings sqlite_sequence
+    op.execute("DROP TABLE temporary_ids")
     [version] = op.get_bind().exec_driver_sql("PRAGMA schema_version").one()
     op.execute("PRAGMA writable_schema=ON")
     for table in LASTING_IDS:
