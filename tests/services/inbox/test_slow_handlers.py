@@ -206,6 +206,12 @@ def test_a_slow_handler_runs_again_when_the_session_changed_meanwhile(
     assert bot.runs == {"wait": 2}
 
 
+def is_learned(app: Flask) -> bool:
+    """Whether the program has learned that the account may not send, or may."""
+    permission = services(app).capabilities.all(1)[Feature.CUSTOMER_SERVICE]
+    return permission.reason is PermissionReason.LEARNED
+
+
 @pytest.mark.parametrize(
     ("errcodes", "state", "remembered"),
     [
@@ -227,8 +233,7 @@ def test_what_the_api_says_decides_what_becomes_of_a_late_answer(
     assert platform.text("wait") is None
     bot.told.set()
     wait_until(lambda: states(app, Direction.OUT) == [state])
-    permission = services(app).capabilities.all(1)[Feature.CUSTOMER_SERVICE]
-    assert (permission.reason is PermissionReason.LEARNED) is remembered
+    wait_until(lambda: is_learned(app) is remembered)
     fetched = "waited" if state is MessageState.READY else "echo more"
     assert platform.text("more") == fetched
 
@@ -241,7 +246,7 @@ def test_an_account_that_was_refused_once_is_not_tried_again(
     api.errcodes[SEND] = [48001]
     assert platform.text("wait") is None
     bot.told.set()
-    wait_until(lambda: states(app, Direction.OUT) == [MessageState.READY])
+    wait_until(lambda: states(app, Direction.OUT) == [MessageState.READY] and is_learned(app))
     bot.told.clear()
     attempt = platform.push_once(platform.message("text", Content="wait"))
     bot.told.set()
