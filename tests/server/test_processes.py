@@ -22,6 +22,11 @@ from wechat_bot.simulator.flood import Message, Outcome, Result, flood
 BOT = ROOT / "tests/server/held_bot/wsgi.py"
 """Answers with the question; those that begin with 慢 when it is told."""
 PER_SECOND = 20
+IN_TERMINAL = """
+import pty, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may ignore it
+pty.spawn(sys.argv[1:])
+"""
 
 
 def web_processes(program: Program) -> set[int]:
@@ -124,7 +129,7 @@ def test_a_reload_brings_new_code_and_keeps_the_old_where_the_new_is_broken(
 
 
 def test_a_program_ends_with_its_terminal(program: Program) -> None:
-    program.start(sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])")
+    program.start(sys.executable, "-c", IN_TERMINAL)
     assert program.process
     program.process.kill()  # the window is closed
 
