@@ -6,9 +6,9 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests import asynchronous
@@ -32,11 +32,14 @@ pty.spawn(sys.argv[1:])
 def web_processes(program: Program) -> set[int]:
     """Return the ids of the processes that accept connections at the port of a program."""
     assert program.process
-    children = Path(f"/proc/{program.process.pid}/task/{program.process.pid}/children").read_text().split()
     [inode] = re.findall(
         rf":{program.port:04X} \S+ 0A (?:\S+ +){{5}}(\d+)", Path("/proc/net/tcp").read_text()
     )
-    return {int(pid) for pid in children if f"socket:[{inode}]" in open_files(int(pid))}
+    return {pid for pid in child_processes(program.process.pid) if f"socket:[{inode}]" in open_files(pid)}
+
+
+def child_processes(pid: int) -> list[int]:
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 def open_files(pid: int) -> list[str]:
@@ -131,13 +134,13 @@ def test_a_reload_brings_new_code_and_keeps_the_old_where_the_new_is_broken(
 def test_a_program_ends_with_its_terminal(program: Program) -> None:
     program.start(sys.executable, "-c", IN_TERMINAL)
     assert program.process
-    program.process.kill()  # the window is closed
-
-    def answers() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", program.port)) == 0
-
-    wait_until(lambda: not answers())
+    [main] = child_processes(program.process.pid)
+    try:
+        program.process.kill()  # the window is closed
+        wait_until(lambda: not Path(f"/proc/{main}").exists())
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(main, signal.SIGKILL)
 
 
 def test_slow_handlers_are_completed_before_the_program_ends(make_program: MakeProgram) -> None:
