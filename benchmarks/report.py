@@ -27,7 +27,7 @@ TITLES = {
     "growth": "Many stored messages",
     "history": "Reading many stored messages",
     "waiting": "Waiting and storms",
-    "soak": "An hour of messages and operators",
+    "soak": "Messages beside operators",
     "drill": "Faults",
     "startup": "Start",
     "restart": "Restart",
