@@ -49,8 +49,11 @@ def cable(server_database: str) -> Iterator[Cable]:
     cable.cut()
 
 
-def test_a_worker_ends_although_it_cannot_sign_off(make_app: MakeApp, cable: Cable) -> None:
+def test_a_worker_ends_although_it_cannot_sign_off(
+    make_app: MakeApp, cable: Cable, capsys: pytest.CaptureFixture[str]
+) -> None:
     engine = services(make_app(database_url=cable.url)).engine
     heartbeat(engine, "one")
     cable.cut()
     sign_off(engine, "one")
+    assert "the worker could not sign off" in capsys.readouterr().out
