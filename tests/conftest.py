@@ -124,6 +124,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(
         secret_key="a key for tests only",
         database_url=f"sqlite:///{tmp_path}/bot.db",
+        database_connections=1,  # who takes a second one while they have one waits in vain
         sqlite_synchronous=Synchronous.NORMAL,
         log_level=LogLevel.DEBUG,
         job_queue_url=IN_MEMORY,
@@ -217,14 +218,14 @@ def platform(app: Flask) -> FakePlatform:
 
 
 @contextmanager
-def statements(engine: Engine) -> Iterator[list[str]]:
-    """Collect the statements that are sent to the database during the block, except BEGIN."""
+def statements() -> Iterator[list[str]]:
+    """Collect the statements that are sent to databases during the block, except BEGIN."""
     sent: list[str] = []
 
     def collect(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
         if not statement.startswith("BEGIN"):
             sent.append(statement)
 
-    event.listen(engine, "before_cursor_execute", collect)
+    event.listen(Engine, "before_cursor_execute", collect)
     yield sent
-    event.remove(engine, "before_cursor_execute", collect)
+    event.remove(Engine, "before_cursor_execute", collect)

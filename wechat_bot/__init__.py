@@ -48,7 +48,8 @@ def _create_flask(settings: Settings) -> Flask:
     from werkzeug.middleware.proxy_fix import ProxyFix
 
     from .application import Application
-    from .database.engine import engine_options
+    from .database.engine import engine_options, page_options
+    from .extensions import PAGES
 
     folder = str(Path(settings.instance_path).absolute()) if settings.instance_path else None
     app = Application(__name__, instance_path=folder, body_reads=max(1, settings.web_threads // 8))
@@ -57,6 +58,7 @@ def _create_flask(settings: Settings) -> Flask:
         SECRET_KEY_FALLBACKS=[settings.secret_key_previous] if settings.secret_key_previous else None,
         SQLALCHEMY_DATABASE_URI=settings.sqlalchemy_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
+        SQLALCHEMY_BINDS={PAGES: {"url": settings.sqlalchemy_url} | page_options(settings)},
         MAX_CONTENT_LENGTH=1 << 20,
     )
     if settings.trusted_proxies:

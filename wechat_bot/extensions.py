@@ -12,8 +12,9 @@ from flask_compress import Compress
 from flask_login import LoginManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session
 from flask_wtf.csrf import CSRFProtect
-from sqlalchemy import MetaData
+from sqlalchemy import Engine, MetaData
 from sqlalchemy.orm import DeclarativeBase
 
 MYSQL = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_unicode_ci", "mysql_engine": "InnoDB"}
@@ -37,7 +38,22 @@ class Model(DeclarativeBase):
     )
 
 
-db = SQLAlchemy(model_class=Model, disable_autonaming=True)
+PAGES = "pages"
+"""The key of the engine from which the sessions of requests, `db.session`, have their connections.
+
+A page keeps its connection while it calls services, which take others from `db.engine`. If there were one
+pool for both, some pages could hold all of its connections and wait for each other.
+"""
+
+
+class PageSession(Session):
+    """The session of a request, over a connection of the engine `PAGES`."""
+
+    def get_bind(self, *_args: Any, **_options: Any) -> Engine:
+        return db.engines[PAGES]
+
+
+db = SQLAlchemy(model_class=Model, disable_autonaming=True, session_options={"class_": PageSession})
 migrate = Migrate(render_as_batch=True, compare_type=True)
 csrf = CSRFProtect()
 login = LoginManager()

@@ -101,7 +101,7 @@ _CALL_SECONDS = Labelled(
 _WAIT_SECONDS = Histogram(
     "wechat_database_wait_seconds",
     "Until a page or task had a connection to the database.",
-    buckets=(0.001, 0.01, 0.1, 0.5, 1, 2),
+    buckets=(0.001, 0.01, 0.1, 0.5, 1, 2, 5, 10),
     registry=_METRICS,
 )
 _USE_SECONDS = Counter(

@@ -171,7 +171,9 @@ class Settings:
         "sqlite:///…, postgres://… or mysql://…. Empty: the SQLite file instance/wechat_bot.db."
     )
     database_connections: int = _setting(
-        4, "The number of connections per process for writing, and as many again for reading."
+        4,
+        "The number of connections to the database that a process has for pages, as many again for services,"
+        " and as many for what pushes read.",
     )
     sqlite_synchronous: Synchronous = _setting(
         Synchronous.FULL,

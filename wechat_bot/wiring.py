@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from . import logs
 from .database.compiled import Connections
 from .database.engine import create_reader, create_slow_engine, create_writer
-from .extensions import db, migrations_folder
+from .extensions import PAGES, db, migrations_folder
 from .jobs import Job, Jobs
 from .routing import Router
 from .services.accounts import ensure_account
@@ -75,6 +75,8 @@ class SharedServices:
 
     settings: Settings
     engine: Engine
+    page_engine: Engine
+    """The engine of the sessions of requests, see `extensions.PAGES`."""
     writer: Engine
     """An engine for the inbox alone."""
     reader: Connections
@@ -138,6 +140,7 @@ class Services(SharedServices):
         self.inbox.close()
         self.reader.close()
         self.slow_engine.dispose()
+        self.page_engine.dispose()
         self.engine.dispose()
 
 
@@ -152,13 +155,14 @@ def build_services(app: Flask, settings: Settings, router: Router, transport: Tr
     :raises SettingsError: when METRICS_ENABLED is on and its library is missing.
     """
     with app.app_context():
-        engine = db.engine
+        engine, page_engine = db.engine, db.engines[PAGES]
     projector = Projector(engine, router, settings.account.time_zone)
     questions = Questions(engine, router, settings.account.time_zone)
     folder = Path(app.instance_path)
     shared = SharedServices(
         settings=settings,
         engine=engine,
+        page_engine=page_engine,
         writer=create_writer(engine, settings),
         reader=Connections(create_reader(engine, settings), settings.database_connections),
         slow_engine=create_slow_engine(engine, settings),
@@ -167,7 +171,7 @@ def build_services(app: Flask, settings: Settings, router: Router, transport: Tr
         router=router,
         jobs=Jobs(settings, folder),
         sealer=Sealer(*settings.secret_keys),
-        metrics=_create_metrics(app, engine, projector, settings) if settings.metrics_are_on else None,
+        metrics=_create_metrics(app, engine, page_engine, projector, settings),
         projector=projector,
         questions=questions,
         erasures=Erasures(engine, projector, questions, Register(folder, settings.secret_keys)),
@@ -175,12 +179,17 @@ def build_services(app: Flask, settings: Settings, router: Router, transport: Tr
     return _build_account(app, shared, settings.account, router, transport)
 
 
-def _create_metrics(app: Flask, engine: Engine, projector: Projector, settings: Settings) -> Metrics:
+def _create_metrics(
+    app: Flask, engine: Engine, page_engine: Engine, projector: Projector, settings: Settings
+) -> Metrics | None:
+    if not settings.metrics_are_on:
+        return None
     try:
         from .metrics import Metrics, watch_pool
     except ImportError as error:
         raise SettingsError(["METRICS_ENABLED needs: pip install 'wechat-bot[metrics]'."]) from error
     watch_pool(engine)
+    watch_pool(page_engine)
     return Metrics(engine, projector.backlog, Path(app.instance_path), settings.account.time_zone)
 
 

@@ -42,7 +42,7 @@ def test_the_program_is_ready_without_a_worker(app: Flask) -> None:
 def test_strangers_who_ask_for_readiness_cost_the_database_next_to_nothing(
     app: Flask, engine: Engine
 ) -> None:
-    with statements(engine) as sent, ThreadPoolExecutor(16) as strangers:
+    with statements() as sent, ThreadPoolExecutor(16) as strangers:
         answers = list(strangers.map(lambda _: app.test_client().get("/readyz").text, range(64)))
     assert set(answers) == {"database: ok"}
     assert len(sent) < 64

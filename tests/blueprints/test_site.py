@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask, abort
+from sqlalchemy import insert, text
 
 from tests.conftest import MakeApp
+from wechat_bot.database import engine as options
+from wechat_bot.extensions import db
+from wechat_bot.models import Operator
 from wechat_bot.settings import Switch
+from wechat_bot.wiring import services
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language": "en"}
 
@@ -124,3 +129,28 @@ def test_the_platform_and_supervisors_keep_their_plain_answers(
 ) -> None:
     answer = app.test_client().open(path, method="POST" if data else "GET", data=data, headers=BROWSER)
     assert (answer.status_code, answer.mimetype, answer.text) == (status, "text/plain", text)
+
+
+def read(statement: str = "SELECT 1") -> str:
+    return str(db.session.scalar(text(statement)))
+
+
+def test_a_page_that_gets_no_connection_may_be_asked_for_again(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "PAGE_TIMEOUT", 0.05)
+    app = make_app()
+    app.add_url_rule("/read", view_func=read)
+    with services(app).page_engine.connect():
+        answer = app.test_client().get("/read", headers=BROWSER)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "The database cannot be reached" in answer.text
+    assert app.test_client().get("/read").text == "1"
+
+
+def test_a_wrong_statement_is_a_fault_of_the_program(app: Flask) -> None:
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.add_url_rule("/read", view_func=lambda: db.session.execute(insert(Operator).values(id=1)))
+    page = app.test_client().get("/read", headers=BROWSER)
+    assert page.status_code == 500
+    assert "Something went wrong" in page.text

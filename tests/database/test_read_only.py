@@ -22,7 +22,7 @@ READ_ONLY = {
 
 @pytest.fixture
 def engine(make_app: MakeApp, server_database: str) -> Engine:
-    return services(make_app(database_url=server_database)).engine
+    return services(make_app(database_url=server_database, database_connections=CONNECTIONS)).engine
 
 
 def become_read_only(engine: Engine) -> None:

@@ -114,7 +114,7 @@ def test_a_change_is_live_with_the_next_push_in_every_process(
 def test_a_push_reads_no_rules_while_they_do_not_change(app: Flask, platform: FakePlatform) -> None:
     add(app, "价格")
     platform.text("价格")
-    with statements(services(app).writer) as sent:
+    with statements() as sent:
         assert platform.text("价格") == "十元"
         assert platform.text("帮助") == HELP
     assert sent == []

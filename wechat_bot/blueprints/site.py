@@ -5,13 +5,19 @@ from __future__ import annotations
 from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
-from werkzeug.exceptions import BadRequestKeyError, HTTPException
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import BadRequestKeyError, HTTPException, ServiceUnavailable
 from werkzeug.wrappers import Response as BaseResponse
+
+from ..database.transactions import is_unavailable
 
 bp = Blueprint("site", __name__)
 
 HOMES = ("simulator.phone", "admin.home", "demos.index")
 """``/`` redirects to the first of these endpoints that is registered."""
+
+RETRY_SECONDS = 5
+"""Seconds after which a page may be asked for again that the database did not let through."""
 
 ERRORS = {
     400: (lazy_gettext("请求有误"), lazy_gettext("服务器看不懂这个请求。")),
@@ -53,6 +59,17 @@ def explain(error: HTTPException, template: str = "error.html") -> BaseResponse:
         response.data = f"{error.code} {error.name}: {sentence}\n"
         response.mimetype = "text/plain"
     return response
+
+
+@bp.app_errorhandler(SQLAlchemyError)
+def explain_outage(error: SQLAlchemyError) -> BaseResponse:
+    """Answer with 503 while the database is busy or away. Other errors are faults of the program."""
+    if not is_unavailable(error):
+        raise error
+    current_app.logger.error("the database is busy or away", exc_info=error)
+    return explain(
+        ServiceUnavailable(gettext("数据库暂时连接不上，请过一会儿再试。"), retry_after=RETRY_SECONDS)
+    )
 
 
 def _own_sentence(error: HTTPException) -> str | None:

@@ -85,6 +85,15 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
+PAGE_TIMEOUT = 10
+"""Seconds for which a page waits for a connection."""
+
+
+def page_options(settings: Settings) -> dict[str, Any]:
+    """Options of the engine for pages: operators would rather wait than read of an error."""
+    return engine_options(settings) | {"pool_timeout": PAGE_TIMEOUT}
+
+
 def _sqlite_connection(synchronous: str) -> type[sqlite3.Connection]:
     """A connection class that is durable, checks foreign keys and begins no transaction by itself."""
 

@@ -337,7 +337,7 @@ def test_the_page_sends_few_statements(admin: Browser, engine: Engine, platform:
     for number in range(60):
         platform.text(f"你好 {number}")
     admin.get("/admin/health")
-    with statements(engine) as sent:
+    with statements() as sent:
         admin.get("/admin/health")
     assert len(sent) <= 25, "\n".join(sent)
 

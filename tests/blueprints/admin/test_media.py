@@ -267,7 +267,7 @@ def test_a_list_asks_once_for_all_its_files(
     for _ in range(5):
         receive("jpeg")
     shown(admin, "/admin/messages")
-    with statements(engine) as sent:
+    with statements() as sent:
         assert shown(admin, "/admin/messages").count('class="thumbnail"') == 5
     assert len([statement for statement in sent if "FROM media" in statement]) == 1
 

@@ -73,7 +73,7 @@ def test_a_view_sends_at_most_five_statements(
     fragment = HTMX if "conversations" in path else {}
     admin.get("/admin/conversations")
     admin.get(path, **fragment)  # what arrived meanwhile is indexed, and what is shown is marked as read
-    with statements(engine) as sent:
+    with statements() as sent:
         assert admin.get(path, **fragment).status_code == 200
     assert len(sent) <= 5, "\n".join(sent)
 

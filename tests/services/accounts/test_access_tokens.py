@@ -128,7 +128,7 @@ def test_accounts_have_tokens_of_their_own(engine: Engine, tokens: DatabaseToken
 
 def test_whoever_waits_does_not_write(engine: Engine, tokens: DatabaseTokens) -> None:
     tokens.claim("access_token", "")
-    with statements(engine) as sent:
+    with statements() as sent:
         assert not tokens.claim("access_token", "")
     assert [statement.split()[0] for statement in sent] == ["SELECT"]
 

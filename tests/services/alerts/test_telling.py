@@ -230,9 +230,9 @@ def test_another_occasion_later_does_not_repeat_the_first(shop: Shop, robot: Rob
     shop.asks("oFirst")
     now = datetime.now(UTC)
     shop.tell(now + MINUTE)
+    both = {"occasions": [str(each) for each in Occasion], "minutes": 1}
+    definition = {**shop.row(channel_id).definition, **both}
     with shop.bot.engine.begin() as connection:
-        both = {"occasions": [str(each) for each in Occasion], "minutes": 1}
-        definition = {**shop.row(channel_id).definition, **both}
         connection.execute(update(AlertChannel).values(definition=definition))
     shop.asks("oSecond")
     for minutes in range(2, 6):

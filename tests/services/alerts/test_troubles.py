@@ -111,13 +111,12 @@ def test_an_account_without_pushes_expects_none(counts: Counts) -> None:
 
 
 def test_little_is_asked_of_the_database(counts: Counts) -> None:
-    engine = counts.shop.bot.engine
     counts.came(30 * DAY, 1)
-    with statements(engine) as sent:
+    with statements() as sent:
         counts.traffic()
     assert len(sent) == 3
     counts.came(0, 1)
-    with statements(engine) as sent:
+    with statements() as sent:
         counts.traffic()
     assert len(sent) == 1
 
@@ -180,8 +179,8 @@ def test_a_channel_that_no_longer_wants_it_is_not_told_that_it_is_over(shop: Sho
     assert shop.row(channel_id).troubles == ["failing"]
     counts.forget()
     counts.came(0, 100, slow=100)
+    definition = {**shop.row(channel_id).definition, "occasions": ["late"]}
     with transaction(shop.bot.engine) as connection:
-        definition = {**shop.row(channel_id).definition, "occasions": ["late"]}
         connection.execute(update(AlertChannel).values(definition=definition))
     shop.tell(NOW + timedelta(minutes=2))
     assert [text.partition("\n")[0] for text in robot.texts] == ["公众号：推送有问题"] * 2

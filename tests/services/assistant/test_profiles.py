@@ -94,7 +94,7 @@ def test_a_profile_is_read_once_while_it_is_fresh(engine: Engine, account_id: in
     other = Profiles(engine, Sealer("a secret"))
     assert profiles.current(account_id).version == 0
     other.save(ACTOR, account_id, 0, PROFILE, KEY)
-    with statements(engine) as sent:
+    with statements() as sent:
         assert profiles.current(account_id).version == 0
         assert sent == []
         now[0] = 2.0
@@ -108,10 +108,10 @@ def test_nobody_waits_while_another_thread_reads_the_profile_again(engine: Engin
     profiles = Profiles(engine, Sealer("a secret"), clock=lambda: now[0])
     before = profiles.current(account_id)
     now[0] += 2 * KEPT
-    with profiles._reading, statements(engine) as sent:
+    with profiles._reading, statements() as sent:
         assert profiles.current(account_id) is before
     assert sent == []
-    with statements(engine) as sent:
+    with statements() as sent:
         profiles.current(account_id)
     assert len(sent) == 1
 

@@ -101,13 +101,13 @@ def test_a_tag_for_many_followers_takes_no_more_statements_than_for_one(office: 
     journal = Journal(office.engine)
     ids = [journal.follower(f"oMany{number}") for number in range(20)]
     profiles.tag(*office.ours, [office.follower_id], "VIP")
-    with statements(office.engine) as for_one:
+    with statements() as for_one:
         profiles.tag(*office.ours, ids[:1], "VIP")
-    with statements(office.engine) as for_many:
+    with statements() as for_many:
         assert profiles.tag(*office.ours, [office.follower_id, *ids], "VIP") == 19
     assert len(for_many) == len(for_one)
     tag_id = office.value(select(Tag.id))
-    with statements(office.engine) as for_many:
+    with statements() as for_many:
         assert profiles.untag(*office.ours, ids, tag_id) == 20
     assert len(for_many) <= len(for_one)
     assert office.audited().count(("tag_removed", "VIP", None)) == 20

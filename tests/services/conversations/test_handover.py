@@ -106,9 +106,10 @@ class Desk:
         return self.bot.answers.send(actor or self.li, self.follower_id, TextReply(text))
 
     def policy(self, **changes: Any) -> None:
+        account_id = self.bot.account_id
         with self.engine.connect() as connection:
-            seen = handover.load_policy(connection, self.bot.account_id).version
-        handover.save_policy(self.engine, self.li, self.bot.account_id, seen, HandoverPolicy(**changes))
+            seen = handover.load_policy(connection, account_id).version
+        handover.save_policy(self.engine, self.li, account_id, seen, HandoverPolicy(**changes))
 
     def pass_time(self, **time: float) -> int:
         now = datetime.now(UTC) + timedelta(**time)

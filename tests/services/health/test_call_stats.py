@@ -101,7 +101,7 @@ def test_addresses_of_files_do_not_fill_the_table(engine: Engine) -> None:
 
 def test_hostile_traffic_makes_the_database_work_no_more_than_once(app: Flask, engine: Engine) -> None:
     client = app.test_client()
-    with statements(engine) as sent:
+    with statements() as sent:
         for number in range(200):
             client.get(f"/wechat?signature={number}&timestamp=1&nonce=2&echostr=3")
         assert sent == []
@@ -120,7 +120,7 @@ def test_what_was_seen_is_written_soon_without_being_asked(
 
 def test_within_a_transaction_nothing_is_written_and_nothing_fails(engine: Engine) -> None:
     stats = make_call_stats(engine)
-    with transaction(engine), statements(engine) as sent:
+    with transaction(engine), statements() as sent:
         stats.record_call(Call(SEND, 0, "", 0.1))
         stats.record_request("malformed")
     assert sent == []

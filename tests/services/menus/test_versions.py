@@ -27,8 +27,9 @@ CREATE, GET = "/cgi-bin/menu/create", "/cgi-bin/menu/get"
 
 
 def current(bot: Services) -> Version | None:
+    account_id = bot.account_id
     with bot.engine.connect() as connection:
-        return versions.current(connection, bot.account_id)
+        return versions.current(connection, account_id)
 
 
 def token(bot: Services) -> str:

@@ -176,7 +176,7 @@ def test_a_person_is_needed_when_a_slow_handler_fails_in_the_end(
 
 
 def test_a_message_that_is_committed_late_is_not_missed(make_app: MakeApp, server_database: str) -> None:
-    with make_app(database_url=server_database).app_context():
+    with make_app(database_url=server_database, database_connections=2).app_context():
         engine = db.engine
     journal, digest = Journal(engine), Projector(engine, router)
     follower, other, now = journal.follower("o1"), journal.follower("o2"), datetime.now(UTC)

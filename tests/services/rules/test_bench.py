@@ -60,8 +60,9 @@ def follower_of(connection: Connection) -> int:
 
 
 def outcome(app: Flask, rule_set: RuleSet, message: Message, follower_id: int | None = None) -> bench.Outcome:
+    account_id = services(app).account_id
     with db.engine.connect() as connection:
-        occasion = bench.occasion(connection, services(app).account_id, message, NOW, follower_id)
+        occasion = bench.occasion(connection, account_id, message, NOW, follower_id)
     return bench.try_out(handlers.router, rule_set, occasion)
 
 

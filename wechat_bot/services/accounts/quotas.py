@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Engine, Select, select, update
 
 from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
@@ -41,8 +41,7 @@ class Quotas:
 
     def clears_left(self) -> int:
         """Return how often the quotas can still be cleared this month, as far as this program knows."""
-        with self._engine.connect() as connection:
-            return MAX_CLEARS - _clears(self._read(connection), database_now())
+        return MAX_CLEARS - _clears(self._load(), database_now())
 
     def clear(self, actor: Actor) -> None:
         """Clear the quotas of all calls, for all processes.
@@ -59,23 +58,25 @@ class Quotas:
 
     def refresh(self) -> None:
         """Let the client make the calls again that were stopped before the quotas were last cleared."""
-        with self._engine.connect() as connection:
-            cleared_at = self._read(connection).quota_cleared_at
+        cleared_at = self._load().quota_cleared_at
         if self._client and cleared_at != self._cleared_at:
             self._cleared_at = cleared_at
             self._client.system.resume()
 
-    def _read(self, connection: Connection, *, lock: bool = False) -> Any:
-        columns = select(Account.quota_cleared_at, Account.quota_clears)
-        found = columns.where(Account.id == self._account_id)
-        return connection.execute(found.with_for_update() if lock else found).one()
+    def _load(self) -> Any:
+        found = self._find()
+        with self._engine.connect() as connection:
+            return connection.execute(found).one()
+
+    def _find(self) -> Select[Any]:
+        return select(Account.quota_cleared_at, Account.quota_clears).where(Account.id == self._account_id)
 
     @retry_conflicts
     def _store(self, changes: dict[str, Any], actor: Actor | None = None) -> None:
         """Store that the quotas were cleared now, and `changes`, which may tell how often that was."""
-        this, now = Account.id == self._account_id, database_now()
+        this, found, now = Account.id == self._account_id, self._find().with_for_update(), database_now()
         with transaction(self._engine) as connection:
-            clears = _clears(self._read(connection, lock=True), now) + 1
+            clears = _clears(connection.execute(found).one(), now) + 1
             counted = {"quota_cleared_at": now, "quota_clears": clears}
             connection.execute(update(Account).where(this).values(counted | changes))
             if actor:

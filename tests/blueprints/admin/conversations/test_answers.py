@@ -599,7 +599,7 @@ def test_pages_of_many_canned_replies_take_no_more_statements_than_of_one(
     operator: Operator, app: Flask, engine: Engine
 ) -> None:
     def count(path: str) -> int:
-        with statements(engine) as taken:
+        with statements() as taken:
             assert operator.get(path).status_code == 200
         return len(taken)
 

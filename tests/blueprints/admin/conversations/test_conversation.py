@@ -126,7 +126,7 @@ def test_the_poll_tells_who_else_is_there_also_when_nothing_is_new(
 def test_the_poll_sends_few_statements(operator: Operator, engine: Engine) -> None:
     path = f"{operator.here}/messages?after=99"
     operator.get(path)
-    with statements(engine) as sent:
+    with statements() as sent:
         operator.get(path)
     assert len(sent) <= 5, "\n".join(sent)
 
@@ -135,9 +135,9 @@ def test_a_search_in_the_conversation_tells_who_wrote_each_message(
     operator: Operator, engine: Engine, platform: FakePlatform
 ) -> None:
     platform.text("我要帮助")
+    me = {"operator_id": operator_of(engine, "li").id}
     with transaction(engine) as connection:
         account_id = connection.scalars(select(Follower.account_id)).one()
-        me = {"operator_id": operator_of(engine, "li").id}
         answer = TextReply("马上帮助您")
         insert_rows(
             connection,

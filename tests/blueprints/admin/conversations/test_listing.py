@@ -98,8 +98,8 @@ def test_the_tabs_have_what_is_nobodys_and_what_is_ones_own(
 def test_who_waits_comes_before_who_has_been_answered(app: Flask, admin: Browser, engine: Engine) -> None:
     names = [says(app, f"oOrdered{number}", "在吗") for number in range(3)]
     admin.get(LIST)
+    first = Conversation.follower_id == follower_of(engine, "oOrdered0")
     with engine.begin() as connection:
-        first = Conversation.follower_id == follower_of(engine, "oOrdered0")
         connection.execute(update(Conversation).where(first).values(waiting_since=None))
     assert list(rows(admin.get(LIST).text)) == [names[1], names[2], names[0]]
 
@@ -125,10 +125,10 @@ def test_the_list_takes_few_statements_however_many_rows_it_has(
     for number in range(42):
         says(app, f"oMany{number}", "在吗")
     page = admin.get(LIST).text
-    with statements(engine) as sent:
+    with statements() as sent:
         admin.get(LIST)
     assert len(sent) <= 7, "\n".join(sent)
-    with statements(engine) as sent:
+    with statements() as sent:
         assert shown(changed(admin, page)) == [], "nothing has changed"
     assert len(sent) <= 7, "\n".join(sent)
 

@@ -149,9 +149,9 @@ def test_the_page_sends_no_statement_for_a_single_follower(
     admin: Browser, engine: Engine, followers: None
 ) -> None:
     admin.get("/admin/followers")
-    with statements(engine) as sent:
+    with statements() as sent:
         admin.get("/admin/followers?q=")
-    with statements(engine) as of_few:
+    with statements() as of_few:
         admin.get("/admin/followers?scene=nothing")
     assert len(of_few) <= len(sent) <= 11, "\n".join(sent)
 
