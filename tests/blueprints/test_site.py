@@ -150,7 +150,7 @@ def test_a_page_that_gets_no_connection_may_be_asked_for_again(
 
 def test_a_wrong_statement_is_a_fault_of_the_program(app: Flask) -> None:
     app.config["PROPAGATE_EXCEPTIONS"] = False
-    app.add_url_rule("/read", view_func=lambda: db.session.execute(insert(Operator).values(id=1)))
+    app.add_url_rule("/read", view_func=lambda: str(db.session.execute(insert(Operator).values(id=1))))
     page = app.test_client().get("/read", headers=BROWSER)
     assert page.status_code == 500
     assert "Something went wrong" in page.text

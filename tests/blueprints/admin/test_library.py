@@ -262,7 +262,7 @@ def test_a_long_list_has_pages_and_few_statements(admin: Browser, library: Libra
     for number in range(30):
         library.add(actor, account_id, f"file {number:02}", GIF + bytes(number))
     library.add(actor, account_id, "film", MP4)
-    with statements(library.engine) as sent:
+    with statements() as sent:
         page = admin.get(PAGE).text
     assert len(sent) < 12
     assert page.count("<h2>") == 24

@@ -40,6 +40,7 @@ def follower_id(app: Flask, engine: Engine) -> int:
     for number in range(100):
         platform.text(f"我要退款 {number}")
     platform.follower("oSomebodyElse").text("发票什么时候到")
+    services(app).projector.catch_up()  # a page would leave so many to the worker
     return int(one(engine, select(Follower.id).order_by(Follower.id).limit(1)))
 
 

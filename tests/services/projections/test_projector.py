@@ -25,7 +25,8 @@ from wechat_bot.models import (
     MessageState,
     Progress,
 )
-from wechat_bot.services.projections.projector import BATCH_SIZE, Projector
+from wechat_bot.services.messages.partitions import first_id
+from wechat_bot.services.projections.projector import BATCH_SIZE, MIN_LEFT_ROWS, Projector
 from wechat_bot.services.projections.watermark import GAP_TIMEOUT, MAX_GAPS, Watermark
 from wechat_bot.services.search.index import FOLLOWERS, MESSAGES, SearchIndex
 from wechat_bot.services.search.tokens import Query
@@ -247,9 +248,7 @@ def test_what_comes_meanwhile_is_left_for_later(
     assert digest.backlog() == 1
 
 
-def test_the_worker_leaves_a_storm_for_later_and_pages_do_not(
-    journal: Journal, digest: Projector, engine: Engine
-) -> None:
+def test_the_worker_leaves_a_storm_for_later(journal: Journal, digest: Projector, engine: Engine) -> None:
     digest.catch_up_when_quiet(10)
     journal.add_many(["第一阵"] * 4000)  # more than the limit for as many seconds as this may take
     digest.catch_up_when_quiet(10)
@@ -259,6 +258,24 @@ def test_the_worker_leaves_a_storm_for_later_and_pages_do_not(
     last = journal.add("第二阵")
     digest.catch_up_when_quiet(10)
     assert found(engine, "第二阵") == [last]
+
+
+def test_pages_leave_to_the_worker_what_has_just_come(journal: Journal, digest: Projector) -> None:
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    journal.add_many(["你好"] * (MIN_LEFT_ROWS - 1), created_at=soon)
+    assert (digest.catch_up_for_page(10), digest.backlog()) == (0, 0)
+    journal.add_many(["你好"] * MIN_LEFT_ROWS, created_at=soon)
+    assert (digest.catch_up_for_page(10), digest.backlog()) == (0, MIN_LEFT_ROWS)
+    digest.catch_up()
+    journal.add_many(["你好"] * MIN_LEFT_ROWS, created_at=NOON)
+    assert (digest.catch_up_for_page(10), digest.backlog()) == (0, 0)
+
+
+def test_the_ids_between_two_months_are_no_messages(journal: Journal, digest: Projector) -> None:
+    journal.add()
+    digest.catch_up()
+    journal.add(id=first_id(NOON) + 2)
+    assert digest.backlog() == 2
 
 
 def test_hours_have_their_first_message(journal: Journal, digest: Projector, engine: Engine) -> None:

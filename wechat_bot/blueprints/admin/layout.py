@@ -83,7 +83,7 @@ def catch_up() -> None:
 
     The page shows how many messages they still lack.
     """
-    g.behind = services().projector.catch_up(seconds=1)
+    g.behind = services().projector.catch_up_for_page(seconds=1)
 
 
 def counts() -> dict[str, int]:

@@ -68,7 +68,7 @@ class Quotas:
         with self._engine.connect() as connection:
             return connection.execute(found).one()
 
-    def _find(self) -> Select[Any]:
+    def _find(self) -> Select[*tuple[Any, ...]]:
         return select(Account.quota_cleared_at, Account.quota_clears).where(Account.id == self._account_id)
 
     @retry_conflicts

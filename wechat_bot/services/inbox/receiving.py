@@ -165,7 +165,7 @@ class Inbox:
             exchange = self._handle(call)
             if self._record(call, exchange) is RecordOutcome.RECORDED:
                 return self._answer(call, exchange)
-        raise NotRecorded("too many messages of one follower at once")
+        raise NotRecorded("too late, or too many messages of one follower at once")
 
     def _handle(self, call: HandlerCall) -> Exchange:
         """Return what is recorded before the push is answered."""

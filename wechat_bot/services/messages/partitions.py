@@ -39,6 +39,11 @@ def first_id(month: datetime) -> int:
     return ((month.year - _EPOCH) * 12 + month.month - 1) * MONTH_IDS
 
 
+def month_of(message_id: int) -> int:
+    """Return the id with which the month of a message begins, 0 before there are partitions."""
+    return message_id - message_id % MONTH_IDS
+
+
 def is_partitioned(connection: Connection) -> bool:
     """Whether the message log of a database has partitions."""
     if connection.dialect.name != "postgresql":

@@ -2,8 +2,8 @@
 the menu, and files to download.
 
 Pushes are answered first. The worker catches up every second, and while messages arrive fast once a minute or
-every 20,000 messages (`should_rest`). Pages that need the projections catch up at once. A step reads and
-computes, then writes in one transaction unless another process was faster.
+every 20,000 messages (`should_rest`). Pages that need the projections catch up at once, unless the worker is
+about to. A step reads and computes, then writes in one transaction unless another process was faster.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ...models.messages import TAP_FIELD
 from ...routing import Router
 from ..media.archive import request_downloads
 from ..menus.clicks import update_clicks
+from ..messages.partitions import month_of
 from ..search.index import MESSAGES, refresh_followers
 from ..search.tokens import filter_tokens, searchable, tokens_of
 from .conversations import update_conversations, update_last_seen
@@ -34,6 +35,11 @@ from .watermark import MAX_GAPS, Watermark
 
 BATCH_SIZE = 500
 """Rows of one step. Pushes on SQLite wait while they are written."""
+
+MAX_LEFT_SECONDS = 3.0
+"""Seconds for which pages leave messages to the worker, which may rest, or not run at all."""
+MIN_LEFT_ROWS = 100
+"""Pages process fewer rows than these themselves, which takes a few milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +73,10 @@ class Projector:
     def catch_up_when_quiet(self, seconds: float) -> None:
         """Catch up like `catch_up`, or leave it for a later call because messages arrive fast.
 
-        The worker calls it every second, and open lists of conversations after new messages; `should_rest`
-        decides.
+        The worker calls it every second; `should_rest` decides.
         """
         position, latest = self._load_position()
-        look = Look(time.monotonic(), latest.message, latest.message - position.messages.id)
+        look = Look(time.monotonic(), latest.message, _missing(position, latest))
         before, self._look = self._look, look
         if not should_rest(before, look, self._caught_up) and self.catch_up(seconds) == 0:
             self._caught_up = look.seconds
@@ -82,8 +87,10 @@ class Projector:
         Returns about how many rows are left. Rows that come meanwhile are left for later, since many small
         steps take longer in all.
         """
+        return self._process(*self._load_position(), seconds)
+
+    def _process(self, position: Position, latest: Any, seconds: float) -> int:
         deadline, worked = time.monotonic() + seconds, False
-        position, latest = self._load_position()
         for number, step in enumerate((self._project_messages, self._index_followers, self._index_again)):
             due = _behind(position, latest)[number] or _misses(position)[number]
             while due:
@@ -94,10 +101,28 @@ class Projector:
                 due = _behind(position, latest)[number] or not done
         return 0
 
+    def catch_up_for_page(self, seconds: float) -> int:
+        """Catch up like `catch_up`, unless many messages have come in the last seconds.
+
+        They are left to the worker: if pages wrote them, pushes would wait for threads that also render.
+        Returns about how many rows are left, without those that are left to the worker.
+        """
+        position, latest = self._load_position()
+        if _missing(position, latest) >= MIN_LEFT_ROWS and self._age(position.messages) < MAX_LEFT_SECONDS:
+            return 0
+        return self._process(position, latest, seconds)
+
+    def _age(self, watermark: Watermark) -> float:
+        """Return the seconds since the first message after `watermark` was received."""
+        after = select(MessageLog.received_at).where(MessageLog.id > watermark.id).order_by(MessageLog.id)
+        with self._engine.connect() as connection:
+            received_at = connection.scalar(after.limit(1))
+        return (database_now() - received_at).total_seconds() if received_at else math.inf
+
     def backlog(self) -> int:
         """Return about how many messages and followers cannot be found yet."""
         position, latest = self._load_position()
-        messages: int = latest.message - position.messages.id + position.rebuild.id
+        messages = _missing(position, latest) + position.rebuild.id
         return messages + int(latest.follower) - position.followers.id
 
     @retry_conflicts
@@ -195,6 +220,12 @@ def _behind(position: Position, latest: Any) -> tuple[bool, bool, bool]:
     """Whether there are new messages, new followers, and messages to index again."""
     messages, followers = position.messages.id, position.followers.id
     return latest.message > messages, latest.follower > followers, position.rebuild.id > 0
+
+
+def _missing(position: Position, latest: Any) -> int:
+    """Return about how many messages are new. While a month begins, those of the one before do not count."""
+    newest: int = latest.message
+    return newest - max(position.messages.id, month_of(newest))
 
 
 def _misses(position: Position) -> tuple[bool, bool, bool]:

@@ -79,10 +79,9 @@ def index() -> ResponseReturnValue:
 def rows() -> ResponseReturnValue:
     """Render the rows of a list that look different from what the browser shows, and how many came in.
 
-    An open page asks for it when something has happened. While messages arrive fast, the worker decides when
-    the projections are caught up.
+    An open page asks for it when something has happened.
     """
-    services().projector.catch_up_when_quiet(seconds=1)
+    catch_up()
     found = changes()
     return render_template("admin/_inbox_changes.html", **_inbox(found.listing), arrived=found.arrived)
 
