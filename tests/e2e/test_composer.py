@@ -451,6 +451,7 @@ def test_the_composer_is_low_until_it_is_used(
 
 def test_on_an_older_page_the_answer_leads_to_the_newest_messages(desk: Console, api: FakeAPI) -> None:
     desk.says("oFollower1", *(f"消息{n}" for n in range(60)))
+    desk.catch_up()
     page = desk.sign_in(f"{HERE}?at=1")
     expect(page.locator("#log[data-past]")).to_be_visible()
     page.locator("#reply").fill("看到了")

@@ -245,6 +245,7 @@ def test_a_conversation_that_begins_to_wait_is_in_the_title_and_heard_by_who_wan
 
 def test_older_messages_come_while_scrolling_up_and_a_date_can_be_jumped_to(console: Console) -> None:
     follower_id = console.says("oLong", *[f"第 {number} 句" for number in range(70)])
+    console.catch_up()
     page = console.sign_in(f"/admin/conversations/{follower_id}")
     expect(page.locator("#log")).to_contain_text("第 69 句")
     page.locator("#log").evaluate("log => { log.scrollTop = 0 }")

@@ -223,6 +223,7 @@ def test_back_and_forward_lead_through_the_conversations_that_were_open(
 
 def test_a_search_in_a_conversation_tells_who_wrote_and_goes_there_and_back(console: Console) -> None:
     follower_id = console.says("oSearched", *[f"第 {number} 句" for number in range(60)])
+    console.catch_up()
     page = console.sign_in(f"/admin/conversations/{follower_id}")
     stay(page)
     page.keyboard.press("f")

@@ -112,12 +112,13 @@ def test_who_talks_with_a_person_gets_what_is_meant_for_that(app: Flask, engine:
 def test_a_follow_in_the_log_is_the_one_that_was_counted(app: Flask, engine: Engine) -> None:
     FakePlatform.of(app).follow()
     rule_set = rules({**says("x"), "trigger": {"type": "followed", "followers": "new"}, "patterns": []})
+    account_id = services(app).account_id
     with engine.connect() as connection:
-        row = bench.logged(connection, services(app).account_id, 1)
+        row = bench.logged(connection, account_id, 1)
         assert row
         message = bench.message_of(row)
         assert message
-        who = services(app).account_id, message, NOW, row.follower_id
+        who = account_id, message, NOW, row.follower_id
         then = bench.occasion(connection, *who, is_logged=True)
         again = bench.occasion(connection, *who)
     assert bench.try_out(handlers.router, rule_set, then).rule_id == 1
