@@ -12,6 +12,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 import psycopg
+from sqlalchemy import Engine, text
 
 from .processes import cpu_seconds
 from .tools import Missing
@@ -98,3 +99,12 @@ def postgres(server_url: str) -> Iterator[Postgres]:
         yield database
     finally:
         database.drop()
+
+
+def maintain(engine: Engine) -> None:
+    """Run the maintenance that the database does by itself some time later, unless that is switched off."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("VACUUM ANALYZE"))
+        else:
+            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))

@@ -28,7 +28,7 @@ from wechat_bot.wechat.credentials import Mode
 from wechat_bot.wiring import services
 
 from . import chart, filling, ours
-from .databases import Database, SQLite, postgres
+from .databases import Database, SQLite, maintain, postgres
 from .options import Options
 from .report import Report, table, verdict
 from .servers import running
@@ -150,7 +150,7 @@ def _store(make: Callable[[Path, ExitStack], Database], size: int, stack: ExitSt
     _add_variety(engine, size)
     _log("projecting them")
     stored = Stored(app, engine, size, _project(services(app).projector, size))
-    _vacuum(engine)
+    maintain(engine)
     return stored
 
 
@@ -171,15 +171,6 @@ def _project(projector: Projector, size: int) -> float:
     while left := projector.catch_up(10):
         _log(f"{left:,} left")
     return (time.perf_counter() - started) / size * 1e6
-
-
-def _vacuum(engine: Engine) -> None:
-    """Run the maintenance that the database does by itself some time later."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("VACUUM ANALYZE"))
-        else:
-            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
 
 
 Request = Callable[[], object]

@@ -32,7 +32,7 @@ from wechat_bot.wechat.credentials import Mode
 from wechat_bot.wiring import services
 
 from . import ours, traffic
-from .databases import Database, SQLite, postgres
+from .databases import Database, SQLite, maintain, postgres
 from .options import Options
 from .processes import memory_usage, tree
 from .report import Report, table, verdict
@@ -166,6 +166,7 @@ def _measure(
     for number in range(options.minutes):
         results = asyncio.run(_push(server, options.rate, number))
         minutes.append(_minute(server, results, services(app).projector.backlog()))
+        maintain(engine)
         print(f"minute {number + 1}: p99 {minutes[-1].milliseconds(99):.0f} ms", file=sys.stderr, flush=True)
     stored = database.count(ours.RECORDED) - before
     log = (directory / f"server-{server.port}.log").read_text(errors="replace")
