@@ -32,9 +32,10 @@ def journal(engine: Engine) -> Journal:
     return Journal(engine)
 
 
-def ask(journal: Journal, *texts: str, at: datetime = NOW, follower: int | None = None) -> int:
-    """Let a follower ask what nobody answers, and return the last message's id."""
-    ids = [journal.add(each, created_at=at, follower_id=follower, origin=CATCH_ALL) for each in texts]
+def ask(journal: Journal, *texts: str, at: datetime | None = None, follower: int | None = None) -> int:
+    """Let a follower ask what nobody answers, by default now, and return the last message's id."""
+    asked = {"created_at": at or datetime.now(UTC), "follower_id": follower, "origin": CATCH_ALL}
+    ids = [journal.add(each, **asked) for each in texts]
     return ids[-1]
 
 
