@@ -157,15 +157,16 @@ class Inbox:
         return database_now() - timedelta(seconds=turn.elapsed)
 
     def _receive(self, push: Push) -> Reply | None:
-        """Try until the message is recorded, by this push or another."""
-        while push.elapsed < self._settings.answer_seconds:
+        """Try until the message is recorded, by this push or another; at least once, however late it is."""
+        while True:
             call = self._persist(push, partial(self._finder.find, push))
             if call.stored.message_state:
                 return self._repeat(call, call.stored.message_state)
             exchange = self._handle(call)
             if self._record(call, exchange) is RecordOutcome.RECORDED:
                 return self._answer(call, exchange)
-        raise NotRecorded("too late, or too many messages of one follower at once")
+            if push.elapsed > self._settings.answer_seconds:
+                raise NotRecorded("too many messages of one follower at once")
 
     def _handle(self, call: HandlerCall) -> Exchange:
         """Return what is recorded before the push is answered."""
