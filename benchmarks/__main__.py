@@ -117,7 +117,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--minutes", type=_integer(1, 600), metavar="N", help=f"soak ({THOROUGH.minutes})")
     add("--rate", type=_integer(1, 2000), metavar="N", help=f"messages a second; soak ({THOROUGH.rate})")
     add(
-        "--numbered", type=_integer(100, 100_000), metavar="N", help=f"a fault; drill ({THOROUGH.numbered:,})"
+        "--numbered",
+        type=_integer(100, 100_000),
+        metavar="N",
+        help=f"messages for each fault; drill ({THOROUGH.numbered:,})",
     )
     add("--postgres", metavar="URL", help=f"where databases are made and dropped ({POSTGRES_URL})")
     return parser
