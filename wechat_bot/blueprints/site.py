@@ -17,7 +17,7 @@ HOMES = ("simulator.phone", "admin.home", "demos.index")
 """``/`` redirects to the first of these endpoints that is registered."""
 
 RETRY_SECONDS = 5
-"""Seconds after which a page may be asked for again that the database did not let through."""
+"""Seconds after which a browser may ask again for a page that the database did not answer."""
 
 ERRORS = {
     400: (lazy_gettext("请求有误"), lazy_gettext("服务器看不懂这个请求。")),
