@@ -115,7 +115,7 @@ THOROUGH = (
     Run(what="4,000 at once", slow=4000, fetched=True),
     Run(what="400 at once to the assistant", slow=400, sleep=8, assistant=True, fetched=True),
     Run(what="200 at once of one follower", slow=200, followers=1),
-    Run(what="500 reports a second", ordinary=50, reports=500),
+    Run(what="500 reports a second", ordinary=50, reports=500, seconds=60),
 )
 QUICK = (
     Run(what="20 at once", slow=20, sleep=2, seconds=5, fetched=True),
