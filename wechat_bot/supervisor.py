@@ -14,10 +14,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from math import inf
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -203,7 +204,7 @@ def _start(place: _Place) -> _Process:
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(place.target, sender), name=place.name)
-    with sender:
+    with sender, _blocked(signal.SIGINT):
         process.start()
     return _Process(process, receiver, time.monotonic())
 
@@ -216,8 +217,21 @@ def _plan(place: _Place, reason: str) -> None:
     log.error("the process %s %s; another one is started in %g s", place.name, reason, pause)
 
 
+@contextmanager
+def _blocked(number: signal.Signals) -> Iterator[None]:
+    """Block a signal in this thread inside the context, and in the processes that are started there."""
+    resource_tracker.ensure_running()  # `multiprocessing` would start it first, and then unblock the signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+
+
 def _run(target: Target, messages: Connection) -> None:
-    os.setpgrp()  # Ctrl-C in a terminal reaches the main process alone
+    os.setpgrp()  # from now on, Ctrl-C in a terminal reaches the main process alone
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # forgets a Ctrl-C from before, which is blocked
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     target(partial(messages.send, None))
 

@@ -49,6 +49,11 @@ class Program:
 
     def start(self, *around: str) -> None:
         """Start it, as the last arguments of the command `around`, and wait until it answers."""
+        self.launch(*around)
+        self.wait_until_it_answers()
+
+    def launch(self, *around: str) -> None:
+        """Start it, as the last arguments of the command `around`."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*around, sys.executable, "-m", "wechat_bot"],
@@ -58,7 +63,6 @@ class Program:
                 stderr=log,
                 start_new_session=True,
             )
-        self.wait_until_it_answers()
 
     def wait_until_it_answers(self) -> None:
         assert self.process

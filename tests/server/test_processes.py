@@ -146,6 +146,18 @@ def test_a_program_ends_with_its_terminal(program: Program) -> None:
             os.kill(main, signal.SIGKILL)
 
 
+def test_ctrl_c_ends_a_program_that_has_just_started_a_process(make_program: MakeProgram) -> None:
+    """The terminal signals both, as the process has not left the group yet."""
+    program = make_program(BOT)
+    program.launch()
+    assert program.process
+    pid = program.process.pid
+    # The first child belongs to `multiprocessing`.
+    wait_until(lambda: len(child_processes(pid)) == 2, program.log.read_text)
+    assert program.stop(signal.SIGINT) == 0
+    assert "Traceback" not in program.log.read_text()
+
+
 def test_slow_handlers_are_completed_before_the_program_ends(make_program: MakeProgram) -> None:
     """Also if each process is told so several times, as by systemd and by the main process."""
     program = make_program(BOT, WEB_WORKERS="2")

@@ -14,7 +14,7 @@ from itertools import count
 from operator import itemgetter
 from types import TracebackType
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import JSON, Engine, Select
 from sqlalchemy.engine import Dialect
@@ -49,9 +49,13 @@ class CompiledStatement:
 
     def fetch_one(self, cursor: DBAPICursor, values: Mapping[str, Any]) -> Sequence[Any] | None:
         """Execute it and return the only row of the result, or None."""
+        rows = self.fetch_all(cursor, values)
+        return rows[0] if rows else None
+
+    def fetch_all(self, cursor: DBAPICursor, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Execute it and return the rows of the result."""
         self.execute(cursor, values)
-        row = cursor.fetchone()
-        return None if row is None else _converted(row, self._result_conversions)
+        return [_converted(row, self._result_conversions) for row in cursor.fetchall()]
 
     def executemany(self, cursor: DBAPICursor, rows: Sequence[Mapping[str, Any]]) -> None:
         """Execute it for each of `rows`."""
@@ -68,7 +72,9 @@ class CompiledStatement:
 class PreparedStatement(CompiledStatement):
     """A statement of PostgreSQL whose parameters are texts and whole numbers.
 
-    It is prepared once in each connection and executed by libpq: psycopg's cursor takes three times as long.
+    It is prepared in each connection and executed by libpq: psycopg's cursor takes three times as long. It is
+    prepared again whenever the number of its executions has doubled, because the server keeps the plan that
+    it made for smaller tables, at first for empty ones, until it gathers statistics.
     """
 
     _numbers = count()
@@ -76,33 +82,29 @@ class PreparedStatement(CompiledStatement):
     def __init__(self, statement: Statement, dialect: Dialect) -> None:
         of_libpq: Any = type(dialect)
         super().__init__(statement, of_libpq(paramstyle="numeric_dollar"))
-        self._error_from_result = dialect.loaded_dbapi.errors.error_from_result
         self._name = f"wechat_bot_{next(self._numbers)}".encode()
-        self._prepared: WeakSet[Any] = WeakSet()
+        self._executions: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+        """How often it was executed in each connection."""
 
     def execute(self, cursor: DBAPICursor, values: Mapping[str, Any]) -> None:
         self._run(cursor, values)
 
-    def fetch_one(self, cursor: DBAPICursor, values: Mapping[str, Any]) -> Sequence[Any] | None:
+    def fetch_all(self, cursor: DBAPICursor, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         result = self._run(cursor, values)
-        if not result.ntuples:
-            return None
-        row = [result.get_value(0, position) for position in range(result.nfields)]
-        return _converted(row, self._result_conversions)
+        positions = range(result.nfields)
+        rows = ([result.get_value(row, position) for position in positions] for row in range(result.ntuples))
+        return [_converted(row, self._result_conversions) for row in rows]
 
     def _run(self, cursor: Any, values: Mapping[str, Any]) -> Any:
         connection = cursor.connection
-        if connection not in self._prepared:
-            self._checked(connection.pgconn.prepare(self._name, self.sql.encode()))
-            self._prepared.add(connection)
+        executions = self._executions.get(connection, 0)
+        if executions.bit_count() <= 1:
+            if executions:
+                command(cursor, f"DEALLOCATE {self._name.decode()}")
+            _check(connection.pgconn.prepare(self._name, self.sql.encode()))
+        self._executions[connection] = executions + 1
         texts = [str(value).encode() for value in self._pick(values)]
-        return self._checked(connection.pgconn.exec_prepared(self._name, texts))
-
-    def _checked(self, result: Any) -> Any:
-        """Return a result of libpq, or raise the error that it is."""
-        if result.status not in _SUCCESS:
-            raise self._error_from_result(result)
-        return result
+        return _check(connection.pgconn.exec_prepared(self._name, texts))
 
     def _result(self, kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
         plain = kind.impl_instance if isinstance(kind, TypeDecorator) else kind
@@ -124,6 +126,24 @@ def compile_select(statement: Select[*tuple[Any, ...]], dialect: Dialect) -> Com
     """Compile a query whose parameters are texts and whole numbers."""
     kind = PreparedStatement if dialect.driver == "psycopg" else CompiledStatement
     return kind(statement, dialect)
+
+
+def command(cursor: Any, sql: str) -> None:
+    """Execute a command without parameters or a result, such as COMMIT; on PostgreSQL by libpq."""
+    pgconn = getattr(cursor.connection, "pgconn", None)
+    if pgconn is None:
+        cursor.execute(sql)
+    else:
+        _check(pgconn.exec_(sql.encode()))
+
+
+def _check(result: Any) -> Any:
+    """Return a result of libpq, or raise the error that it is."""
+    if result.status not in _SUCCESS:
+        from psycopg.errors import error_from_result
+
+        raise error_from_result(result)
+    return result
 
 
 def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:

@@ -147,7 +147,7 @@ class RuleSet:
 
         With `last`, only the rules for messages that nothing matched are asked, and otherwise all others.
         """
-        hits = self._hits(message)
+        hits = {} if last else self._hits(message)
         now = ctx.received_at.astimezone(self._zone)
         for position in self._candidates(message, hits, last):
             if self._refusal(position, message, ctx, hits, now) is None:

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, func, select, update
 
-from tests.conftest import MakeApp
+from tests.conftest import MakeApp, statements
 from tests.operators import add_operator
 from tests.waiting import PATIENCE
 from wechat_bot import handlers
@@ -159,6 +159,14 @@ def test_messages_that_are_not_understood_call_a_person(desk: Desk) -> None:
 def test_the_owner_decides_how_often(desk: Desk, misses: int, said: list[str | None]) -> None:
     desk.policy(misses=misses)
     assert [desk.platform.text(text) for text in ("a", "b", "c")] == said
+
+
+def test_a_message_that_is_not_understood_sends_no_statement_that_has_to_be_prepared(desk: Desk) -> None:
+    desk.policy(misses=3)
+    assert desk.platform.text("a") == SORRY  # the policy is read
+    with statements() as sent:
+        assert desk.platform.text("b") == SORRY
+    assert sent == []
 
 
 def test_where_there_are_no_operators_nobody_is_called(make_app: MakeApp) -> None:

@@ -276,6 +276,9 @@ def test_the_ids_between_two_months_are_no_messages(journal: Journal, digest: Pr
     digest.catch_up()
     journal.add(id=first_id(NOON) + 2)
     assert digest.backlog() == 2
+    digest.catch_up()
+    digest.rebuild_search()
+    assert digest.backlog() == 2 + 1
 
 
 def test_hours_have_their_first_message(journal: Journal, digest: Projector, engine: Engine) -> None:

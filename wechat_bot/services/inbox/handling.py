@@ -219,7 +219,7 @@ class HandlerRunner:
         if notices is None or ctx.owner is not Owner.BOT:
             ctx.handover = None
             return said
-        if ctx.not_understood and notices.is_lost(account_id, call.stored.follower_id, call.push.key):
+        if ctx.not_understood and notices.is_lost(account_id, call.stored, call.push.key):
             ctx.hand_over(HandoverReason.NOT_UNDERSTOOD)
             said = ()
         if ctx.handover is None or said:
@@ -248,14 +248,13 @@ class HandlerRunner:
             kind = type(exchange.message).__name__
             log.warning("a reply to %s cannot be shown and is dropped", kind)
             return exchange
-        exchange = replace(exchange, said=said)
         pages = [page for reply in said for page in replies.split_for_passive_reply(reply, exchange.message)]
         if len(pages) == 1:
-            return replace(exchange, reply=pages[0])
+            return replace(exchange, said=said, reply=pages[0])
         state = self.late_state()
         if state is MessageState.READY:
             pages = list(pickup.linked(said, exchange.message))
-        return replace(exchange, reply=pages[0], pages=tuple(pages[1:]), pages_state=state)
+        return replace(exchange, said=said, reply=pages[0], pages=tuple(pages[1:]), pages_state=state)
 
     def after_first_part(self, exchange: Exchange, shown: str) -> Exchange:
         """Return `exchange` with what follows the first part of its answer, which the follower has read.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, and_, bindparam, func, literal_column, or_, select
+from sqlalchemy import Engine, and_, bindparam, exists, func, literal_column, or_, select
 from sqlalchemy.orm import aliased
 
 from ...database.clock import database_now
@@ -19,12 +20,15 @@ from ...models import (
     UNSETTLED,
     BotSession,
     Channel,
+    Direction,
     Follower,
     FollowerTag,
     Handover,
     MessageLog,
     MessageState,
+    Operator,
     RuleSetVersion,
+    StoredHandoverPolicy,
     Tag,
 )
 from ...routing import Context, Owner
@@ -59,6 +63,10 @@ class StoredState:
     """The id of the oldest message that is held for the follower."""
     rules_version: int = 0
     """How often the account's rules have changed (`RuleSetVersion`)."""
+    policy_version: int = 0
+    """How often the account's `HandoverPolicy` has changed."""
+    has_operators: bool = False
+    """Whether there are persons who can be called."""
     owner: Owner = Owner.BOT
     """Who answers the follower."""
 
@@ -113,6 +121,7 @@ class InboxReader:
         self._select_unfinished = compile_select(_UNFINISHED, engine.dialect)
         self._select_page = compile_select(_PAGE, engine.dialect)
         self._select_reply = compile_select(_REPLY, engine.dialect)
+        self._select_origins = compile_select(_ORIGINS, engine.dialect)
 
     @retry_conflicts
     def load(self, message: Message, account_id: int) -> StoredState:
@@ -121,17 +130,21 @@ class InboxReader:
         with self._connections.borrow() as cursor:
             row = self._select_session.fetch_one(cursor, values)
             if row is None:  # a new follower, or a message that concerns no follower
-                message_state, rules_version = self._select_new.fetch_one(cursor, values) or (None, 0)
-                return StoredState(
-                    message_state=MessageState(message_state) if message_state else None,
-                    session={},
-                    rules_version=rules_version or 0,
-                )
-        message_state, rules_version, follower_id, subscribed, follow_count, followed_at, tags = row[:7]
-        state, session, expires_at, version, ready_id, rule_memory, owner = row[7:]
-        alive = expires_at is not None and expires_at > database_now()
-        return StoredState(
+                [row] = self._select_new.fetch_all(cursor, values)
+        message_state, rules_version, policy_version, has_operators, *of_follower = row
+        found = partial(
+            StoredState,
             message_state=MessageState(message_state) if message_state else None,
+            rules_version=rules_version or 0,
+            policy_version=policy_version or 0,
+            has_operators=bool(has_operators),
+        )
+        if not of_follower:
+            return found(session={})
+        follower_id, subscribed, follow_count, followed_at, tags, *of_session = of_follower
+        state, session, expires_at, version, ready_id, rule_memory, owner = of_session
+        alive = expires_at is not None and expires_at > database_now()
+        return found(
             follower_id=follower_id,
             subscribed=bool(subscribed),
             returning=follow_count > 0,
@@ -143,7 +156,6 @@ class InboxReader:
             expires_at=expires_at if alive else None,
             version=version,
             ready_id=ready_id,
-            rules_version=rules_version or 0,
             owner=Owner(owner) if owner else Owner.BOT,
         )
 
@@ -153,6 +165,16 @@ class InboxReader:
         with self._connections.borrow() as cursor:
             row = self._select_unfinished.fetch_one(cursor, {"follower_id": follower_id})
         return row is not None and row[0] is not None
+
+    @retry_conflicts
+    def origins(self, follower_id: int, since: datetime, key: str) -> list[str]:
+        """Return the origins of the follower's newest messages since a time, newest first, ten at most.
+
+        Events do not count, nor does the message with the dedup key `key`.
+        """
+        values = {"follower_id": follower_id, "since": since, "key": key}
+        with self._connections.borrow() as cursor:
+            return [origin for [origin] in self._select_origins.fetch_all(cursor, values)]
 
     @retry_conflicts
     def page(self, pickup: Pickup, follower_id: int) -> StoredPage | None:
@@ -198,9 +220,24 @@ _REPLY = select(_Reply.id, _Reply.follower_id, _Reply.state, _Reply.payload).whe
     or_(and_(_Reply.dedup_key == bindparam("reply_key"), _IS_PASSIVE), _Reply.id == _SHOWN),
     _Reply.state != literal_column(f"'{MessageState.WITHHELD}'"),
 )
+_ORIGINS = (
+    select(MessageLog.origin)
+    .where(MessageLog.follower_id == bindparam("follower_id"), MessageLog.received_at > bindparam("since"))
+    .where(MessageLog.direction == literal_column(f"'{Direction.IN}'"))
+    .where(MessageLog.event == literal_column("''"), MessageLog.dedup_key != bindparam("key"))
+    .order_by(MessageLog.id.desc())
+    .limit(literal_column("10"))
+    .offset(literal_column("0"))  # which SQLite gets anyway, but as a parameter
+)
 _RULES_VERSION = select(RuleSetVersion.version).where(RuleSetVersion.account_id == bindparam("account_id"))
+_POLICY_VERSION = select(StoredHandoverPolicy.version).where(
+    StoredHandoverPolicy.account_id == bindparam("account_id")
+)
 _NEW = select(
-    _STATE.scalar_subquery().label("message_state"), _RULES_VERSION.scalar_subquery().label("rules_version")
+    _STATE.scalar_subquery().label("message_state"),
+    _RULES_VERSION.scalar_subquery().label("rules_version"),
+    _POLICY_VERSION.scalar_subquery().label("policy_version"),
+    exists().where(Operator.disabled.is_(False)).label("has_operators"),
 )
 _FOLLOWED_AT = func.coalesce(Follower.status_at, Follower.subscribed_at, Follower.first_seen_at)
 _BETWEEN_TAGS = "\n"

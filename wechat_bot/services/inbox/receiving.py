@@ -95,7 +95,7 @@ class Inbox:
         self._reader = InboxReader(engine, reader)
         self._recorder = Recorder(engine)
         self._finder = HandlerFinder(account_id, router, rules, self._reader, services)
-        notices = HandoverNotices(engine, account.time_zone, router)
+        notices = HandoverNotices(engine, self._reader, account.time_zone, router)
         self.runner = HandlerRunner(
             account.apology, account.shows_errors, account.session_ttl, self._late_state, notices
         )

@@ -122,8 +122,19 @@ class Projector:
     def backlog(self) -> int:
         """Return about how many messages and followers cannot be found yet."""
         position, latest = self._load_position()
-        messages = _missing(position, latest) + position.rebuild.id
+        messages = _missing(position, latest) + self._count_up_to(position.rebuild.id)
         return messages + int(latest.follower) - position.followers.id
+
+    def _count_up_to(self, message_id: int) -> int:
+        """Return about how many messages have this id or a smaller one. Within a month, ids have no gaps."""
+        count = 0
+        with self._engine.connect() as connection:
+            while message_id:
+                month = month_of(message_id)
+                count += message_id - month
+                before = select(func.max(MessageLog.id)).where(MessageLog.id < month)
+                message_id = connection.scalar(before) or 0 if month else 0
+        return count
 
     @retry_conflicts
     def rebuild_search(self) -> None:
