@@ -32,10 +32,9 @@ pty.spawn(sys.argv[1:])
 def web_processes(program: Program) -> set[int]:
     """Return the ids of the processes that accept connections at the port of a program."""
     assert program.process
-    [inode] = re.findall(
-        rf":{program.port:04X} \S+ 0A (?:\S+ +){{5}}(\d+)", Path("/proc/net/tcp").read_text()
-    )
-    return {pid for pid in child_processes(program.process.pid) if f"socket:[{inode}]" in open_files(pid)}
+    inodes = re.findall(rf":{program.port:04X} \S+ 0A (?:\S+ +){{5}}(\d+)", Path("/proc/net/tcp").read_text())
+    sockets = {f"socket:[{inode}]" for inode in inodes}
+    return {pid for pid in child_processes(program.process.pid) if sockets.intersection(open_files(pid))}
 
 
 def child_processes(pid: int) -> list[int]:
@@ -71,6 +70,11 @@ def threads_for_sigterm(pid: int) -> int:
         r"SigBlk:\t(\w+)", "".join(task.read_text() for task in Path(f"/proc/{pid}/task").glob("*/status"))
     )
     return sum(not int(mask, 16) >> (signal.SIGTERM - 1) & 1 for mask in masks)
+
+
+def handles_ctrl_c(pid: int) -> bool:
+    [mask] = re.findall(r"SigCgt:\t(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return bool(int(mask, 16) >> (signal.SIGINT - 1) & 1)
 
 
 def unanswered(results: Sequence[Result], word: str = "收到") -> list[Result]:
@@ -146,16 +150,30 @@ def test_a_program_ends_with_its_terminal(program: Program) -> None:
             os.kill(main, signal.SIGKILL)
 
 
-def test_ctrl_c_ends_a_program_that_has_just_started_a_process(make_program: MakeProgram) -> None:
-    """The terminal signals both, as the process has not left the group yet."""
+def test_ctrl_c_does_not_interrupt_a_process_that_has_just_been_started(make_program: MakeProgram) -> None:
+    """It is still in the group of the main process, which the terminal signals. The main process ends it."""
     program = make_program(BOT)
     program.launch()
     assert program.process
-    pid = program.process.pid
-    # The first child belongs to `multiprocessing`.
-    wait_until(lambda: len(child_processes(pid)) == 2, program.log.read_text)
-    assert program.stop(signal.SIGINT) == 0
+    main = program.process.pid
+    # The first child belongs to `multiprocessing`. In the other one, Python is ready to be interrupted.
+    wait_until(lambda: any(map(handles_ctrl_c, child_processes(main)[1:])), program.log.read_text)
+    os.kill(main, signal.SIGSTOP)
+    os.killpg(main, signal.SIGINT)
+    wait_until(lambda: web_processes(program) or "Traceback" in program.log.read_text())
+    os.kill(main, signal.SIGCONT)
+    assert program.process.wait(40) == 0
     assert "Traceback" not in program.log.read_text()
+
+
+def test_ctrl_c_while_the_database_is_prepared_leaves_no_traceback(make_program: MakeProgram) -> None:
+    program = make_program(BOT, template=None)
+    program.launch()
+    wait_until((program.folder / "bot.db").exists, program.log.read_text)
+    assert program.stop(signal.SIGINT) == -signal.SIGINT
+    assert "Traceback" not in program.log.read_text()
+    program.start()
+    assert program.stop(signal.SIGINT) == 0
 
 
 def test_slow_handlers_are_completed_before_the_program_ends(make_program: MakeProgram) -> None:
