@@ -50,6 +50,7 @@ class Connections:
     def _open(self, connection: Any, _: object) -> None:
         self._opened.append(connection)
         connection.cursor().execute(self._statement)
+        connection.commit()  # psycopg has begun a transaction
 
 
 @pytest.mark.parametrize(
