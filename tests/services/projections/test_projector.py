@@ -28,6 +28,7 @@ from wechat_bot.models import (
     Progress,
 )
 from wechat_bot.services.messages.partitions import first_id
+from wechat_bot.services.projections import projector
 from wechat_bot.services.projections.projector import BATCH_SIZE, MIN_LEFT_ROWS, Projector
 from wechat_bot.services.projections.watermark import GAP_TIMEOUT, MAX_GAPS, Watermark
 from wechat_bot.services.search.index import FOLLOWERS, MESSAGES, SearchIndex
@@ -216,13 +217,16 @@ def test_ids_that_are_missing_since_long_ago_are_not_looked_for() -> None:
     assert len(Watermark(0, []).advanced(many, [], now.timestamp()).gaps) == MAX_GAPS
 
 
-def test_many_may_catch_up_at_once(journal: Journal, digest: Projector, engine: Engine) -> None:
+def test_many_may_catch_up_at_once(
+    journal: Journal, digest: Projector, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projector, "BATCH_SIZE", 50)  # they share one connection, for which none waits long
     follower = journal.follower("o1")
-    journal.add_many([f"第{number}条" for number in range(3 * BATCH_SIZE)], follower_id=follower)
+    journal.add_many([f"第{number}条" for number in range(150)], follower_id=follower)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: digest.catch_up(30), range(4)))
-    assert thread(engine, follower).messages_in == 3 * BATCH_SIZE
-    assert len(found(engine, "条")) == 3 * BATCH_SIZE
+    assert thread(engine, follower).messages_in == 150
+    assert len(found(engine, "条")) == 150
 
 
 def test_catching_up_ends_in_time_and_tells_what_is_left(journal: Journal, digest: Projector) -> None:
