@@ -230,7 +230,7 @@ def _blocked(number: signal.Signals) -> Iterator[None]:
 
 def _run(target: Target, messages: Connection) -> None:
     os.setpgrp()  # from now on, Ctrl-C in a terminal reaches the main process alone
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # forgets a Ctrl-C from before, which is blocked
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # discards a Ctrl-C that came before and is pending
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     target(partial(messages.send, None))

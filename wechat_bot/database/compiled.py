@@ -98,9 +98,9 @@ class PreparedStatement(CompiledStatement):
     def _run(self, cursor: Any, values: Mapping[str, Any]) -> Any:
         connection = cursor.connection
         executions = self._executions.get(connection, 0)
-        if executions.bit_count() <= 1:
+        if executions.bit_count() <= 1:  # 0, 1, 2, 4, 8 and so on
             if executions:
-                command(cursor, f"DEALLOCATE {self._name.decode()}")
+                execute_command(cursor, f"DEALLOCATE {self._name.decode()}")
             _check(connection.pgconn.prepare(self._name, self.sql.encode()))
         self._executions[connection] = executions + 1
         texts = [str(value).encode() for value in self._pick(values)]
@@ -128,7 +128,7 @@ def compile_select(statement: Select[*tuple[Any, ...]], dialect: Dialect) -> Com
     return kind(statement, dialect)
 
 
-def command(cursor: Any, sql: str) -> None:
+def execute_command(cursor: Any, sql: str) -> None:
     """Execute a command without parameters or a result, such as COMMIT; on PostgreSQL by libpq."""
     pgconn = getattr(cursor.connection, "pgconn", None)
     if pgconn is None:

@@ -22,7 +22,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from ...database.compiled import CompiledStatement, Connections, PreparedStatement, command, compile_select
+from ...database.compiled import (
+    CompiledStatement,
+    Connections,
+    PreparedStatement,
+    compile_select,
+    execute_command,
+)
 from ...database.transactions import write_lock
 from ...models import BotSession, Follower, Handover, MessageLog
 from ...models.rows import Row, insert_columns, new_row
@@ -71,13 +77,13 @@ class FastPath:
         """
         new = new_followers(exchanges)
         with self._lock, self._connections.borrow() as cursor:
-            command(cursor, self._begin)
+            execute_command(cursor, self._begin)
             if new:
                 exchanges = with_ids(exchanges, self._add_followers(cursor, new))
             self._write(cursor, exchanges)
             # Only now: the inserted rows have locked their followers (`conversations.handover`).
             overtaken = self._is_overtaken(cursor, exchanges)
-            command(cursor, "ROLLBACK" if overtaken else "COMMIT")
+            execute_command(cursor, "ROLLBACK" if overtaken else "COMMIT")
         return not overtaken
 
     def _is_overtaken(self, cursor: DBAPICursor, exchanges: Sequence[Exchange]) -> bool:

@@ -226,7 +226,7 @@ _ORIGINS = (
     .where(MessageLog.direction == literal_column(f"'{Direction.IN}'"))
     .where(MessageLog.event == literal_column("''"), MessageLog.dedup_key != bindparam("key"))
     .order_by(MessageLog.id.desc())
-    .limit(literal_column("10"))
+    .limit(literal_column("10"))  # no policy counts more misses
     .offset(literal_column("0"))  # which SQLite gets anyway, but as a parameter
 )
 _RULES_VERSION = select(RuleSetVersion.version).where(RuleSetVersion.account_id == bindparam("account_id"))

@@ -133,7 +133,7 @@ class Projector:
                 month = month_of(message_id)
                 count += message_id - month
                 before = select(func.max(MessageLog.id)).where(MessageLog.id < month)
-                message_id = connection.scalar(before) or 0 if month else 0
+                message_id = connection.scalar(before) or 0
         return count
 
     @retry_conflicts
