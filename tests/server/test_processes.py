@@ -77,6 +77,10 @@ def handles_ctrl_c(pid: int) -> bool:
     return bool(int(mask, 16) >> (signal.SIGINT - 1) & 1)
 
 
+def sleeps(pid: int) -> bool:
+    return ") S " in Path(f"/proc/{pid}/stat").read_text()
+
+
 def unanswered(results: Sequence[Result], word: str = "收到") -> list[Result]:
     """Return the results without the right answer."""
     return [result for result in results if result.reply != f"{word}：{result.text}"]
@@ -158,6 +162,7 @@ def test_ctrl_c_does_not_interrupt_a_process_that_has_just_been_started(make_pro
     main = program.process.pid
     # The first child belongs to `multiprocessing`. In the other one, Python is ready to be interrupted.
     wait_until(lambda: any(map(handles_ctrl_c, child_processes(main)[1:])), program.log.read_text)
+    wait_until(lambda: sleeps(main), program.log.read_text)  # it has told the process what to run
     os.kill(main, signal.SIGSTOP)
     os.killpg(main, signal.SIGINT)
     wait_until(lambda: web_processes(program) or "Traceback" in program.log.read_text())
