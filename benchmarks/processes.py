@@ -14,11 +14,15 @@ from pathlib import Path
 
 START_SECONDS = 20
 STOP_SECONDS = 10
+SETTLE_SECONDS = 60
+"""Seconds within which all processes of a server must have started."""
+IDLE = 0.05
+"""CPU seconds that a server without requests uses in a second at most."""
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
 class NotStarted(Exception):
-    """A server does not listen; the message has the last line of its log."""
+    """A server does not listen, or some of its processes still start; the message has what is known."""
 
 
 def environment(**values: str) -> dict[str, str]:
@@ -64,6 +68,23 @@ def _await_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             return
     lines = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
     raise NotStarted(f"did not start: {lines[-1]}")
+
+
+def settle(root: int) -> None:
+    """Wait until all processes of a server have started, which is when it uses next to no CPU time.
+
+    A server with several processes answers when the first one does, while the others still import.
+
+    :raises NotStarted: when that takes longer than `SETTLE_SECONDS`.
+    """
+    deadline, before = time.monotonic() + SETTLE_SECONDS, cpu_seconds(root)
+    while time.monotonic() < deadline:
+        time.sleep(1)
+        now = cpu_seconds(root)
+        if now - before < IDLE:
+            return
+        before = now
+    raise NotStarted(f"it is busy {SETTLE_SECONDS} seconds after its start")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

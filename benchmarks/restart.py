@@ -19,10 +19,10 @@ from wechat_bot.wechat.credentials import Mode
 from . import ours, traffic
 from .databases import SQLite
 from .options import Options
-from .processes import free_port, listening, tree
+from .processes import free_port, listening, settle, tree
 from .report import Report, table, verdict
 from .servers import Server
-from .waiting import BOT, SETTLE_SECONDS, right, serve_bot
+from .waiting import BOT, right, serve_bot
 
 PER_SECOND = 50
 FOLLOWERS = 1000
@@ -45,7 +45,7 @@ class Program:
         server = self._server
         command = server.command(self._port)
         started = listening(command, self._port, directory=server.directory, environ=server.environ)
-        self._pid = self._running.enter_context(started)
+        self.pid = self._running.enter_context(started)
 
     def stop(self) -> None:
         self._running.close()
@@ -55,7 +55,7 @@ class Program:
         self.start()
 
     def reload(self) -> None:
-        os.kill(self._pid, signal.SIGHUP)
+        os.kill(self.pid, signal.SIGHUP)
 
     def kill(self) -> None:
         """Kill the oldest process that answers, three times in quick succession."""
@@ -65,7 +65,7 @@ class Program:
 
     def _answering(self) -> int:
         """Return a process that shares the socket of the main process, which pushes come to."""
-        main, *others = tree(self._pid)
+        main, *others = tree(self.pid)
         return next(pid for pid in others if _sockets(pid) & _sockets(main))
 
 
@@ -109,7 +109,7 @@ def _measure(disturb: Callable[[Program], object], seconds: int) -> tuple[list[R
         program = Program(serve_bot(ours.server("ours", Mode.SAFE, directory, database), BOT))
         program.start()
         try:
-            time.sleep(SETTLE_SECONDS)
+            settle(program.pid)
             results = asyncio.run(_push(program, disturb, seconds))
         finally:
             program.stop()

@@ -12,7 +12,7 @@ from wechat_bot.wechat.credentials import Mode
 from . import load, traffic
 from .databases import Database
 from .load import Load
-from .processes import cpu_seconds, free_port, listening
+from .processes import cpu_seconds, free_port, listening, settle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +77,14 @@ class Running:
 
 @contextmanager
 def running(server: Server) -> Iterator[Running]:
-    """Start `server` on a free port, and stop it at the end of the block.
+    """Start `server` on a free port, wait until all its processes run, and stop it at the end of the block.
 
-    :raises NotStarted: when it does not listen.
+    :raises NotStarted: when it does not listen, or stays busy.
     :raises WrongAnswer: when it answers pushes incorrectly.
     """
     port = free_port()
     started = listening(server.command(port), port, directory=server.directory, environ=server.environ)
     with started as pid:
         traffic.check(f"http://127.0.0.1:{port}/wechat", server.mode)
+        settle(pid)
         yield Running(server, port, pid)

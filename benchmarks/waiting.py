@@ -6,7 +6,6 @@ import asyncio
 import statistics
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -35,8 +34,6 @@ ASSISTANT_BOT = tools.HERE / "assistant_bot"
 """The folder of the bot whose slow questions go to a model that is played."""
 ORDINARY_FOLLOWERS = 30
 """These are known before: they are those of `traffic.check`."""
-SETTLE_SECONDS = 5.0
-"""After which all processes of a started program have imported what they need."""
 WAITING_SECONDS = 4.0
 """When memory is measured: the first pushes are answered or cut after 4.5 to 5 s."""
 TAPS = 200
@@ -164,7 +161,6 @@ def _measure(each: Run, make: Callable[[Path, ExitStack], Database], name: str) 
         if each.assistant:
             stack.enter_context(_model(server))
         started = stack.enter_context(running(server))
-        time.sleep(SETTLE_SECONDS)
         return asyncio.run(_push(each, started))
 
 

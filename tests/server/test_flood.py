@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from sqlalchemy import create_engine, func, select
 
+from benchmarks.processes import settle
 from tests import asynchronous
 from tests.conftest import APP_SECRET
 from tests.server.conftest import ROOT, MakeProgram, Program
@@ -19,7 +20,7 @@ from wechat_bot.testing import FakeAPI, listening
 
 BOT = ROOT / "benchmarks/waiting_bot/wsgi.py"
 """Answers with the question, and so many seconds later as a question says that begins with 慢."""
-QUESTIONS = 120
+QUESTIONS = 60
 TAPS = 60
 SMALL = {"WEB_WORKERS": "1", "WEB_THREADS": "16", "WECHAT_SLOW_HANDLERS": "4"}
 """Settings with which 60 questions at once are more than can wait for their answers."""
@@ -35,11 +36,16 @@ Start = Callable[..., Program]
 
 @pytest.fixture
 def start(make_program: MakeProgram, database: str) -> Start:
-    """Starts the program with a bot that has a slow handler; keyword arguments are its environment."""
+    """Starts the program with a bot that has a slow handler; keyword arguments are its environment.
+
+    All its processes run then: on a slow machine, one that starts leaves no time for pushes.
+    """
 
     def start(**environment: str) -> Program:
         program = make_program(BOT, DATABASE_URL=database, **environment)
         program.start()
+        assert program.process
+        settle(program.process.pid)
         return program
 
     return start

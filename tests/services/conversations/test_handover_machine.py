@@ -251,6 +251,12 @@ class HandoverMachine(RuleBasedStateMachine):
             connection.execute(update(MessageLog).where(*queued).values(received_at=earlier))
         self.bot.outbox.send(self.follower_id)
 
+    def _is_delivered(self) -> bool:
+        """Send what can be sent, unless a thread still sends; return whether nothing is left."""
+        self._deliver()
+        unsent = MessageLog.state.in_([MessageState.QUEUED, MessageState.SENDING])
+        return not self._value(select(func.count()).where(MessageLog.follower_id == self.follower_id, unsent))
+
     # The end
 
     def teardown(self) -> None:
@@ -258,7 +264,7 @@ class HandoverMachine(RuleBasedStateMachine):
             return
         for number in self.thinking[:]:
             self._finish(number)
-        self._deliver()
+        wait_until(self._is_delivered)
         ready = (MessageLog.follower_id == self.follower_id, MessageLog.state == MessageState.READY)
         while self._value(select(func.count()).where(*ready)):
             waiting = self._value(select(func.count()).where(*ready))
