@@ -70,6 +70,8 @@ class Minute:
     results: Sequence[Result]
     resident: int
     """Resident memory of all processes of the program, in bytes."""
+    private: Sequence[int]
+    """What of it belongs to no file, in bytes, for each process in the order of their start."""
     files: int
     """Files and connections that they have open."""
     backlog: int
@@ -210,9 +212,14 @@ def _messages(number: int, minute: int) -> Iterator[Message]:
 
 def _minute(server: Running, results: Sequence[Result], backlog: int) -> Minute:
     processes = tree(server.pid)
-    resident = sum(memory_usage(pid).get("VmRSS", 0) for pid in processes)
-    files = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in processes)
-    return Minute(results=results, resident=resident, files=files, backlog=backlog)
+    memory = [memory_usage(pid) for pid in processes]
+    return Minute(
+        results=results,
+        resident=sum(sizes.get("VmRSS", 0) for sizes in memory),
+        private=[sizes.get("RssAnon", 0) for sizes in memory],
+        files=sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in processes),
+        backlog=backlog,
+    )
 
 
 def _log_lines(log: str) -> Counter[str]:
@@ -225,7 +232,7 @@ def _report(
     minutes: Sequence[Minute], office: Office, stored: int, log_lines: Counter[str]
 ) -> tuple[str, list[str]]:
     results = [result for minute in minutes for result in minute.results]
-    whole = Minute(results=results, resident=0, files=0, backlog=0)
+    whole = Minute(results=results, resident=0, private=(), files=0, backlog=0)
     notices = whole.count(Outcome.NOTICE)
     parts = [
         table(
@@ -236,6 +243,7 @@ def _report(
                 "p50 ms",
                 "p99 ms",
                 "RSS, MiB",
+                "private, of each process",
                 "open files",
                 "backlog",
             ],
@@ -257,8 +265,11 @@ def _report(
 def _row(number: int, minute: Minute) -> list[str]:
     percentiles = [f"{minute.milliseconds(percent):.0f}" for percent in (50, 99)]
     counts = [f"{len(minute.results):,}", str(minute.count(Outcome.NOTICE))]
-    sizes = [f"{minute.resident / MEBIBYTE:.0f}", str(minute.files), f"{minute.backlog:,}"]
-    return [str(number), *counts, *percentiles, *sizes]
+    memory = [
+        f"{minute.resident / MEBIBYTE:.0f}",
+        ", ".join(f"{size / MEBIBYTE:.0f}" for size in minute.private),
+    ]
+    return [str(number), *counts, *percentiles, *memory, str(minute.files), f"{minute.backlog:,}"]
 
 
 def _page_row(item: tuple[str, Sequence[float]]) -> list[str]:

@@ -30,6 +30,9 @@ BACKLOG = 4096
 SWITCH_SECONDS = 0.05
 """Seconds after which a thread that waits for the interpreter asks for it. With Python's 5 ms, a thousand
 threads that are woken at once wake up so often to ask that they do little else."""
+ARENAS = "2"
+"""Heaps that the allocator of glibc divides the threads of a process among. Its default is eight for each
+core, and what is free in one of them is of no use to a thread of another."""
 HEADER_SECONDS = 10
 """Seconds that a client has for the head of a request, from its first byte."""
 MAX_HEAD = 64 << 10
@@ -72,6 +75,7 @@ def serve(settings: Settings, listener: socket.socket, when_listening: Callable[
     while one is started or replaced.
     """
     open_files.raise_limit()
+    os.environ.setdefault("MALLOC_ARENA_MAX", ARENAS)  # is read when a process starts
     web = {f"web-{n}": partial(_answer, settings, listener) for n in range(1, settings.web_workers + 1)}
     supervisor = Supervisor({**web, "jobs": _work}, STOP_SECONDS, when_listening)
     with _metrics_folder(settings):

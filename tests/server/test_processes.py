@@ -142,6 +142,12 @@ def test_a_reload_brings_new_code_and_keeps_the_old_where_the_new_is_broken(
     assert program.stop(signal.SIGTERM) == 0
 
 
+def test_the_threads_of_a_process_share_few_heaps(program: Program) -> None:
+    program.start()
+    for pid in web_processes(program):
+        assert b"\0MALLOC_ARENA_MAX=2\0" in Path(f"/proc/{pid}/environ").read_bytes()
+
+
 def test_a_program_ends_with_its_terminal(program: Program) -> None:
     program.start(sys.executable, "-c", IN_TERMINAL)
     assert program.process
