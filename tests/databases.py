@@ -112,9 +112,10 @@ def _empty(url: str) -> bool:
         with engine.connect() as connection:
             if set(inspect(connection).get_table_names()) != TABLES:
                 return False
-            if connection.dialect.name != "postgresql" and connection.scalar(text(_CHANGED)):
+            kind = "postgresql" if connection.dialect.name == "postgresql" else "mariadb"
+            if connection.scalar(text(_CHANGED[kind])):
                 return False
-            if connection.dialect.name == "postgresql":
+            if kind == "postgresql":
                 _empty_postgresql(connection)
             else:
                 _empty_mariadb(connection)
@@ -126,7 +127,12 @@ def _empty(url: str) -> bool:
     return True
 
 
-_CHANGED = "SELECT @@character_set_database <> @@character_set_server"
+_CHANGED = {
+    "postgresql": "SELECT count(*) > 0 FROM pg_db_role_setting "
+    "JOIN pg_database ON setdatabase = pg_database.oid WHERE datname = current_database()",
+    "mariadb": "SELECT @@character_set_database <> @@character_set_server",
+}
+"""Whether a test has changed settings of a database."""
 _EMPTIED = sorted(TABLES - {"alembic_version", "progress"})
 
 

@@ -351,14 +351,27 @@ def test_a_database_that_is_away_is_told_and_nothing_fails(settings: Settings, t
     assert diagnose(app).headline.finding.code == "trouble"
 
 
+@pytest.mark.parametrize("server_database", ["mariadb"], indirect=True)
 def test_a_database_without_emoji_is_told(make_app: MakeApp, server_database: str) -> None:
     app = make_app(database_url=server_database)
     assert codes(app)["database"] == "ok"
-    if not server_database.startswith("mysql"):
-        return
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(text("ALTER DATABASE CHARACTER SET latin1"))
     assert codes(app)["database"] == "charset"
+
+
+@pytest.mark.parametrize(("setting", "code"), [("on", "ok"), ("off", "autovacuum")])
+def test_a_database_that_never_vacuums_is_told(
+    make_app: MakeApp, postgresql_database: str, setting: str, code: str
+) -> None:
+    app = make_app(database_url=postgresql_database)
+    engine = services(app).engine
+    function = f"CREATE FUNCTION current_setting(text) RETURNS text LANGUAGE sql RETURN '{setting}'"
+    with engine.begin() as connection:  # it is found before the function of the server
+        connection.execute(text(function))
+        connection.execute(text(f"ALTER DATABASE {engine.url.database} SET search_path = public, pg_catalog"))
+    engine.dispose()
+    assert codes(app)["database"] == code
 
 
 def test_redis_that_is_away_is_told(make_app: MakeApp) -> None:

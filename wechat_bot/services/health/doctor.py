@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...database.clock import database_now
@@ -198,13 +198,21 @@ class Doctor:
             return Check(findings.DATABASE_NOT_MIGRATED)
         if reason not in status.READY:
             return Check(findings.DATABASE_TROUBLE, {"trouble": reason})
-        if self.engine.dialect.name in {"mysql", "mariadb"}:
-            with self.engine.connect() as connection:
-                charset = str(connection.scalar(text("SELECT @@character_set_database")))
-            if charset != "utf8mb4":
-                database = self.engine.url.database or ""
-                return Check(findings.DATABASE_CHARSET, {"charset": charset, "database": database})
-        return Check(findings.DATABASE_NEWER if reason == status.NEWER else ok("database"))
+        wrong = self._wrong_database_setting()
+        return wrong or Check(findings.DATABASE_NEWER if reason == status.NEWER else ok("database"))
+
+    def _wrong_database_setting(self) -> Check | None:
+        with self.engine.connect() as connection:
+            match self.engine.dialect.name:
+                case "mysql" | "mariadb":
+                    charset = str(connection.scalar(text("SELECT @@character_set_database")))
+                    if charset != "utf8mb4":
+                        database = self.engine.url.database or ""
+                        return Check(findings.DATABASE_CHARSET, {"charset": charset, "database": database})
+                case "postgresql":
+                    if connection.scalar(select(func.current_setting("autovacuum"))) == "off":
+                        return Check(findings.DATABASE_AUTOVACUUM)
+        return None
 
     def _check_redis(self) -> Iterator[Check]:
         if not self.settings.redis_url:

@@ -66,6 +66,11 @@ DATABASE_CHARSET = _fail(
     _("数据库的字符集是 %(charset)s，存不下表情符号。"),
     _("运行 ALTER DATABASE %(database)s CHARACTER SET utf8mb4。"),
 )
+DATABASE_AUTOVACUUM = _warn(
+    "database.autovacuum",
+    _("PostgreSQL 的 autovacuum 是关的：消息越多，页面和回应越慢。"),
+    _("用 PostgreSQL 的管理员运行 ALTER SYSTEM SET autovacuum = on，再运行 SELECT pg_reload_conf()。"),
+)
 REDIS_AWAY = _fail(
     "redis.unreachable", _("连接不上 REDIS_URL：%(trouble)s。"), _("启动 Redis，改正 REDIS_URL，或把它留空。")
 )
