@@ -11,13 +11,13 @@ from typing import Any
 from sqlalchemy import Engine, Row, Select, insert, select, update
 
 from ..database.clock import database_now
-from ..database.transactions import retry_conflicts, transaction, write
+from ..database.transactions import retry_conflicts, write
 from ..jobs import Enqueue, Job
 from ..models import ImportState, KnowledgeImport, MaterialImport
 from ..models.rows import new_row
 from ..wechat.errors import APIError
 from . import audit
-from .accounts import lock_account
+from .accounts import locked_account
 from .audit import Actor
 
 log = logging.getLogger(__name__)
@@ -48,8 +48,7 @@ class ImportRuns:
 
     @retry_conflicts
     def _begin(self, actor: Actor, account_id: int) -> int | None:
-        with transaction(self._engine) as connection:
-            lock_account(connection, account_id)
+        with locked_account(self._engine, account_id) as connection:
             newest = connection.execute(newest_run(self._table, account_id)).one_or_none()
             if newest and newest.state == ImportState.RUNNING:
                 return None

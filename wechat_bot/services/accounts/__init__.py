@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import Connection, Engine, insert, select
 
 from ...database.clock import database_now
@@ -25,3 +28,11 @@ def ensure_account(engine: Engine, app_id: str) -> int:
 def lock_account(connection: Connection, account_id: int) -> None:
     """Let other processes that lock the account wait until the end of the transaction."""
     connection.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
+
+
+@contextmanager
+def locked_account(engine: Engine, account_id: int) -> Iterator[Connection]:
+    """Provide a transaction in which the account is locked."""
+    with transaction(engine) as connection:
+        lock_account(connection, account_id)
+        yield connection

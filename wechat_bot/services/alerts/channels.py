@@ -21,7 +21,7 @@ from ...models.rows import new_row
 from ...routing import strict_json
 from ...routing.strict_json import InvalidDefinition, Problem, ProblemCode
 from .. import audit
-from ..accounts import lock_account
+from ..accounts import locked_account
 from ..audit import Actor
 from ..operators.sealing import Sealer
 from .definitions import Channel, Medium
@@ -102,8 +102,7 @@ def create(
     :raises InvalidDefinition: if it is not valid, or there are too many.
     """
     channel, now = _checked(definition, secrets, is_new=True), database_now()
-    with transaction(engine) as connection:
-        lock_account(connection, account_id)
+    with locked_account(engine, account_id) as connection:
         count = select(func.count()).select_from(AlertChannel).where(AlertChannel.account_id == account_id)
         if (connection.scalar(count) or 0) >= MAX_CHANNELS:
             raise InvalidDefinition((Problem("name", ProblemCode.TOO_MANY, str(MAX_CHANNELS)),))

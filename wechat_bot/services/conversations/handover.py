@@ -33,7 +33,7 @@ from ...routing import strict_json
 from ...routing.handover_policy import HandoverPolicy
 from ...routing.ownership import HandoverReason, Owner
 from .. import audit
-from ..accounts import lock_account
+from ..accounts import locked_account
 from ..audit import Actor
 from ..decisions import Decision
 from ..followers.profiles import subject
@@ -191,8 +191,7 @@ def save_policy(engine: Engine, actor: Actor, account_id: int, seen: int, policy
     :raises PolicyChanged: if it is not the present one.
     """
     definition = strict_json.to_json(policy)
-    with transaction(engine) as connection:
-        lock_account(connection, account_id)
+    with locked_account(engine, account_id) as connection:
         before = load_policy(connection, account_id)
         if before.version != seen:
             raise PolicyChanged

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
-from ...database.transactions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts
 from ...models import StoredEvaluationCase
 from ...routing import strict_json
 from .. import audit
-from ..accounts import lock_account
+from ..accounts import locked_account
 from ..audit import Actor
 from .definitions import Case
 from .reading import CaseEntry, find
@@ -42,7 +41,7 @@ def add(engine: Engine, actor: Actor, account_id: int, added: Sequence[Case]) ->
 
     :raises TooManyCases: if the account would have too many; none is added then.
     """
-    with _locked(engine, account_id) as connection:
+    with locked_account(engine, account_id) as connection:
         of_account = StoredEvaluationCase.account_id == account_id
         count = connection.scalar(select(func.count()).select_from(StoredEvaluationCase).where(of_account))
         if (count or 0) + len(added) > MAX_CASES:
@@ -63,7 +62,7 @@ def save(engine: Engine, actor: Actor, account_id: int, case_id: int, version: i
     :raises CaseNotFound: if there is no such question.
     :raises CaseConflict: if it has another version by now.
     """
-    with _locked(engine, account_id) as connection:
+    with locked_account(engine, account_id) as connection:
         current = _existing(connection, account_id, case_id)
         if current.version != version:
             raise CaseConflict(current)
@@ -81,7 +80,7 @@ def remove(engine: Engine, actor: Actor, account_id: int, case_id: int) -> None:
 
     :raises CaseNotFound: if there is no such question.
     """
-    with _locked(engine, account_id) as connection:
+    with locked_account(engine, account_id) as connection:
         before = strict_json.to_json(_existing(connection, account_id, case_id).case)
         connection.execute(delete(StoredEvaluationCase).where(StoredEvaluationCase.id == case_id))
         audit.record(connection, actor, "case_deleted", subject(case_id), before=before)
@@ -90,13 +89,6 @@ def remove(engine: Engine, actor: Actor, account_id: int, case_id: int) -> None:
 def subject(case_id: int) -> str:
     """Return the name of a question in the audit log."""
     return f"case:{case_id}"
-
-
-@contextmanager
-def _locked(engine: Engine, account_id: int) -> Iterator[Connection]:
-    with transaction(engine) as connection:
-        lock_account(connection, account_id)
-        yield connection
 
 
 def _existing(connection: Connection, account_id: int, case_id: int) -> CaseEntry:

@@ -23,7 +23,7 @@ from ...routing.rules import RuleSet, rule_of
 from ...wechat.messages import Message
 from ...wechat.parsing import parse
 from .. import audit
-from ..accounts import lock_account
+from ..accounts import locked_account
 from ..audit import Actor
 from ..rules.rule_book import RuleBook
 from .definitions import Case, Expected, Given, judge
@@ -80,8 +80,7 @@ class Evaluations:
         if draft:
             self._assistants.prepare(account_id, draft)
         now = database_now()
-        with transaction(self._engine) as connection:
-            lock_account(connection, account_id)
+        with locked_account(self._engine, account_id) as connection:
             running = select(EvaluationRun.id).where(
                 EvaluationRun.account_id == account_id, EvaluationRun.state == EvaluationState.RUNNING
             )

@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, insert, select, update
 
-from ...database.transactions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts
 from ...models import ConditionalMenu, MenuState, MenuVersion, Tag
 from ...models.rows import new_row
 from ...wechat.api.menu import Buttons
-from ..accounts import lock_account
+from ..accounts import locked_account
 from ..audit import Actor
 from . import versions
 from .arrangement import WantedMenu
@@ -82,8 +82,7 @@ def tag_names(connection: Connection, account_id: int) -> dict[str, str]:
 @retry_conflicts
 def create(engine: Engine, actor: Actor, account_id: int, menu: Menu) -> int:
     """Add a conditional menu, which is asked before the others, with a draft; return its id."""
-    with transaction(engine) as connection:
-        lock_account(connection, account_id)
+    with locked_account(engine, account_id) as connection:
         menu_id = _insert(connection, account_id, 1)
         insert_version(connection, actor, account_id, menu, MenuState.DRAFT, menu_id, EVERYBODY)
         after = outline(menu, EVERYBODY)
@@ -97,8 +96,7 @@ def adopt(engine: Engine, actor: Actor, account_id: int, shown: Sequence[Buttons
 
     :param shown: the platform's conditional menus, the oldest first.
     """
-    with transaction(engine) as connection:
-        lock_account(connection, account_id)
+    with locked_account(engine, account_id) as connection:
         places = {row.menuid: row.position for row in connection.execute(_listed(account_id))}
         count, position = 0, len(places) + 1
         for menu in shown:  # each is asked before all that are older
@@ -122,8 +120,7 @@ def move_up(engine: Engine, actor: Actor, account_id: int, menu_id: int) -> None
 
     :raises NoSuchMenu: if there is none.
     """
-    with transaction(engine) as connection:
-        lock_account(connection, account_id)
+    with locked_account(engine, account_id) as connection:
         ids = [row.id for row in connection.execute(_listed(account_id))]
         if menu_id not in ids:
             raise NoSuchMenu
@@ -139,8 +136,7 @@ def remove(engine: Engine, actor: Actor, account_id: int, menu_id: int) -> None:
 
     :raises NoSuchMenu: if there is none.
     """
-    with transaction(engine) as connection:
-        lock_account(connection, account_id)
+    with locked_account(engine, account_id) as connection:
         entry = find(connection, account_id, menu_id)
         this = ConditionalMenu.id == menu_id
         connection.execute(update(ConditionalMenu).where(this).values(position=None, menuid=""))
@@ -154,16 +150,14 @@ def remove(engine: Engine, actor: Actor, account_id: int, menu_id: int) -> None:
 @retry_conflicts
 def store_menuids(engine: Engine, account_id: int, menuids: Mapping[int, str]) -> None:
     """Record under which ids the platform has our menus; those that are left out, it has not."""
-    with transaction(engine) as connection:
-        lock_account(connection, account_id)
+    with locked_account(engine, account_id) as connection:
         _store_menuids(connection, account_id, menuids)
 
 
 @retry_conflicts
 def record_deletion(engine: Engine, actor: Actor, account_id: int) -> None:
     """Record that all menus were deleted at the platform. Here they stay, with their history."""
-    with transaction(engine) as connection:
-        lock_account(connection, account_id)
+    with locked_account(engine, account_id) as connection:
         _store_menuids(connection, account_id, {})
         record(connection, actor, "menu_deleted", account_id)
 

@@ -21,7 +21,7 @@ from ...models import MenuState, MenuVersion
 from ...models.rows import new_row
 from ...wechat.api.menu import Button
 from .. import audit
-from ..accounts import lock_account
+from ..accounts import lock_account, locked_account
 from ..audit import Actor
 from .audiences import EVERYBODY, Audience
 from .buttons import KINDS, BrokenMenu, Menu, cleaned, dump, load, places
@@ -182,8 +182,7 @@ def keep(
     audience: Audience = EVERYBODY,
 ) -> None:
     """Store a menu in the history, from which it can be restored, unless it is there."""
-    with transaction(engine) as connection:
-        lock_account(connection, account_id)
+    with locked_account(engine, account_id) as connection:
         known = history(connection, account_id, menu_id)
         if all(
             each.menu is None or (cleaned(each.menu), each.audience) != (cleaned(menu), audience)
@@ -225,8 +224,7 @@ def cancel(engine: Engine, actor: Actor, account_id: int, number: int, menu_id: 
 
     :raises NoSuchVersion: if it is not scheduled any more, or is being published.
     """
-    with transaction(engine) as connection:
-        lock_account(connection, account_id)
+    with locked_account(engine, account_id) as connection:
         version, now = find(connection, account_id, number, menu_id), database_now()
         row = version.row
         is_claimed = row.claimed_until and row.claimed_until > now and not row.error

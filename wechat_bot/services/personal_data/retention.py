@@ -27,7 +27,7 @@ from ...models.projections import hour_of
 from ...routing import strict_json
 from ...routing.strict_json import Definition, Problem, ProblemCode
 from .. import audit
-from ..accounts import lock_account
+from ..accounts import locked_account
 from ..audit import Actor
 from ..media.discarding import contents_of, discard
 from ..questions.forgetting import delete_groups
@@ -100,8 +100,7 @@ def save_policy(engine: Engine, actor: Actor, account_id: int, seen: int, policy
     :param seen: the version that was edited.
     :raises PolicyChanged: if it is not the present one.
     """
-    with transaction(engine) as connection:
-        lock_account(connection, account_id)
+    with locked_account(engine, account_id) as connection:
         before = load_policy(connection, account_id)
         if before.version != seen:
             raise PolicyChanged

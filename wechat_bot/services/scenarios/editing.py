@@ -6,18 +6,17 @@ A change locks the account first, so that the changes of one account wait for ea
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import StrEnum
 
 from sqlalchemy import Connection, Engine, delete, insert, update
 
-from ...database.transactions import retry_conflicts, transaction
+from ...database.transactions import retry_conflicts
 from ...models import ScenarioResult, StoredScenario
 from ...simulator import scenarios
 from ...simulator.scenarios import Scenario
 from .. import audit
-from ..accounts import lock_account
+from ..accounts import locked_account
 from ..audit import Actor
 from .reading import ScenarioEntry, find, load
 
@@ -68,7 +67,7 @@ def add(engine: Engine, actor: Actor, account_id: int, added: Sequence[Scenario]
 
     :raises ScenarioRefused: if one is beyond a limit; none is added then.
     """
-    with locked(engine, account_id) as connection:
+    with locked_account(engine, account_id) as connection:
         others = [entry.scenario for entry in load(connection, account_id)]
         _check_limits(others, added)
         ids = []
@@ -93,7 +92,7 @@ def save(
     :raises ScenarioNotFound: if there is no such scenario.
     :raises ScenarioConflict: if it has another version by now.
     """
-    with locked(engine, account_id) as connection:
+    with locked_account(engine, account_id) as connection:
         current = _existing(connection, account_id, scenario_id)
         if current.version != version:
             raise ScenarioConflict(current)
@@ -114,7 +113,7 @@ def remove(engine: Engine, actor: Actor, account_id: int, scenario_id: int) -> N
 
     :raises ScenarioNotFound: if there is no such scenario.
     """
-    with locked(engine, account_id) as connection:
+    with locked_account(engine, account_id) as connection:
         current = _existing(connection, account_id, scenario_id)
         connection.execute(delete(ScenarioResult).where(ScenarioResult.scenario_id == scenario_id))
         connection.execute(delete(StoredScenario).where(StoredScenario.id == scenario_id))
@@ -125,14 +124,6 @@ def remove(engine: Engine, actor: Actor, account_id: int, scenario_id: int) -> N
 def subject(scenario_id: int) -> str:
     """Return the name of a scenario in the audit log."""
     return f"scenario:{scenario_id}"
-
-
-@contextmanager
-def locked(engine: Engine, account_id: int) -> Iterator[Connection]:
-    """A transaction that writes scenarios or their results, one at a time for each account."""
-    with transaction(engine) as connection:
-        lock_account(connection, account_id)
-        yield connection
 
 
 def _existing(connection: Connection, account_id: int, scenario_id: int) -> ScenarioEntry:

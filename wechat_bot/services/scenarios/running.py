@@ -21,11 +21,11 @@ from ...settings import AccountSettings
 from ...simulator.scenarios import Expectation, Scenario, Step, step_from_push
 from ...wechat import replies
 from ...wechat.replies import Reply
+from ..accounts import locked_account
 from ..audit import Actor
 from ..inbox.handling import HandlerRunner
 from ..messages.records import reply_key
 from ..rules.rule_book import RuleBook
-from .editing import locked
 from .playing import Stage
 from .reading import Results, ScenarioEntry, load, stored
 
@@ -110,7 +110,7 @@ class Scenarios:
     @retry_conflicts
     def _store(self, actor: Actor, account_id: int, rules_version: int, played: Sequence[Played]) -> None:
         """Store the results of the scenarios that are still the ones that were played."""
-        with locked(self._engine, account_id) as connection:
+        with locked_account(self._engine, account_id) as connection:
             current = {entry.id: entry.version for entry in load(connection, account_id)}
             rows = [
                 {
