@@ -95,7 +95,7 @@ class _SQLiteLoader:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         connection.execute("PRAGMA synchronous=OFF")
-        connection.execute("PRAGMA cache_size=-2000000")  # 2 GB: else index pages are written many times
+        connection.execute("PRAGMA cache_size=-8000000")  # 8 GB: else index pages are written many times
 
     def first(self, table: str, condition: str) -> Row:
         cursor = self._connection.execute(f"SELECT * FROM {table} WHERE {condition} LIMIT 1")
