@@ -121,7 +121,7 @@ def run(options: Options) -> Report:
                 parts.append(f"{kind}: skipped: {error}\n")
                 continue
             _log("reading them")
-            costs = _costs([_requests(each) for each in stored], stored[-1].engine, options.rounds)
+            costs = _costs([_requests(each) for each in stored], options.rounds)
             parts += [
                 _table(kind, costs, sizes),
                 _picture(kind, costs, sizes, options),
@@ -203,11 +203,11 @@ def _get(browser: FlaskClient, path: str) -> None:
         raise RuntimeError(f"{path}: {answer.status}")
 
 
-def _costs(requests: Sequence[Mapping[str, Request]], engine: Engine, rounds: int) -> dict[str, Cost]:
-    """Measure the requests of each database in turns. Statements are counted on the `engine` of the last."""
+def _costs(requests: Sequence[Mapping[str, Request]], rounds: int) -> dict[str, Cost]:
+    """Measure the requests of each database in turns. Statements are counted on the last."""
     costs = {}
     for name, last in requests[-1].items():
-        statements = _statements(engine, last)
+        statements = _statements(last)
         for each in requests:
             each[name]()
         times = [[_ms(each[name]) for each in requests] for _ in range(rounds)]
@@ -221,16 +221,17 @@ def _ms(request: Request) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def _statements(engine: Engine, request: Request) -> int:
+def _statements(request: Request) -> int:
+    """Count what a request sends, over any of the engines of an application."""
     sent: list[str] = []
 
     def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
         if not statement.startswith("BEGIN"):
             sent.append(statement)
 
-    event.listen(engine, "before_cursor_execute", note)
+    event.listen(Engine, "before_cursor_execute", note)
     request()
-    event.remove(engine, "before_cursor_execute", note)
+    event.remove(Engine, "before_cursor_execute", note)
     return len(sent)
 
 
