@@ -71,7 +71,7 @@ class Minute:
     resident: int
     """Resident memory of all processes of the program, in bytes."""
     private: Sequence[int]
-    """What of it belongs to no file, in bytes, for each process in the order of their start."""
+    """The part of it that belongs to no file, in bytes, for each process in the order of their start."""
     files: int
     """Files and connections that they have open."""
     backlog: int
@@ -243,7 +243,7 @@ def _report(
                 "p50 ms",
                 "p99 ms",
                 "RSS, MiB",
-                "private, of each process",
+                "private MiB, by process",
                 "open files",
                 "backlog",
             ],

@@ -31,8 +31,8 @@ SWITCH_SECONDS = 0.05
 """Seconds after which a thread that waits for the interpreter asks for it. With Python's 5 ms, a thousand
 threads that are woken at once wake up so often to ask that they do little else."""
 ARENAS = "2"
-"""Heaps that the allocator of glibc divides the threads of a process among. Its default is eight for each
-core, and what is free in one of them is of no use to a thread of another."""
+"""Maximum number of heaps that glibc's ``malloc`` has in a process. Its default is eight for each core, and
+memory that is free in one of them is not used by the threads of another."""
 HEADER_SECONDS = 10
 """Seconds that a client has for the head of a request, from its first byte."""
 MAX_HEAD = 64 << 10

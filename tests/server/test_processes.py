@@ -144,7 +144,9 @@ def test_a_reload_brings_new_code_and_keeps_the_old_where_the_new_is_broken(
 
 def test_the_threads_of_a_process_share_few_heaps(program: Program) -> None:
     program.start()
-    for pid in web_processes(program):
+    processes = web_processes(program)
+    assert processes
+    for pid in processes:
         assert b"\0MALLOC_ARENA_MAX=2\0" in Path(f"/proc/{pid}/environ").read_bytes()
 
 
