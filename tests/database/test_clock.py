@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import create_engine, event
+from sqlalchemy import Engine, create_engine, event, select
 
 from tests.server.conftest import ROOT
-from wechat_bot.database.clock import HostClock
+from wechat_bot.database.clock import HostClock, _clock
+from wechat_bot.models import HandlerProcess, Worker
+from wechat_bot.services.health.heartbeats import heartbeat
+from wechat_bot.services.inbox.queue import send_heartbeat
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
@@ -50,6 +54,31 @@ def test_the_clock_of_a_host_follows_that_of_its_server(server_database: str, mi
         pass
     engine.dispose()
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    "beat",
+    [
+        pytest.param(lambda engine: heartbeat(engine, "vm:1"), id="worker"),
+        pytest.param(lambda engine: send_heartbeat(engine, "vm:1"), id="web"),
+    ],
+)
+def test_the_first_heartbeats_of_a_process_show_the_time_of_the_database(
+    server_database: str, monkeypatch: pytest.MonkeyPatch, beat: Callable[[Engine], None]
+) -> None:
+    """Before its first connection the process knows the clock of its host only."""
+    monkeypatch.setattr(_clock, "_read", lambda: datetime.now(UTC) + timedelta(minutes=4))
+    monkeypatch.setattr(_clock, "_correction", timedelta())
+    prepared, engine = create_engine(server_database), create_engine(server_database)
+    for model in (Worker, HandlerProcess):
+        model.metadata.create_all(prepared, [model.metadata.tables[model.__tablename__]])
+    monkeypatch.setattr(_clock, "_correction", timedelta())
+    beat(engine)
+    with engine.connect() as connection:
+        [seen_at] = connection.scalars(select(Worker.seen_at).union(select(HandlerProcess.seen_at)))
+    prepared.dispose()
+    engine.dispose()
+    assert abs(seen_at - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 def test_no_service_reads_the_clock_of_its_host() -> None:

@@ -102,7 +102,7 @@ def check(url: str, platform: FakePlatform, results: Sequence[Result]) -> None:
     questions, replies = logged(url, MessageLog.text, incoming), logged(url, MessageLog.text, ~incoming)
     assert [questions[result.text] for result in results] == [1] * len(results)
     assert [replies[answer(result.text)] for result in results] == [1] * len(results)
-    assert set(logged(url, MessageLog.state, incoming)) == {MessageState.ANSWERED}
+    wait_until(lambda: set(logged(url, MessageLog.state, incoming)) == {MessageState.ANSWERED})
 
 
 def test_the_messages_of_a_killed_process_are_answered_by_another(

@@ -247,6 +247,7 @@ def test_an_account_that_was_refused_once_is_not_tried_again(
     assert platform.text("wait") is None
     bot.told.set()
     wait_until(lambda: states(app, Direction.OUT) == [MessageState.READY] and is_learned(app))
+    wait_until(lambda: not services(app).inbox.slow_handlers.handles_message_of(platform.openid))
     bot.told.clear()
     attempt = platform.push_once(platform.message("text", Content="wait"))
     bot.told.set()

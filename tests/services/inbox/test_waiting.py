@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +22,7 @@ from tests.conftest import APP_SECRET, MakeApp
 from tests.waiting import PATIENCE, wait_until
 from wechat_bot.models import Direction, HandlerProcess, MessageLog, MessageState
 from wechat_bot.routing import Answer, Context, Router, matches
-from wechat_bot.services.inbox import pickup
+from wechat_bot.services.inbox import local_processes, pickup, queue
 from wechat_bot.services.inbox.queue import HEARTBEAT_TIMEOUT, Liveness
 from wechat_bot.services.inbox.waiting import WaitingPushes
 from wechat_bot.settings import Environment, Settings
@@ -295,6 +298,17 @@ def abandon(app: Flask, text: str, owner: str, state: MessageState = MessageStat
         connection.execute(update(MessageLog).where(*row).values(state=state, owner=owner, runs=1))
 
 
+@pytest.fixture
+def known_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a process of this host that is dead; that its heartbeats stopped is not noticed."""
+    monkeypatch.setattr(queue, "HEARTBEAT_TIMEOUT", inf)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    file = local_processes._path("here:1:dead")
+    file.parent.mkdir()
+    file.touch()
+    return file.name
+
+
 @pytest.mark.parametrize("state", [MessageState.RECEIVED, MessageState.LATE])
 def test_what_a_dead_process_left_is_handled_by_another_one(
     app: Flask, platform: FakePlatform, bot: Bot, engine: Engine, state: MessageState
@@ -329,27 +343,31 @@ def test_a_push_right_after_the_death_of_a_process_counts_as_the_last(
     assert told.content.startswith(settings.wechat_thinking)
 
 
-def test_a_handler_that_must_not_run_again_ends_with_the_apology(make_app: MakeApp, bot: Bot) -> None:
+def test_a_handler_that_must_not_run_again_ends_with_the_apology(
+    make_app: MakeApp, bot: Bot, known_dead: str
+) -> None:
     app = make_app(bot.router, wechat_apology="出错了")
     platform, engine = FakePlatform.of(app), services(app).engine
     assert platform.text("pay") == "paid"
     with engine.begin() as connection:
         connection.execute(delete(MessageLog).where(MessageLog.direction == Direction.OUT))
-    abandon(app, "pay", "host:1:dead")
+    abandon(app, "pay", known_dead)
     services(app).inbox.slow_handlers.start_monitor()
     wait_until(lambda: rows(engine, direction=Direction.IN)[0].state == MessageState.FAILED)
     assert bot.runs == {"pay": 1}
     assert platform.text("and now?") == "出错了"
 
 
-def test_a_message_that_kills_its_process_twice_is_not_handled_again(make_app: MakeApp, bot: Bot) -> None:
+def test_a_message_that_kills_its_process_twice_is_not_handled_again(
+    make_app: MakeApp, bot: Bot, known_dead: str
+) -> None:
     app = make_app(bot.router)
     bot.told.set()
     platform, engine = FakePlatform.of(app), services(app).engine
     platform.text("ask x")
     with engine.begin() as connection:
         connection.execute(delete(MessageLog).where(MessageLog.direction == Direction.OUT))
-    abandon(app, "ask x", "host:1:dead")
+    abandon(app, "ask x", known_dead)
     with engine.begin() as connection:
         connection.execute(update(MessageLog).values(runs=2))
     services(app).inbox.slow_handlers.start_monitor()

@@ -23,8 +23,8 @@ HEARTBEAT_TIMEOUT = timedelta(minutes=1)
 @retry_conflicts
 def heartbeat(engine: Engine, name: str) -> None:
     """Record that the worker `name` is alive."""
-    now = database_now()
     with transaction(engine) as connection:
+        now = database_now()
         if not connection.execute(update(Worker).where(Worker.name == name).values(seen_at=now)).rowcount:
             connection.execute(insert(Worker).values(name=name, started_at=now, seen_at=now))
             connection.execute(delete(Worker).where(Worker.seen_at < now - RETENTION))

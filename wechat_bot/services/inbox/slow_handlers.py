@@ -29,10 +29,11 @@ from ...semaphore import Semaphore
 from ...settings import AccountSettings
 from ...wechat.parsing import parse
 from ..outbox.sending import Outbox
-from . import queue
+from . import local_processes, queue
 from .exchanges import Exchange, RecordOutcome, mark_late, store_result
 from .first_parts import FirstParts
 from .handling import ANSWER_WINDOW, HandlerCall, HandlerFinder, HandlerRunner, Push
+from .local_processes import has_died
 from .queue import HEARTBEAT_SECONDS, Liveness, QueuedMessage
 from .recorder import Recorder, is_passing
 from .waiting import WaitingPushes
@@ -100,6 +101,7 @@ class SlowHandlers:
         self._is_monitored = False
         self._receives_pushes = False
         self._closing = Event()
+        self._next_heartbeat = 0.0
         self._liveness = Liveness()
 
     @property
@@ -235,23 +237,27 @@ class SlowHandlers:
             self._start_thread(Context(), self._monitor)  # it does not belong to the push that starts it
 
     def _monitor(self) -> None:
-        next_beat = self._clock()
-        while not self._closing.is_set():
-            try:
-                self._wake_finished()
-                if self._clock() >= next_beat:
-                    next_beat = self._clock() + HEARTBEAT_SECONDS
-                    self._heartbeat()
-                    self._place_is_free = True
-                if self._place_is_free:
-                    self._place_is_free = False
-                    self._start_queued()
-            except Exception as error:  # noqa: BLE001  # it goes on when the database is back
-                self._liveness = Liveness()
-                _report(error)
-            self._sleep(POLL_SECONDS)
-        with suppress(SQLAlchemyError):
-            queue.sign_off(self._engine, self.process)
+        with local_processes.shown_alive(self.process):
+            while not self._closing.is_set():
+                try:
+                    self._look()
+                except Exception as error:  # noqa: BLE001  # it goes on when the database is back
+                    self._liveness = Liveness()
+                    _report(error)
+                self._sleep(POLL_SECONDS)
+            with suppress(SQLAlchemyError):
+                queue.sign_off(self._engine, self.process)
+
+    def _look(self) -> None:
+        """Look once at the messages that other processes handle; once a second send a heartbeat."""
+        self._wake_finished()
+        if self._clock() >= self._next_heartbeat:
+            self._next_heartbeat = self._clock() + HEARTBEAT_SECONDS
+            self._heartbeat()
+            self._place_is_free = True
+        if self._place_is_free:
+            self._place_is_free = False
+            self._start_queued()
 
     def _wake_finished(self) -> None:
         """Wake the pushes that wait for a message which another process has finished."""
@@ -280,7 +286,8 @@ class SlowHandlers:
         # Places are given up after the result is stored, so a message without one is not handled: the
         # database took it, but seemed not to.
         lost = own - set(self._places.values())
-        dead = self._liveness.dead(heartbeats, self._clock()) - {self.process}
+        dead = self._liveness.dead(heartbeats, self._clock()) | set(filter(has_died, heartbeats))
+        dead.discard(self.process)
         if (lost or dead) and (count := queue.requeue(self._engine, dead, lost)):
             log.warning("%d messages that no process handles any more return to the queue", count)
 
