@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -34,8 +35,12 @@ _HIDDEN = re.compile("[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\
 @bp.app_template_global("icon")
 def icon(name: str, label: str = "") -> Markup:
     """Return an icon of the set, which screen readers skip unless it has a label."""
+    return _icon(url_for("static", filename="vendor/icons.svg"), name, str(label))
+
+
+@lru_cache(maxsize=1000)
+def _icon(url: str, name: str, label: str) -> Markup:
     role = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
-    url = url_for("static", filename="vendor/icons.svg")
     return Markup('<svg class="icon" {}><use href="{}#{}"></use></svg>').format(role, url, name)
 
 

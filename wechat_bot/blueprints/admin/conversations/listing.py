@@ -132,15 +132,18 @@ def matching_ids(chosen: ConversationFilter) -> Sequence[int]:
 
 
 def menus() -> dict[str, list[Any]]:
-    """Return the tags and the saved views that an operator can choose, by name; one statement."""
+    """Return the tags, saved views and operators that can be chosen, by name; one statement."""
     account_id = services().account_id
     tags = select(literal("tags").label("menu"), Tag.id, Tag.name, literal("").label("query"))
     views = select(literal("views"), SavedView.id, SavedView.name, SavedView.query)
-    both = union_all(
-        tags.where(Tag.account_id == account_id), views.where(*usable(account_id, current_user.id))
+    operators = select(literal("operators"), Operator.id, Operator.name, literal(""))
+    every = union_all(
+        tags.where(Tag.account_id == account_id),
+        views.where(*usable(account_id, current_user.id)),
+        operators.where(Operator.disabled == false()),
     )
-    found: dict[str, list[Any]] = {"tags": [], "views": []}
-    for row in sorted(db.session.execute(both), key=lambda row: (row.name, row.id)):
+    found: dict[str, list[Any]] = {"tags": [], "views": [], "operators": []}
+    for row in sorted(db.session.execute(every), key=lambda row: (row.name, row.id)):
         found[row.menu].append(row)
     return found
 

@@ -71,8 +71,7 @@ def index() -> ResponseReturnValue:
     catch_up()
     if "HX-Request" in request.headers:
         return render_template("admin/_inbox.html", **_inbox())
-    operators = queries.assignable_operators(db.session.connection())
-    return render_template("admin/conversations.html", operators=operators, **_inbox(), **menus())
+    return render_template("admin/conversations.html", **_inbox(), **menus())
 
 
 @bp.get("/conversations/rows")
@@ -109,8 +108,8 @@ def show(follower_id: int) -> ResponseReturnValue:
     if "HX-Request" in request.headers:
         return render_template("admin/_conversation.html", **_conversation(follower_id))
     catch_up()
-    context = _conversation(follower_id)
-    return render_template("admin/conversations.html", **_inbox(), **menus(), **context)
+    context = menus() | _conversation(follower_id)  # whose operators have their presence
+    return render_template("admin/conversations.html", **_inbox(), **context)
 
 
 @bp.get("/conversations/<int:follower_id>/messages")
