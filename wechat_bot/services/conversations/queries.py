@@ -69,6 +69,9 @@ def unseen_mentions(operator_id: int) -> tuple[ColumnElement[bool], ColumnElemen
     return Mention.operator_id == operator_id, Mention.seen_at.is_(None)
 
 
+_Answer = aliased(MessageLog)
+
+
 def shown_message() -> ColumnElement[int | None]:
     """Return a column with the id of the message that stands for a conversation in a list.
 
@@ -76,15 +79,14 @@ def shown_message() -> ColumnElement[int | None]:
     follower's last words, or those of an operator who spoke later. Where the follower has said nothing, it is
     the last message of a conversation that is not open.
     """
-    answer = aliased(MessageLog)
     unsent = (MessageState.WITHDRAWN, MessageState.FAILED)
     answered: ScalarSelect[int] = (
-        select(func.max(answer.id))
+        select(func.max(_Answer.id))
         .where(
-            answer.follower_id == Conversation.follower_id,
-            answer.id > Conversation.last_in_id,
-            answer.operator_id.is_not(None),
-            answer.state.not_in(unsent),
+            _Answer.follower_id == Conversation.follower_id,
+            _Answer.id > Conversation.last_in_id,
+            _Answer.operator_id.is_not(None),
+            _Answer.state.not_in(unsent),
         )
         .scalar_subquery()
     )

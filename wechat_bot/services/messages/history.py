@@ -243,10 +243,13 @@ def facets(connection: Connection, account_id: int, chosen: MessageFilter) -> Fa
     return Facets(counts[FACETS[0]].total(), partial, ordered, partial)
 
 
+_Listed = aliased(MessageLog)
+
+
 def _count_listed(listed: Select[Any], account_id: int) -> ColumnElement[int]:
     """Count the listed messages of an account. While there is no other, none has to be read for that."""
-    [key], message = listed.selected_columns, aliased(MessageLog)
-    own = listed.join(message, and_(message.id == key, message.account_id == account_id))
+    [key] = listed.selected_columns
+    own = listed.join(_Listed, and_(_Listed.id == key, _Listed.account_id == account_id))
     others = exists().where(Account.id != account_id)
     return case((others, _up_to_bound(own)), else_=_up_to_bound(listed))
 

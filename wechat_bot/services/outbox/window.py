@@ -128,15 +128,16 @@ def _better(one: Window, other: Window) -> Window:
 
 # Of many conversations at once, as far as the newest message of each follower tells
 
+_Sent = aliased(MessageLog)
+
 
 def spent_since(
     follower_id: InstrumentedAttribute[int], message_id: InstrumentedAttribute[int]
 ) -> ScalarSelect[int]:
     """Select the number of counted messages that were sent to a follower after a message."""
-    sent = aliased(MessageLog)
-    after = (sent.follower_id == follower_id, sent.id > message_id)
-    counted = (sent.channel == Channel.CUSTOMER, sent.state.in_(_COUNTED))
-    return select(func.count(sent.id)).where(*after, *counted).scalar_subquery()
+    after = (_Sent.follower_id == follower_id, _Sent.id > message_id)
+    counted = (_Sent.channel == Channel.CUSTOMER, _Sent.state.in_(_COUNTED))
+    return select(func.count(_Sent.id)).where(*after, *counted).scalar_subquery()
 
 
 def estimate_window(subscribed: bool, written_at: datetime | None, sent: int, now: datetime) -> Window:

@@ -144,18 +144,20 @@ def examples(
     return [Example(row, _in_time(row, answers.get(row.answer_id))) for row in rows]
 
 
+_Answer = aliased(MessageLog)
+
+
 def _first_answer() -> ColumnElement[int | None]:
     """Return a column with the first text that an operator sent to the follower after a message."""
-    answer = aliased(MessageLog)
-    found = select(answer.id).where(
-        answer.follower_id == MessageLog.follower_id,
-        answer.id > MessageLog.id,
-        answer.direction == Direction.OUT,
-        answer.kind == "text",
-        answer.operator_id.is_not(None),
-        answer.state == MessageState.SENT,
+    found = select(_Answer.id).where(
+        _Answer.follower_id == MessageLog.follower_id,
+        _Answer.id > MessageLog.id,
+        _Answer.direction == Direction.OUT,
+        _Answer.kind == "text",
+        _Answer.operator_id.is_not(None),
+        _Answer.state == MessageState.SENT,
     )
-    return found.order_by(answer.id).limit(1).correlate(MessageLog).scalar_subquery()
+    return found.order_by(_Answer.id).limit(1).correlate(MessageLog).scalar_subquery()
 
 
 def _answers(connection: Connection, ids: Collection[int]) -> dict[int, Any]:

@@ -193,8 +193,10 @@ def find_follower(account_id: int, follower_id: int) -> Row[Any] | None:
     return db.session.execute(_listed().where(*this)).one_or_none()
 
 
+_written = aliased(MessageLog)
+
+
 def _listed() -> Select[Any]:
-    written = aliased(MessageLog)
     return (
         select(
             Follower.__table__,
@@ -205,13 +207,13 @@ def _listed() -> Select[Any]:
             Conversation.starred,
             Operator.name.label("assignee"),
             tags_of(Follower.id),
-            written.created_at.label("written_at"),
+            _written.created_at.label("written_at"),
             spent_since(Follower.id, Conversation.last_in_id).label("spent"),
         )
         .select_from(Follower)
         .outerjoin(Conversation, Conversation.follower_id == Follower.id)
         .outerjoin(Operator, Operator.id == Conversation.assignee_id)
-        .outerjoin(written, written.id == Conversation.last_in_id)
+        .outerjoin(_written, _written.id == Conversation.last_in_id)
     )
 
 
