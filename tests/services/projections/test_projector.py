@@ -28,8 +28,7 @@ from wechat_bot.models import (
     Progress,
 )
 from wechat_bot.services.messages.partitions import first_id
-from wechat_bot.services.projections import projector
-from wechat_bot.services.projections.projector import BATCH_SIZE, MIN_LEFT_ROWS, Projector
+from wechat_bot.services.projections.projector import MIN_LEFT_ROWS, Projector
 from wechat_bot.services.projections.watermark import GAP_TIMEOUT, MAX_GAPS, Watermark
 from wechat_bot.services.search.index import FOLLOWERS, MESSAGES, SearchIndex
 from wechat_bot.services.search.tokens import Query
@@ -217,10 +216,8 @@ def test_ids_that_are_missing_since_long_ago_are_not_looked_for() -> None:
     assert len(Watermark(0, []).advanced(many, [], now.timestamp()).gaps) == MAX_GAPS
 
 
-def test_many_may_catch_up_at_once(
-    journal: Journal, digest: Projector, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(projector, "BATCH_SIZE", 50)  # they share one connection, for which none waits long
+def test_many_may_catch_up_at_once(journal: Journal, digest: Projector, engine: Engine) -> None:
+    digest.at_once = 50  # they share one connection, for which none waits long
     follower = journal.follower("o1")
     journal.add_many([f"第{number}条" for number in range(150)], follower_id=follower)
     with ThreadPoolExecutor(4) as pool:
@@ -230,8 +227,8 @@ def test_many_may_catch_up_at_once(
 
 
 def test_catching_up_ends_in_time_and_tells_what_is_left(journal: Journal, digest: Projector) -> None:
-    journal.add_many(["你好"] * (2 * BATCH_SIZE + 1))
-    assert digest.catch_up(0) == BATCH_SIZE + 1
+    journal.add_many(["你好"] * (2 * digest.at_once + 1))
+    assert digest.catch_up(0) == digest.at_once + 1
     assert digest.catch_up(0) == 1
     assert digest.catch_up() == 0
 
@@ -314,7 +311,7 @@ def test_the_index_is_built_again_and_nothing_else_changes(
     journal: Journal, digest: Projector, engine: Engine
 ) -> None:
     follower = journal.follower("o1")
-    journal.add_many(["退款"] * (2 * BATCH_SIZE + 10), follower_id=follower, origin=CATCH_ALL)
+    journal.add_many(["退款"] * (2 * digest.at_once + 10), follower_id=follower, origin=CATCH_ALL)
     digest.catch_up()
     with transaction(engine) as connection:
         connection.execute(update(Conversation).values(status=ConversationStatus.DONE, waiting_since=None))

@@ -33,8 +33,11 @@ from .resting import Look, should_rest
 from .rule_hits import update_rule_hits
 from .watermark import MAX_GAPS, Watermark
 
-BATCH_SIZE = 500
-"""Rows of one step. Pushes on SQLite wait while they are written."""
+MESSAGES_AT_ONCE = 500
+MESSAGES_AT_ONCE_ON_SQLITE = 100
+"""Fewer, since pushes wait while they are written."""
+FOLLOWERS_AT_ONCE = 250
+"""Followers of one step."""
 
 MAX_LEFT_SECONDS = 3.0
 """Seconds for which pages leave messages to the worker, which may rest, or not run at all."""
@@ -69,6 +72,9 @@ class Projector:
         self._router = router
         self._look = Look(-math.inf, 0, 0)
         self._caught_up = -math.inf
+        self._is_sqlite = engine.dialect.name == "sqlite"
+        self.at_once = MESSAGES_AT_ONCE_ON_SQLITE if self._is_sqlite else MESSAGES_AT_ONCE
+        """Messages of one step."""
 
     def catch_up_when_quiet(self, seconds: float) -> None:
         """Catch up like `catch_up`, or leave it for a later call because messages arrive fast.
@@ -161,9 +167,11 @@ class Projector:
     def _project_messages(self, position: Position) -> bool:
         watermark, slow = position.messages, position.slow.gaps
         with self._engine.connect() as connection:
-            new = _messages(connection, MessageLog.id > watermark.id)
-            late = _messages(connection, _within(MessageLog.id, watermark.gaps)) if watermark.gaps else []
-            settled = _messages(connection, MessageLog.id.in_(slow), _SETTLED) if slow else []
+            new = self._messages(connection, MessageLog.id > watermark.id)
+            late = (
+                self._messages(connection, _within(MessageLog.id, watermark.gaps)) if watermark.gaps else []
+            )
+            settled = self._messages(connection, MessageLog.id.in_(slow), _SETTLED) if slow else []
         rows = sorted([*late, *new], key=lambda row: int(row.id))
         advanced = self._advanced(watermark, [(row.id, row.received_at) for row in new], late)
         if not rows and not settled and advanced == watermark:
@@ -214,17 +222,22 @@ class Projector:
     def _index_again(self, position: Position) -> bool:
         below, newest_first = MessageLog.id <= position.rebuild.id, MessageLog.id.desc()
         with self._engine.connect() as connection:
-            rows = _messages(connection, below, order=newest_first)
-        rest = rows[-1].id - 1 if len(rows) == BATCH_SIZE else 0
+            rows = self._messages(connection, below, order=newest_first)
+        rest = rows[-1].id - 1 if len(rows) == self.at_once else 0
         after = replace(position, rebuild=Watermark(rest, []))
         return self._write_messages(position, after, [], [], index_tokens(reversed(rows)))
+
+    def _messages(
+        self, connection: Connection, *where: ColumnElement[bool], order: Any = MessageLog.id
+    ) -> Sequence[Row[Any]]:
+        return connection.execute(PROJECTED.where(*where).order_by(order).limit(self.at_once)).all()
 
     def _advanced(
         self, watermark: Watermark, new: Sequence[tuple[int, datetime]], late: Sequence[Any]
     ) -> Watermark:
         """Return the watermark after new and late rows. SQLite commits ids in order, so there are no gaps."""
         advanced = watermark.advanced(new, {row.id for row in late}, database_now().timestamp())
-        return Watermark(advanced.id, []) if self._engine.dialect.name == "sqlite" else advanced
+        return Watermark(advanced.id, []) if self._is_sqlite else advanced
 
 
 def _behind(position: Position, latest: Any) -> tuple[bool, bool, bool]:
@@ -287,15 +300,9 @@ def _save(connection: Connection, before: Position, after: Position) -> None:
             connection.execute(update(Progress).where(Progress.name == name).values(changes))
 
 
-def _messages(
-    connection: Connection, *where: ColumnElement[bool], order: Any = MessageLog.id
-) -> Sequence[Row[Any]]:
-    return connection.execute(PROJECTED.where(*where).order_by(order).limit(BATCH_SIZE)).all()
-
-
 def _followers(connection: Connection, where: ColumnElement[bool]) -> Sequence[Row[int, datetime]]:
     found = select(Follower.id, Follower.first_seen_at).where(where).order_by(Follower.id)
-    return connection.execute(found.limit(BATCH_SIZE // 2)).all()
+    return connection.execute(found.limit(FOLLOWERS_AT_ONCE)).all()
 
 
 def _within(column: Any, gaps: Iterable[Sequence[int]]) -> ColumnElement[bool]:
