@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -65,12 +66,18 @@ def test_a_process_knows_that_it_lives() -> None:
         assert not has_died("vm:2:abcd")
 
 
-@pytest.mark.parametrize("kind", ["file", "of somebody else"])
+def refuse(*_: object) -> None:
+    raise OSError("no locks available")
+
+
+@pytest.mark.parametrize("kind", ["file", "of somebody else", "without locks"])
 def test_without_a_folder_of_its_own_a_process_runs_all_the_same(
     folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     if kind == "file":
         folder.touch()
+    elif kind == "without locks":
+        monkeypatch.setattr(fcntl, "flock", refuse)
     else:
         folder.mkdir()
         monkeypatch.setattr(Path, "stat", lambda path: os.stat_result((0o700, 1, 1, 1, 12345, 0, 0, 0, 0, 0)))

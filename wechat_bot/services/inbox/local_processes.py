@@ -38,14 +38,20 @@ def has_died(name: str) -> bool:
 
 
 def _lock(path: Path) -> TextIO | None:
+    """Create the file at `path` and lock it; return None if that is impossible."""
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        if path.parent.stat().st_uid != os.getuid():  # its owner could tell of deaths that never were
+        if path.parent.stat().st_uid != os.getuid():  # another user could make living processes look dead
             return None
-        file = path.open("w")
+        file = path.with_name(f"{path.name}.new").open("w")
     except OSError:
         return None
-    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        Path(file.name).rename(path)  # nobody finds it before it is locked
+    except OSError:
+        file.close()
+        return None
     return file
 
 

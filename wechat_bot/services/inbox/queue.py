@@ -130,7 +130,7 @@ def heartbeats(connection: Connection) -> dict[str, datetime | None]:
 def send_heartbeat(engine: Engine, name: str, **figures: int | None) -> None:
     """Record that the process `name` is alive, with its figures, columns of `HandlerProcess`."""
     with transaction(engine) as connection:
-        now = database_now()  # not before: the first connection of a process compares the clocks
+        now = database_now()  # clocks are compared over the first connection of a process
         this = HandlerProcess.name == name
         if not connection.execute(update(HandlerProcess).where(this).values(seen_at=now, **figures)).rowcount:
             connection.execute(

@@ -29,11 +29,11 @@ from ...semaphore import Semaphore
 from ...settings import AccountSettings
 from ...wechat.parsing import parse
 from ..outbox.sending import Outbox
-from . import local_processes, queue
+from . import queue
 from .exchanges import Exchange, RecordOutcome, mark_late, store_result
 from .first_parts import FirstParts
 from .handling import ANSWER_WINDOW, HandlerCall, HandlerFinder, HandlerRunner, Push
-from .local_processes import has_died
+from .local_processes import has_died, shown_alive
 from .queue import HEARTBEAT_SECONDS, Liveness, QueuedMessage
 from .recorder import Recorder, is_passing
 from .waiting import WaitingPushes
@@ -237,7 +237,7 @@ class SlowHandlers:
             self._start_thread(Context(), self._monitor)  # it does not belong to the push that starts it
 
     def _monitor(self) -> None:
-        with local_processes.shown_alive(self.process):
+        with shown_alive(self.process):
             while not self._closing.is_set():
                 try:
                     self._look()
