@@ -145,7 +145,8 @@ def _repeat(app: Flask, stopping: threading.Event, seconds: float, task: Callabl
     while not stopping.is_set():
         try:
             with app.app_context():
-                services(app).engine.connect().close()  # the first compares the clocks
+                # Clocks are compared over the first connection of a process: no task reads the time before.
+                services(app).engine.connect().close()
                 task()
         except SQLAlchemyError as error:
             app.logger.warning("the database is in the way: %s", str(error).partition("\n")[0])

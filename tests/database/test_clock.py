@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from threading import Event
 
 import pytest
 from sqlalchemy import Engine, create_engine, event, select
 
+from tests.conftest import MakeApp
 from tests.server.conftest import ROOT
-from wechat_bot.database.clock import HostClock, _clock
+from wechat_bot.database.clock import HostClock, _clock, database_now
 from wechat_bot.models import HandlerProcess, Worker
 from wechat_bot.services.health.heartbeats import heartbeat
 from wechat_bot.services.inbox.queue import send_heartbeat
+from wechat_bot.wiring import services
+from wechat_bot.worker import _repeat
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
@@ -79,6 +83,24 @@ def test_the_first_heartbeats_of_a_process_show_the_time_of_the_database(
     prepared.dispose()
     engine.dispose()
     assert abs(seen_at - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_no_task_of_the_worker_reads_the_time_before_the_clocks_are_compared(
+    make_app: MakeApp, server_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(database_url=server_database)
+    services(app).engine.dispose()
+    monkeypatch.setattr(_clock, "_read", lambda: datetime.now(UTC) + timedelta(minutes=4))
+    monkeypatch.setattr(_clock, "_correction", timedelta())
+    stopping = Event()
+    read: list[datetime] = []
+
+    def task() -> None:
+        read.append(database_now())
+        stopping.set()
+
+    _repeat(app, stopping, 0, task)
+    assert abs(read[0] - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 def test_no_service_reads_the_clock_of_its_host() -> None:
