@@ -34,6 +34,7 @@ from .rule_hits import update_rule_hits
 from .watermark import MAX_GAPS, Watermark
 
 MESSAGES_AT_ONCE = 500
+"""Messages of one step."""
 MESSAGES_AT_ONCE_ON_SQLITE = 100
 """Fewer, since pushes wait while they are written."""
 FOLLOWERS_AT_ONCE = 250
@@ -167,11 +168,9 @@ class Projector:
     def _project_messages(self, position: Position) -> bool:
         watermark, slow = position.messages, position.slow.gaps
         with self._engine.connect() as connection:
-            new = self._messages(connection, MessageLog.id > watermark.id)
-            late = (
-                self._messages(connection, _within(MessageLog.id, watermark.gaps)) if watermark.gaps else []
-            )
-            settled = self._messages(connection, MessageLog.id.in_(slow), _SETTLED) if slow else []
+            new = self._read(connection, MessageLog.id > watermark.id)
+            late = self._read(connection, _within(MessageLog.id, watermark.gaps)) if watermark.gaps else []
+            settled = self._read(connection, MessageLog.id.in_(slow), _SETTLED) if slow else []
         rows = sorted([*late, *new], key=lambda row: int(row.id))
         advanced = self._advanced(watermark, [(row.id, row.received_at) for row in new], late)
         if not rows and not settled and advanced == watermark:
@@ -222,12 +221,12 @@ class Projector:
     def _index_again(self, position: Position) -> bool:
         below, newest_first = MessageLog.id <= position.rebuild.id, MessageLog.id.desc()
         with self._engine.connect() as connection:
-            rows = self._messages(connection, below, order=newest_first)
+            rows = self._read(connection, below, order=newest_first)
         rest = rows[-1].id - 1 if len(rows) == self.at_once else 0
         after = replace(position, rebuild=Watermark(rest, []))
         return self._write_messages(position, after, [], [], index_tokens(reversed(rows)))
 
-    def _messages(
+    def _read(
         self, connection: Connection, *where: ColumnElement[bool], order: Any = MessageLog.id
     ) -> Sequence[Row[Any]]:
         return connection.execute(PROJECTED.where(*where).order_by(order).limit(self.at_once)).all()
