@@ -57,7 +57,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_size": settings.database_connections,
         "max_overflow": 0,
         "pool_timeout": BUSY_TIMEOUT,
-        "pool_use_lifo": True,  # or all would be used in turns, and each has its cache
+        "pool_use_lifo": True,  # so that fewer are open: each one of SQLite has a cache
     }
     if url.startswith("sqlite"):
         factory = _sqlite_connection(settings.sqlite_synchronous)
