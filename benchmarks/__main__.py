@@ -19,6 +19,7 @@ from . import (
     history,
     knowledge,
     memory,
+    questions,
     report,
     restart,
     rules,
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Callable[[Options], report.Report]] = {
     "restart": restart.run,
     "rules": rules.run,
     "knowledge": knowledge.run,
+    "questions": questions.run,
     "profile": stages.run,
 }
 

@@ -33,6 +33,7 @@ TITLES = {
     "restart": "Restart",
     "rules": "Rules",
     "knowledge": "Knowledge",
+    "questions": "Unanswered questions",
     "profile": "Where the time of a push goes",
 }
 

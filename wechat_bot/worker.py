@@ -45,6 +45,7 @@ def work(app: Flask) -> None:
         (10, lambda: recover(bot.engine, bot.outbox, database_now())),
         (1, lambda: bot.projector.catch_up_when_quiet(PROJECTOR_SECONDS)),
         (10, lambda: bot.questions.catch_up(QUESTIONS_SECONDS)),
+        (10, lambda: bot.questions.delete_rarest(bot.account_id)),
         (1, bot.archive.download_due),
         (10, bot.quotas.refresh),
         (10, lambda: handover.end_expired(bot.engine, bot.account_id, database_now())),

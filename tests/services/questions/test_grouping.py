@@ -22,13 +22,15 @@ from wechat_bot.models import (
     QuestionExample,
     QuestionGroup,
     QuestionState,
+    QuestionToken,
     QuestionWeek,
     Role,
 )
 from wechat_bot.models.rows import new_row
 from wechat_bot.services.audit import Actor
-from wechat_bot.services.questions import editing
+from wechat_bot.services.questions import editing, grouping
 from wechat_bot.services.questions.grouping import BATCH_SIZE, Questions
+from wechat_bot.services.questions.storing import delete_groups
 from wechat_bot.wiring import services
 
 ACTOR = Actor(None, "li", "")
@@ -224,3 +226,57 @@ def test_a_text_belongs_to_the_group_that_it_is_most_like(
         journal.add(words, origin=CATCH_ALL)
         catch_up(app)
     assert asked(engine) == {"会员卡怎么办理退卡呀": 2, "会员卡怎么办": 2}
+
+
+def test_beyond_a_limit_what_was_asked_least_and_longest_ago_is_deleted(
+    app: Flask, journal: Journal, engine: Engine, questions: Questions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grouping, "MAX_UNTOUCHED", 2)
+    monkeypatch.setattr(grouping, "MAX_DELETED", 2)
+    words = [
+        "几点开门",
+        "可以刷卡吗",
+        "怎么退款",
+        "在哪里停车",
+        "有没有现货",
+        "发票怎么开",
+        "能改期吗",
+        "能改期吗",
+    ]
+    for minute, each in enumerate(words):
+        journal.add(each, origin=CATCH_ALL, created_at=NOON - timedelta(minutes=minute))
+    catch_up(app)
+    by_text = {row.text: row.id for row in groups(engine)}
+    editing.set_state(engine, ACTOR, journal.account_id, by_text["发票怎么开"], QuestionState.IGNORED, "不开")
+    operator_id = add_operator(engine, "wang", Role.OPERATOR)
+    editing.assign(engine, ACTOR, journal.account_id, by_text["有没有现货"], operator_id)
+    questions.delete_rarest(journal.account_id + 1)
+    assert len(groups(engine)) == 7
+    questions.delete_rarest(journal.account_id)
+    assert [*asked(engine)] == ["几点开门", "有没有现货", "发票怎么开", "能改期吗"]
+    left = {row.id for row in groups(engine)}
+    with engine.connect() as connection:
+        for table in (QuestionExample, QuestionWeek, QuestionToken):
+            assert set(connection.scalars(select(table.group_id))) == left
+
+
+def test_a_group_that_is_deleted_meanwhile_begins_anew(
+    app: Flask, journal: Journal, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.add("几点开门", origin=CATCH_ALL)
+    catch_up(app)
+    journal.add("几点开门？", origin=CATCH_ALL)
+    write = Questions._write
+
+    def write_late(self: Questions, *args: Any) -> None:
+        monkeypatch.setattr(Questions, "_write", write)
+        ids = [row.id for row in groups(engine)]
+        with transaction(engine) as connection:
+            delete_groups(connection, ids)
+        write(self, *args)
+
+    monkeypatch.setattr(Questions, "_write", write_late)
+    catch_up(app)
+    assert asked(engine) == {}
+    catch_up(app)
+    assert asked(engine) == {"几点开门？": 1}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from wechat_bot.services.questions.likeness import (
     likeness,
-    needed_in_prefix,
+    needed_in_prefixes,
     prefix,
     sizes_alike,
     tokens_of_question,
@@ -42,15 +42,19 @@ def test_what_says_nothing_has_no_tokens(text: str) -> None:
     assert not tokens_of_question(text)
 
 
-WORDS = st.text("营业时间几点开门请问你们", min_size=1, max_size=14)
+TOKENS = st.frozensets(st.integers(0, 50), min_size=1, max_size=40)
 
 
-@given(WORDS, WORDS)
-def test_the_index_finds_every_text_that_is_alike(one: str, other: str) -> None:
-    first, second = tokens_of_question(one), tokens_of_question(other)
-    if likeness(first, second):
-        both = set(prefix(first)) & set(prefix(second))
-        assert len(both) >= max(needed_in_prefix(first), needed_in_prefix(second))
-        assert len(first) in sizes_alike(len(second))
-    else:
-        assert 5 * len(first & second) < 3 * len(first | second)
+@given(TOKENS, TOKENS)
+def test_the_index_finds_every_text_that_is_alike(one: frozenset[int], more: frozenset[int]) -> None:
+    for other in (more, one | more, one ^ more, frozenset(list(one)[len(more) // 4 :]) or more):
+        if likeness(one, other):
+            needed = needed_in_prefixes(len(one), len(other))
+            assert len(set(prefix(one)) & set(prefix(other))) >= needed > 0
+            assert len(one) in sizes_alike(len(other))
+        else:
+            assert 5 * len(one & other) < 3 * len(one | other)
+
+
+def test_texts_of_the_same_length_share_more_than_those_of_different_lengths() -> None:
+    assert [needed_in_prefixes(20, other) for other in (12, 16, 20, 26, 33)] == [2, 4, 5, 4, 2]

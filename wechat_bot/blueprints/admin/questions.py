@@ -21,8 +21,8 @@ from ...services.conversations.queries import assignable_operators
 from ...services.messages.export import BOM, csv_lines
 from ...services.questions import editing, reading
 from ...services.questions.editing import GroupNotFound, OperatorNotFound, ReasonMissing
-from ...services.questions.grouping import monday
 from ...services.questions.reading import NOBODY, Position, QuestionFilter
+from ...services.questions.storing import monday
 from ...wiring import services
 from .access import actor, role
 from .layout import catch_up

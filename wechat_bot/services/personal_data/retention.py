@@ -30,7 +30,7 @@ from .. import audit
 from ..accounts import locked_account
 from ..audit import Actor
 from ..media.discarding import contents_of, discard
-from ..questions.forgetting import delete_groups
+from ..questions.storing import delete_groups
 from .deletion import BATCH_SIZE, delete_messages, delete_rows, overwrite_deleted
 
 log = logging.getLogger(__name__)

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from ...models import MessageLog, QuestionExample, QuestionGroup, QuestionToken, QuestionWeek
-from .grouping import token_rows
+from ...models import MessageLog, QuestionExample, QuestionGroup, QuestionToken
 from .likeness import MAX_TEXT, tokens_of_question
+from .storing import delete_groups, token_rows
 
 
 def forget_messages(connection: Connection, message_ids: Collection[int]) -> None:
@@ -32,13 +32,6 @@ def forget_messages(connection: Connection, message_ids: Collection[int]) -> Non
             _rename(connection, group, example.id, example.text[:MAX_TEXT])
         else:
             delete_groups(connection, [group.id])
-
-
-def delete_groups(connection: Connection, group_ids: Collection[int]) -> None:
-    """Delete groups with all that belongs to them."""
-    for table in (QuestionExample, QuestionWeek, QuestionToken):
-        connection.execute(delete(table).where(table.group_id.in_(group_ids)))
-    connection.execute(delete(QuestionGroup).where(QuestionGroup.id.in_(group_ids)))
 
 
 def _rename(connection: Connection, group: Any, message_id: int, text: str) -> None:

@@ -7,14 +7,13 @@ groups in one transaction, unless another process was faster. So nothing is coun
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
-from itertools import chain
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Engine, Row, func, select, update
 
 from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
@@ -26,37 +25,28 @@ from ...models import (
     Progress,
     QuestionExample,
     QuestionGroup,
-    QuestionToken,
-    QuestionWeek,
+    QuestionState,
 )
 from ...models.messages import TAP_FIELD
 from ...models.projections import hour_of
-from ...models.rows import new_row
 from ...routing import Router
 from ..conversations.decisions import needs_operator
-from . import decisions
-from .likeness import MAX_TEXT, likeness, needed_in_prefix, prefix, sizes_alike, tokens_of_question
+from .likeness import MAX_TEXT
+from .matching import Matching, Question
 from .model_answers import without_good_answer
+from .storing import GroupDeleted, delete_groups, store
 
 BATCH_SIZE = 200
 """Messages of one step. Pushes on SQLite wait while their questions are written."""
-MAX_IDS = 5000
-"""Ids in one statement, of which databases take a limited number."""
 UNFINISHED_TIMEOUT = timedelta(hours=1)
 """Age up to which an unfinished message is waited for, since a slow handler may still answer it."""
 TALK = timedelta(hours=1)
 """Time after an operator's message during which what the follower writes is meant for that person."""
+MAX_UNTOUCHED = 10_000
+"""Open groups of an account that are kept though no operator has done anything with them."""
+MAX_DELETED = 100
+"""Groups that are deleted in one transaction. Pushes on SQLite wait meanwhile."""
 _NAME = "questions"
-
-
-@dataclass(frozen=True)
-class Question:
-    """A message that nobody answered."""
-
-    message_id: int
-    text: str
-    """Its beginning, with which others are compared."""
-    at: datetime
 
 
 class Questions:
@@ -75,6 +65,14 @@ class Questions:
         """Process what the projector has processed, for so many `seconds`, one step at least."""
         deadline = time.monotonic() + seconds
         while self._step() and time.monotonic() < deadline:
+            pass
+
+    def delete_rarest(self, account_id: int) -> None:
+        """Delete what was asked least, and longest ago, among more than `MAX_UNTOUCHED` groups.
+
+        So the time and memory that a question takes do not grow for ever.
+        """
+        while self._delete_some(account_id):
             pass
 
     @retry_conflicts
@@ -112,21 +110,40 @@ class Questions:
         return [row for row in asked if not _is_talk(row, talked[row.follower_id])]
 
     @retry_conflicts
-    def _write(self, before: int, after: int, matched: Mapping[int, _Matching]) -> None:
-        """Store questions, unless another process was faster."""
-        with transaction(self._engine) as connection:
+    def _write(self, before: int, after: int, matched: Mapping[int, Matching]) -> None:
+        """Store questions, unless another process was faster, or has deleted one of their groups."""
+        with suppress(GroupDeleted), transaction(self._engine) as connection:
             if _lock(connection) == before:
                 self._store(connection, matched)
                 moved = update(Progress).where(Progress.name == _NAME)
                 connection.execute(moved.values(watermark=after))
 
-    def _store(self, connection: Connection, matched: Mapping[int, _Matching]) -> None:
+    def _store(self, connection: Connection, matched: Mapping[int, Matching]) -> None:
         for account_id, matching in matched.items():
             if matching.groups:
-                _store(connection, account_id, matching, self.zone)
+                store(connection, account_id, matching, self.zone)
+
+    @retry_conflicts
+    def _delete_some(self, account_id: int) -> bool:
+        """Delete `MAX_DELETED` groups at most; return whether there are more to delete."""
+        with transaction(self._engine) as connection:
+            _lock(connection)
+            untouched = (
+                QuestionGroup.account_id == account_id,
+                QuestionGroup.state == QuestionState.OPEN,
+                QuestionGroup.changed_at.is_(None),
+                QuestionGroup.assignee_id.is_(None),
+            )
+            count = connection.scalar(select(func.count()).where(*untouched)) or 0
+            excess = max(count - MAX_UNTOUCHED, 0)
+            rarest = select(QuestionGroup.id).where(*untouched).with_for_update()
+            rarest = rarest.order_by(QuestionGroup.asked, QuestionGroup.last_at, QuestionGroup.id)
+            if ids := connection.scalars(rarest.limit(min(excess, MAX_DELETED))).all() if excess else ():
+                delete_groups(connection, ids)
+        return excess > MAX_DELETED
 
 
-def _match(connection: Connection, rows: Iterable[Row[Any]]) -> dict[int, _Matching]:
+def _match(connection: Connection, rows: Iterable[Row[Any]]) -> dict[int, Matching]:
     """Find the groups of questions, by account, but for those that are in a group."""
     by_account = defaultdict(list)
     for row in rows:
@@ -136,127 +153,8 @@ def _match(connection: Connection, rows: Iterable[Row[Any]]) -> dict[int, _Match
         ids = [each.message_id for each in asked]
         known = set(connection.scalars(_KNOWN.where(QuestionExample.message_id.in_(ids))))
         new = [each for each in asked if each.message_id not in known]
-        matched[account_id] = _Matching(connection, account_id, new)
+        matched[account_id] = Matching(connection, account_id, new)
     return matched
-
-
-class _Matching:
-    """Finds the groups of an account to which questions belong. Groups that are new have negative numbers."""
-
-    def __init__(self, connection: Connection, account_id: int, asked: Iterable[Question]) -> None:
-        self._tokens: dict[int, frozenset[int]] = {}
-        """Those of the groups to which questions may belong."""
-        self._sizes: dict[int, int] = {}
-        self._by_token: dict[int, list[int]] = defaultdict(list)
-        self.groups: dict[Question, int] = {}
-        self.new: dict[int, tuple[Question, frozenset[int]]] = {}
-        """The first questions of new groups, with their tokens."""
-        tokens = {each: found for each in asked if (found := tokens_of_question(each.text))}
-        self._load(connection, account_id, set(tokens.values()))
-        for each, found in tokens.items():
-            self.groups[each] = self._find(found) or self._add(each, found)
-
-    def _load(self, connection: Connection, account_id: int, texts: Collection[frozenset[int]]) -> None:
-        """Load the groups that one of the texts may be like."""
-        wanted = {token for tokens in texts for token in prefix(tokens)}
-        indexed = _INDEXED.where(QuestionToken.account_id == account_id, QuestionToken.token.in_(wanted))
-        for token, number, size in connection.execute(indexed):
-            self._by_token[token].append(number)
-            self._sizes[number] = size
-        numbers = sorted({number for tokens in texts for number in self._candidates(tokens)})
-        for first in range(0, len(numbers), MAX_IDS):
-            some = QuestionGroup.id.in_(numbers[first : first + MAX_IDS])
-            self._tokens |= {
-                row.id: tokens_of_question(row.text) for row in connection.execute(_TEXTS.where(some))
-            }
-
-    def _candidates(self, tokens: frozenset[int]) -> list[int]:
-        """Return the groups that a text with these tokens may be like."""
-        counted = Counter(chain.from_iterable(self._by_token.get(token, ()) for token in prefix(tokens)))
-        needed, sizes = needed_in_prefix(tokens), sizes_alike(len(tokens))
-        return [
-            number for number, count in counted.items() if count >= needed and self._sizes[number] in sizes
-        ]
-
-    def _find(self, tokens: frozenset[int]) -> int | None:
-        """Return the group whose text is most like one with these tokens, the oldest of several."""
-        found = (
-            (likeness(tokens, self._tokens[each]), -abs(each), each) for each in self._candidates(tokens)
-        )
-        best = max(found, default=(0.0, 0, 0))
-        return best[2] if best[0] else None
-
-    def _add(self, first: Question, tokens: frozenset[int]) -> int:
-        number = -len(self.new) - 1
-        self.new[number] = first, tokens
-        self._tokens[number], self._sizes[number] = tokens, len(tokens)
-        for token in prefix(tokens):
-            self._by_token[token].append(number)
-        return number
-
-
-def _store(connection: Connection, account_id: int, matching: _Matching, zone: tzinfo) -> None:
-    """Add questions to the groups that were found for them."""
-    groups = _load_groups(connection, set(matching.groups.values()))
-    groups |= {
-        number: _new_group(account_id, first, zone) for number, (first, _tokens) in matching.new.items()
-    }
-    weeks: dict[tuple[int, date], int] = defaultdict(int)
-    for each, number in matching.groups.items():
-        week = monday(each.at, zone)
-        groups[number].update(decisions.after_question(groups[number], each.at, week).changes)
-        weeks[number, week] += 1
-    changed = [{**group, "number": number} for number, group in groups.items() if number > 0]
-    if changed:
-        connection.execute(_CHANGE, changed)
-    ids = {number: number for number in groups if number > 0}
-    ids |= {number: _insert(connection, group) for number, group in groups.items() if number < 0}
-    entries = [
-        entry
-        for number, (_first, tokens) in matching.new.items()
-        for entry in token_rows(account_id, ids[number], tokens)
-    ]
-    if entries:
-        connection.execute(insert(QuestionToken), entries)
-    examples = [{"message_id": each.message_id, "group_id": ids[n]} for each, n in matching.groups.items()]
-    connection.execute(insert(QuestionExample), examples)
-    _count_weeks(connection, {(ids[number], week): count for (number, week), count in weeks.items()})
-
-
-def token_rows(account_id: int, group_id: int, tokens: frozenset[int]) -> list[dict[str, int]]:
-    """Return the rows of `QuestionToken` of a group, whose text has these tokens."""
-    values = {"account_id": account_id, "group_id": group_id, "size": len(tokens)}
-    return [values | {"token": token} for token in prefix(tokens)]
-
-
-def _load_groups(connection: Connection, numbers: Collection[int]) -> dict[int, dict[str, Any]]:
-    """Lock and return the columns of groups."""
-    found = select(*QuestionGroup.__table__.columns).where(QuestionGroup.id.in_(numbers))
-    rows = connection.execute(found.order_by(QuestionGroup.id).with_for_update())
-    return {row.id: dict(row._mapping) for row in rows}
-
-
-def _new_group(account_id: int, first: Question, zone: tzinfo) -> dict[str, Any]:
-    return new_row(
-        QuestionGroup,
-        account_id=account_id,
-        text=first.text,
-        message_id=first.message_id,
-        first_at=first.at,
-        last_at=first.at,
-        week=monday(first.at, zone),
-    )
-
-
-def _insert(connection: Connection, group: Mapping[str, Any]) -> int:
-    added = connection.execute(insert(QuestionGroup), group)
-    return int(added.inserted_primary_key[0])  # type: ignore[index]
-
-
-def monday(at: datetime, zone: tzinfo) -> date:
-    """Return the first day of the week of a time."""
-    day = at.astimezone(zone).date()
-    return day - timedelta(days=day.weekday())
 
 
 _MESSAGES = select(
@@ -274,40 +172,6 @@ _MESSAGES = select(
     MessageLog.received_at,
 )
 _KNOWN = select(QuestionExample.message_id)
-_INDEXED = select(QuestionToken.token, QuestionToken.group_id, QuestionToken.size)
-_TEXTS = select(QuestionGroup.id, QuestionGroup.text)
-_CHANGEABLE = ("asked", "first_at", "last_at", "week", "week_asked", "state", "reopened_at")
-_CHANGE = (
-    update(QuestionGroup)
-    .where(QuestionGroup.id == bindparam("number"))
-    .values({name: bindparam(name) for name in _CHANGEABLE})
-)
-_MORE = (
-    update(QuestionWeek)
-    .where(QuestionWeek.group_id == bindparam("number"), QuestionWeek.week == bindparam("monday"))
-    .values(asked=QuestionWeek.asked + bindparam("more"))
-)
-
-
-def _count_weeks(connection: Connection, counted: Mapping[tuple[int, date], int]) -> None:
-    numbers, mondays = {key[0] for key in counted}, {key[1] for key in counted}
-    existing = select(QuestionWeek.group_id, QuestionWeek.week)
-    existing = existing.where(QuestionWeek.group_id.in_(numbers), QuestionWeek.week.in_(mondays))
-    known = {(row.group_id, row.week) for row in connection.execute(existing)}
-    more = [
-        {"number": number, "monday": week, "more": count}
-        for (number, week), count in counted.items()
-        if (number, week) in known
-    ]
-    new = [
-        {"group_id": number, "week": week, "asked": count}
-        for (number, week), count in counted.items()
-        if (number, week) not in known
-    ]
-    if more:
-        connection.execute(_MORE, more)
-    if new:
-        connection.execute(insert(QuestionWeek), new)
 
 
 def _lock(connection: Connection) -> int:

@@ -8,11 +8,13 @@ belong to, and few others.
 
 from __future__ import annotations
 
-import unicodedata
+from functools import lru_cache
+from operator import add
+from unicodedata import category
 from zlib import crc32
 
 from ...routing.conditions import normalize
-from ..search.tokens import pair_tokens
+from ..search.tokens import fold, pair_tokens
 
 MAX_TEXT = 200
 """Characters of a question that are compared."""
@@ -24,21 +26,34 @@ _IGNORED = {"C", "P", "S", "Z"}
 
 def tokens_of_question(text: str) -> frozenset[int]:
     """Return numbers for the pairs of characters of a text, or for its only character."""
-    characters = (
-        char for char in normalize(text[:MAX_TEXT]) if unicodedata.category(char)[0] not in _IGNORED
-    )
-    return frozenset(crc32(token.encode()) for token in pair_tokens("".join(characters)))
+    counted = fold("".join(char for char in normalize(text[:MAX_TEXT]) if category(char)[0] not in _IGNORED))
+    return frozenset(map(_token, map(add, counted, counted[1:]) if len(counted) > 1 else counted))
+
+
+@lru_cache(maxsize=16_384)
+def _token(characters: str) -> int:
+    [token] = pair_tokens(characters)
+    return crc32(token.encode())
 
 
 def prefix(tokens: frozenset[int]) -> list[int]:
     """Return the tokens of a text that are compared first."""
-    common = -(-_NUMERATOR * len(tokens) // _DENOMINATOR)  # with every text that is like it
-    return sorted(tokens)[: len(tokens) - common + needed_in_prefix(tokens)]
+    return sorted(tokens)[: prefix_length(len(tokens))]
 
 
-def needed_in_prefix(tokens: frozenset[int]) -> int:
-    """Return how many tokens the prefix of a text shares with that of every text that is like it."""
-    return min(len(tokens), 2)
+def prefix_length(size: int) -> int:
+    """Return how many tokens the prefix of a text with so many has."""
+    return size - sizes_alike(size).start + min(size, 2)
+
+
+def needed_in_prefixes(size: int, other: int) -> int:
+    """Return how many tokens the prefixes of two texts that are alike share at least, by the texts' tokens.
+
+    A token of both texts that is in one prefix only comes behind the other prefix, in the order of all
+    tokens. So all of these come behind the prefix that ends first.
+    """
+    common = -(-(size + other) * _NUMERATOR // (_NUMERATOR + _DENOMINATOR))
+    return common - max(size - prefix_length(size), other - prefix_length(other))
 
 
 def likeness(one: frozenset[int], other: frozenset[int]) -> float:
