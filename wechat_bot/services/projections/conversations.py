@@ -13,17 +13,6 @@ from ...models import Conversation, Direction, Follower
 from ...models.rows import new_row
 from ..conversations.decisions import after_message
 
-_COLUMNS = (
-    Conversation.follower_id,
-    Conversation.last_id,
-    Conversation.last_in_id,
-    Conversation.messages_in,
-    Conversation.messages_out,
-    Conversation.status,
-    Conversation.waiting_since,
-    Conversation.waiting_id,
-)
-
 
 def update_conversations(
     connection: Connection,
@@ -44,15 +33,16 @@ def update_conversations(
     ids = sorted({*counted, *judged} - {None})
     if not ids:
         return
-    found = select(*_COLUMNS).where(Conversation.follower_id.in_(ids)).order_by(Conversation.follower_id)
-    known = {row.follower_id: dict(row._mapping) for row in connection.execute(found.with_for_update())}
-    unknown = [row_id for row_id in ids if row_id not in known]
+    found = _KNOWN.where(Conversation.follower_id.in_(ids)).order_by(Conversation.follower_id)
+    known = {row.follower_id: row for row in connection.execute(found.with_for_update())}
     accounts = {message.follower_id: message.account_id for message in (*messages, *settled)}
     new = {
         row_id: new_row(Conversation, account_id=accounts[row_id], follower_id=row_id, last_id=0)
-        for row_id in unknown
+        for row_id in ids
+        if row_id not in known
     }
-    for row_id, conversation in (known | new).items():
+    conversations = {row_id: row._asdict() for row_id, row in known.items()} | new
+    for row_id, conversation in conversations.items():
         for message in counted[row_id]:
             _count(conversation, message)
         for message in (*counted[row_id], *judged[row_id]):
@@ -60,9 +50,20 @@ def update_conversations(
             conversation.update(after_message(status, since, message, catch_alls).changes)
     if new:
         connection.execute(insert(Conversation), list(new.values()))
-    if known:
-        changed = [{**conversation, "id": row_id} for row_id, conversation in known.items()]
-        connection.execute(update(Conversation).where(Conversation.follower_id == bindparam("id")), changed)
+    changed = defaultdict(list)
+    for row_id, before in known.items():
+        after = conversations[row_id]
+        state_changed = any(after[name] != getattr(before, name) for name in _STATE)
+        names = _COUNTS + _STATE if state_changed else _COUNTS
+        changed[names].append({"row": row_id, **{name: after[name] for name in names}})
+    for rows in changed.values():  # SQLite rewrites the indexes of every column that a statement names
+        connection.execute(_CHANGE, rows)
+
+
+_COUNTS = ("last_id", "last_in_id", "messages_in", "messages_out")
+_STATE = ("status", "waiting_since", "waiting_id")
+_CHANGE = update(Conversation).where(Conversation.follower_id == bindparam("row"))
+_KNOWN = select(Conversation.follower_id, *(getattr(Conversation, name) for name in _COUNTS + _STATE))
 
 
 def update_last_seen(connection: Connection, messages: Iterable[Row[Any]]) -> None:

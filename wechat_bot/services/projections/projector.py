@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, bindparam, case, func, or_, select, update
 
 from ...database.clock import database_now
 from ...database.transactions import retry_conflicts, transaction
@@ -292,11 +292,13 @@ def _locked(connection: Connection) -> Position:
 
 
 def _save(connection: Connection, before: Position, after: Position) -> None:
-    for name in _NAMES:
-        watermark: Watermark = getattr(after, name)
-        if watermark != getattr(before, name):
-            changes = {"watermark": watermark.id, "gaps": watermark.gaps}
-            connection.execute(update(Progress).where(Progress.name == name).values(changes))
+    saved = {name: getattr(after, name) for name in _NAMES if getattr(after, name) != getattr(before, name)}
+    if saved:
+        rows = [{"row": name, "watermark": to.id, "gaps": to.gaps} for name, to in saved.items()]
+        connection.execute(_SAVED, rows)
+
+
+_SAVED = update(Progress).where(Progress.name == bindparam("row"))
 
 
 def _followers(connection: Connection, where: ColumnElement[bool]) -> Sequence[Row[int, datetime]]:
