@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from sqlalchemy import create_engine, func, select, update
+
+from wechat_bot.models import Follower, MessageLog, Progress
 from wechat_bot.wechat.credentials import Mode
 
 from . import filling, ours, tools, traffic
@@ -22,6 +25,12 @@ CONNECTIONS = 16
 GOAL = 1.1
 """Maximum ratio of the costs."""
 MAX_REQUESTS = 60_000
+PROCESSED: Mapping[str, type[MessageLog | Follower]] = {
+    "messages": MessageLog,
+    "questions": MessageLog,
+    "followers": Follower,
+}
+"""The tables that the worker follows, by the name of its position."""
 
 
 def run(options: Options) -> Report:
@@ -69,7 +78,18 @@ def _serve(
         pass  # the pushes of its check are recorded; `filling` copies them
     print(f"storing {messages:,} messages", file=sys.stderr, flush=True)
     filling.fill(database, messages)
+    _mark_as_processed(database)
     return stack.enter_context(running(server))
+
+
+def _mark_as_processed(database: Database) -> None:
+    """Leave nothing to the worker, which would be busy for a quarter of an hour."""
+    engine = create_engine(database.url)
+    with engine.begin() as connection:
+        for name, model in PROCESSED.items():
+            newest = select(func.coalesce(func.max(model.id), 0)).scalar_subquery()
+            connection.execute(update(Progress).where(Progress.name == name).values(watermark=newest))
+    engine.dispose()
 
 
 def _take_turns(servers: Sequence[Running], directory: Path, options: Options) -> list[list[Turn]]:
