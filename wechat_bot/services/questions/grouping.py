@@ -44,7 +44,9 @@ TALK = timedelta(hours=1)
 """Time after an operator's message during which what the follower writes is meant for that person."""
 MAX_UNTOUCHED = 10_000
 """Open groups of an account that are kept though no operator has done anything with them."""
-MAX_DELETED = 100
+MAX_DELETED = 2000
+"""Groups beyond these that one call deletes at most."""
+DELETED_AT_ONCE = 100
 """Groups that are deleted in one transaction. Pushes on SQLite wait meanwhile."""
 _NAME = "questions"
 
@@ -68,12 +70,20 @@ class Questions:
             pass
 
     def delete_rarest(self, account_id: int) -> None:
-        """Delete what was asked least, and longest ago, among more than `MAX_UNTOUCHED` groups.
+        """Delete what was asked least, and longest ago, of more than `MAX_UNTOUCHED` groups.
 
-        So the time and memory that a question takes do not grow for ever.
+        So the time and memory that a question takes do not grow for ever. One call deletes `MAX_DELETED`
+        groups at most.
         """
-        while self._delete_some(account_id):
-            pass
+        untouched = QuestionGroup.account_id == account_id, *_UNTOUCHED
+        rarest = select(QuestionGroup.id).where(*untouched)
+        rarest = rarest.order_by(QuestionGroup.asked, QuestionGroup.last_at, QuestionGroup.id)
+        with self._engine.connect() as connection:
+            count = connection.scalar(select(func.count()).where(*untouched)) or 0
+            excess = min(max(count - MAX_UNTOUCHED, 0), MAX_DELETED)
+            ids = connection.scalars(rarest.limit(excess)).all() if excess else []
+        for first in range(0, len(ids), DELETED_AT_ONCE):
+            self._delete(ids[first : first + DELETED_AT_ONCE])
 
     @retry_conflicts
     def add(self, account_id: int, dedup_key: str) -> None:
@@ -124,23 +134,19 @@ class Questions:
                 store(connection, account_id, matching, self.zone)
 
     @retry_conflicts
-    def _delete_some(self, account_id: int) -> bool:
-        """Delete `MAX_DELETED` groups at most; return whether there are more to delete."""
+    def _delete(self, group_ids: Sequence[int]) -> None:
+        """Delete those of the groups that are still untouched."""
+        untouched = select(QuestionGroup.id).where(QuestionGroup.id.in_(group_ids), *_UNTOUCHED)
         with transaction(self._engine) as connection:
             _lock(connection)
-            untouched = (
-                QuestionGroup.account_id == account_id,
-                QuestionGroup.state == QuestionState.OPEN,
-                QuestionGroup.changed_at.is_(None),
-                QuestionGroup.assignee_id.is_(None),
-            )
-            count = connection.scalar(select(func.count()).where(*untouched)) or 0
-            excess = max(count - MAX_UNTOUCHED, 0)
-            rarest = select(QuestionGroup.id).where(*untouched).with_for_update()
-            rarest = rarest.order_by(QuestionGroup.asked, QuestionGroup.last_at, QuestionGroup.id)
-            if ids := connection.scalars(rarest.limit(min(excess, MAX_DELETED))).all() if excess else ():
-                delete_groups(connection, ids)
-        return excess > MAX_DELETED
+            delete_groups(connection, connection.scalars(untouched.with_for_update()).all())
+
+
+_UNTOUCHED = (
+    QuestionGroup.state == QuestionState.OPEN,
+    QuestionGroup.changed_at.is_(None),
+    QuestionGroup.assignee_id.is_(None),
+)
 
 
 def _match(connection: Connection, rows: Iterable[Row[Any]]) -> dict[int, Matching]:
