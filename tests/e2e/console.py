@@ -97,10 +97,11 @@ def check_page(page: Page) -> None:
 
 
 def drag(source: Locator, target: Locator) -> None:
-    """Drag an element onto another one.
+    """Drag an element onto another one, once the page's script has run.
 
     A browser drops it only where the pointer has moved more than once.
     """
+    expect(source).to_have_attribute("draggable", "true")
     mouse = source.page.mouse
     source.hover()
     mouse.down()
