@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,13 +50,24 @@ def update_conversations(
             conversation.update(after_message(status, since, message, catch_alls).changes)
     if new:
         connection.execute(insert(Conversation), list(new.values()))
+    _change(connection, known, conversations)
+
+
+def _change(
+    connection: Connection, known: Mapping[int, Row[Any]], conversations: Mapping[int, dict[str, Any]]
+) -> None:
+    """Update the known conversations to the new values of their columns.
+
+    The statement sets the columns of its rows, and SQLite rewrites the indexes of each of them: so the state
+    is left out where it stays.
+    """
     changed = defaultdict(list)
     for row_id, before in known.items():
         after = conversations[row_id]
         state_changed = any(after[name] != getattr(before, name) for name in _STATE)
         names = _COUNTS + _STATE if state_changed else _COUNTS
         changed[names].append({"row": row_id, **{name: after[name] for name in names}})
-    for rows in changed.values():  # SQLite rewrites the indexes of every column that a statement names
+    for rows in changed.values():
         connection.execute(_CHANGE, rows)
 
 

@@ -292,13 +292,13 @@ def _locked(connection: Connection) -> Position:
 
 
 def _save(connection: Connection, before: Position, after: Position) -> None:
-    saved = {name: getattr(after, name) for name in _NAMES if getattr(after, name) != getattr(before, name)}
-    if saved:
-        rows = [{"row": name, "watermark": to.id, "gaps": to.gaps} for name, to in saved.items()]
-        connection.execute(_SAVED, rows)
+    changed = {name: getattr(after, name) for name in _NAMES if getattr(after, name) != getattr(before, name)}
+    rows = [{"row": name, "watermark": each.id, "gaps": each.gaps} for name, each in changed.items()]
+    if rows:
+        connection.execute(_CHANGE, rows)
 
 
-_SAVED = update(Progress).where(Progress.name == bindparam("row"))
+_CHANGE = update(Progress).where(Progress.name == bindparam("row"))
 
 
 def _followers(connection: Connection, where: ColumnElement[bool]) -> Sequence[Row[int, datetime]]:
