@@ -72,8 +72,7 @@ class Questions:
     def delete_rarest(self, account_id: int) -> None:
         """Delete what was asked least, and longest ago, of more than `MAX_UNTOUCHED` groups.
 
-        So the time and memory that a question takes do not grow for ever. One call deletes `MAX_DELETED`
-        groups at most.
+        This bounds the time and memory that grouping takes. One call deletes `MAX_DELETED` groups at most.
         """
         untouched = QuestionGroup.account_id == account_id, *_UNTOUCHED
         rarest = select(QuestionGroup.id).where(*untouched)
@@ -90,6 +89,8 @@ class Questions:
         """Count the message with this key as a question that got no good answer: its answer was disliked.
 
         A message that is counted already, or is no text of a follower, changes nothing.
+
+        :raises GroupDeleted: if its group was deleted at the same time.
         """
         this = MessageLog.dedup_key == dedup_key, MessageLog.account_id == account_id
         with transaction(self._engine) as connection:

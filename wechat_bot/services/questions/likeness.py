@@ -38,11 +38,14 @@ def _token(characters: str) -> int:
 
 def prefix(tokens: frozenset[int]) -> list[int]:
     """Return the tokens of a text that are compared first."""
-    return sorted(tokens)[: prefix_length(len(tokens))]
+    return sorted(tokens)[: _prefix_length(len(tokens))]
 
 
-def prefix_length(size: int) -> int:
-    """Return how many tokens the prefix of a text with so many has."""
+def _prefix_length(size: int) -> int:
+    """Return how many tokens the prefix of a text with so many has.
+
+    It shares two tokens at least with the prefix of every text that is like it, or its only one.
+    """
     return size - sizes_alike(size).start + min(size, 2)
 
 
@@ -53,7 +56,7 @@ def needed_in_prefixes(size: int, other: int) -> int:
     tokens. So all of these come behind the prefix that ends first.
     """
     common = -(-(size + other) * _NUMERATOR // (_NUMERATOR + _DENOMINATOR))
-    return common - max(size - prefix_length(size), other - prefix_length(other))
+    return common - max(size - _prefix_length(size), other - _prefix_length(other))
 
 
 def likeness(one: frozenset[int], other: frozenset[int]) -> float:

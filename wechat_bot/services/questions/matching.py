@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from itertools import chain
 from sqlalchemy import Connection, select
 
 from ...models import QuestionGroup, QuestionToken
-from .likeness import MAX_TEXT, likeness, needed_in_prefixes, prefix, sizes_alike, tokens_of_question
+from .likeness import likeness, needed_in_prefixes, prefix, sizes_alike, tokens_of_question
 
 MAX_IDS = 5000
 """Ids in one statement, of which databases take a limited number."""
@@ -51,7 +52,7 @@ class _Index:
         return [
             number
             for number, count in counted.items()
-            if count >= least and count >= needed.get(self._sizes[number], MAX_TEXT)
+            if count >= least and count >= needed.get(self._sizes[number], math.inf)
         ]
 
 
