@@ -83,7 +83,7 @@ def _serve(
 
 
 def _mark_as_processed(database: Database) -> None:
-    """Leave nothing to the worker, which would be busy for a quarter of an hour."""
+    """Leave nothing to the worker, which would still be busy when the measurement begins."""
     engine = create_engine(database.url)
     with engine.begin() as connection:
         for name, model in PROCESSED.items():
